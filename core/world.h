@@ -1,0 +1,165 @@
+/*
+ * What the core asks of the world, and the values that pass between the two.
+ * net/, datapath/ and store/ implement it for Linux, sim/ for many hosts in one process, tests with
+ * fakes. Nothing here blocks, and the core reads no clock: every call brings now_us.
+ */
+#ifndef FM_CORE_WORLD_H
+#define FM_CORE_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/addr.h"
+#include "wire/msg.h"
+
+#define FM_PATHS_MAX 16u /* care-of addresses of one mobile node, digest D35 */
+#define FM_RULES_MAX 64u /* flow bindings of one mobile node, digest D35 */
+#define FM_LEASES_MAX 16u /* on-demand prefixes of one mobile node, digest §14.5 */
+#define FM_NAI_MAX 253u	 /* octets of an MN-ID, digest D35 */
+
+/* How user packets travel between a care-of address and the anchor, digest §6.1. */
+enum fm_encap {
+	FM_ENCAP_NONE, /* no way: nothing is sent there */
+	FM_ENCAP_IP6,  /* IPv4 or IPv6 in IPv6, RFC 2473 */
+	FM_ENCAP_IP4,  /* IPv6 in IPv4 (protocol 41), IPv4 in IPv4 (4) */
+	FM_ENCAP_UDP4, /* either in UDP over IPv4, RFC 5555 §4.1 */
+};
+
+/**
+ * struct fm_path - one access of one binding, as the data path needs it
+ * @bid:       0 only in a binding without BID (RFC 6275)
+ * @local, @remote: outer addresses as this side sends; v4-mapped for IPv4
+ * @local_port, @remote_port: UDP, host order; 0 unless FM_ENCAP_UDP4
+ * @access:    host: index of the access; anchor: 0
+ * @ifindex, @next_hop, @mtu: filled by the daemon (mtu: of the path, outer; 0: not known)
+ * A BID keeps its index among the paths for as long as it is registered.
+ */
+struct fm_path {
+	uint16_t bid, local_port, remote_port;
+	uint8_t bid_pri, access;
+	enum fm_encap encap;
+	struct fm_ip local, remote, next_hop;
+	uint32_t ifindex, mtu;
+};
+
+/**
+ * struct fm_rule - one flow binding, or one steering rule
+ * @paths: bit i: paths[i] gets a copy; several bits: several copies (RFC 6089 §4.3)
+ */
+struct fm_rule {
+	uint16_t fid, priority, paths;
+	struct fm_selector selector;
+};
+
+/**
+ * struct fm_forwarding - all that the data path knows of one binding; replaced as a whole
+ * @id:           number of the binding, given by the core; the data path's key for replacing it
+ * @prefixes:     home prefixes and addresses with a valid life: leases (/64), IPv4 home address
+ *                (v4-mapped /128), home address where it may carry user packets (/128)
+ * @registration: the home address of the registration: probes, signalling (digest §14.2, D50)
+ * @rules:        in the order in which they are tried
+ * @default_path: index; where a packet goes that no rule claims (D44)
+ */
+struct fm_forwarding {
+	uint32_t id;
+	uint8_t n_paths, n_prefixes, n_rules, default_path;
+	struct fm_ip registration;
+	struct fm_path paths[FM_PATHS_MAX];
+	struct fm_prefix prefixes[FM_LEASES_MAX + 2];
+	struct fm_rule rules[FM_RULES_MAX];
+};
+
+/* A flow as the host sees it. */
+struct fm_tuple {
+	struct fm_ip local, remote; /* v4-mapped for IPv4 */
+	uint16_t local_port, remote_port;
+	uint8_t ip_proto;
+};
+
+/**
+ * struct fm_via - how a signalling message came, or is to go
+ * @local, @remote: outermost addresses; v4-mapped when the message is in UDP over IPv4
+ * @local_port, @remote_port: UDP as seen; 0: plain IPv6
+ * @src, @dst: of the IPv6 header nearest to the Mobility Header
+ * @hoa:       Home Address destination option, or address in the type 2 routing header
+ * @access:    host: the access it came by or leaves by; anchor: 0
+ */
+struct fm_via {
+	struct fm_ip local, remote, src, dst, hoa;
+	uint16_t local_port, remote_port;
+	uint8_t access;
+	bool has_hoa;
+};
+
+enum fm_mac_algorithm {
+	FM_MAC_HMAC_SHA256_128, /* 16 octets kept; keys that we make (D16) */
+	FM_MAC_HMAC_SHA1_96,	/* RFC 4285 §5.1 */
+};
+
+enum fm_replay {
+	FM_REPLAY_SEQUENCE,  /* RFC 6275 §9.5.1 */
+	FM_REPLAY_TIMESTAMP, /* RFC 4285 §6 */
+};
+
+/* One mobility security association, RFC 4285 §5.1. */
+struct fm_sa {
+	uint32_t spi; /* 256 and above */
+	enum fm_mac_algorithm algorithm;
+	enum fm_replay replay;
+	uint16_t tolerance_s; /* of the clocks; 7 */
+	uint8_t key_len;
+	uint8_t key[64];
+};
+
+/* Records that outlive a restart. Keys and values are octets that core/ alone understands. */
+enum fm_record_kind {
+	FM_RECORD_BINDING = 1, /* anchor: one binding with its care-of addresses, leases and flows */
+	FM_RECORD_REPLAY,      /* anchor: last sequence and timestamp of an MN-ID (D29, D46) */
+	FM_RECORD_RESERVED,    /* anchor: fixed prefixes of an MN-ID */
+	FM_RECORD_PREFIX,      /* anchor: who held a prefix last, until when it rests */
+	FM_RECORD_HOST,	       /* host: registration address, last sequence, leases */
+};
+
+/* What happened, for `flowmob events` and the log; texts and advice are rows in core/event.h. */
+struct fm_event {
+	uint16_t id;	     /* enum fm_event_id */
+	uint16_t bid;
+	uint8_t access;
+	int32_t detail;	     /* status, count or errno, as the row says */
+	struct fm_ip address;
+	const char *mn_id;   /* anchor: whose; NULL: nobody's */
+};
+
+/**
+ * struct fm_ops - the world of both roles
+ * @send:    a finished Mobility Header, checksum included
+ * @wake_at: call fm_host_wake() or fm_ha_wake() then; replaces the time asked for before
+ * @random:  fills octets; cryptographic in the daemon, seeded in sim/
+ * @mac:     HMAC over the @n parts in order, truncated as @sa->algorithm says; writes 16 or 12 octets
+ * @save:    keeps a record; value NULL deletes it. Whatever is sent in the same call into the core may
+ *           leave only after it is durable: the daemon commits, then sends.
+ * @forward: the binding's forwarding changed: put it whole into the data path
+ * @unforward: that binding is gone
+ * @pin:     host: this flow goes by path @bid from now on; bid 0: as the rules say
+ * @probe:   host: send a path probe over @access, answered by fm_host_probe_answered() (D50)
+ * @lease:   host: the addresses of this prefix belong on fm0 (preferred_s, valid_s), or off it (valid_s 0)
+ * @tell:    an event
+ */
+struct fm_ops {
+	void (*send)(void *world, const struct fm_via *via, const uint8_t *mh, size_t len);
+	void (*wake_at)(void *world, uint64_t at_us);
+	void (*random)(void *world, void *out, size_t len);
+	int (*mac)(void *world, const struct fm_sa *sa, const struct fm_octets *parts, size_t n,
+		   uint8_t out[16]);
+	void (*save)(void *world, enum fm_record_kind kind, const struct fm_octets *key,
+		     const struct fm_octets *value);
+	void (*forward)(void *world, const struct fm_forwarding *f);
+	void (*unforward)(void *world, uint32_t id);
+	void (*pin)(void *world, const struct fm_tuple *flow, uint16_t bid);
+	void (*probe)(void *world, uint8_t access, uint64_t nonce);
+	void (*lease)(void *world, const struct fm_odp *lease, const struct fm_ip *address);
+	void (*tell)(void *world, const struct fm_event *e);
+};
+
+#endif
