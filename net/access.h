@@ -1,0 +1,66 @@
+/*
+ * The host's accesses as the kernel shows them now: interface, care-of addresses, default routers.
+ * The kernel's state is read whole after each change and compared, so nothing gets out of step.
+ * Whether an access is worth using is for core/ to say.
+ */
+#ifndef FM_NET_ACCESS_H
+#define FM_NET_ACCESS_H
+
+#include <net/if.h>
+
+#include "net/netlink.h"
+#include "wire/addr.h"
+
+#define FM_ACCESSES_MAX 16u
+#define FM_ACCESS_PATTERNS_MAX 8u
+
+/**
+ * struct fm_access - one access
+ * @ifindex:  0: no interface of that pattern is there
+ * @is_up:    administratively up and with a carrier
+ * @mtu:      of the interface
+ * @coa6, @coa4: care-of addresses, none when there is none to use: global scope, not tentative, not
+ *            deprecated; a temporary one only where there is no other. The one in use stays while it can.
+ * @router6, @router4: of the default route by that interface with the lowest metric; none: see has_route
+ * @has_route6, @has_route4: such a route is there; without a router everything is on the link
+ */
+struct fm_access {
+	char ifname[IFNAMSIZ];
+	uint32_t ifindex, mtu;
+	struct fm_ip coa6, coa4, router6, router4;
+	bool is_up, has_route6, has_route4;
+};
+
+/* Which interfaces one access may take: shell patterns, the first that is up wins. */
+struct fm_access_patterns {
+	const char *pattern[FM_ACCESS_PATTERNS_MAX];
+	uint8_t n;
+};
+
+/**
+ * struct fm_accesses - all of them, by index
+ * @changed: access @i is now @a; called once per turn for each that differs, first for all at open
+ */
+struct fm_accesses {
+	struct fm_netlink *netlink;
+	struct fm_monitor monitor;
+	struct fm_later later;
+	struct fm_access_patterns patterns[FM_ACCESSES_MAX];
+	struct fm_access list[FM_ACCESSES_MAX];
+	uint8_t n;
+	void (*changed)(void *ctx, uint8_t i, const struct fm_access *a);
+	void *ctx;
+};
+
+/**
+ * fm_accesses_open() - find the accesses and follow them
+ * The caller sets netlink, patterns, n, changed and ctx before; strings must stay.
+ * fm0 and loopback devices are never accesses. Return: 0 or -errno.
+ */
+int fm_accesses_open(struct fm_accesses *as, uv_loop_t *loop);
+void fm_accesses_close(struct fm_accesses *as);
+
+/* The index of the access with that interface, or -ENOENT. */
+int fm_accesses_find(const struct fm_accesses *as, uint32_t ifindex);
+
+#endif

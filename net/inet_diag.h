@@ -1,0 +1,46 @@
+/*
+ * What the kernel knows of sockets (SOCK_DIAG): whose a flow is, its round trip, and when it ends.
+ */
+#ifndef FM_NET_INET_DIAG_H
+#define FM_NET_INET_DIAG_H
+
+#include "core/world.h"
+#include "net/netlink.h"
+
+/**
+ * struct fm_socket - one socket
+ * @state:  TCP_ESTABLISHED ... of <netinet/tcp.h>; UDP: TCP_ESTABLISHED connected, TCP_CLOSE not
+ * @rtt_us: TCP, smoothed; 0: not known
+ * @inode:  0: an orphan; @cgroup: id of its cgroup v2, 0: not told
+ */
+struct fm_socket {
+	struct fm_tuple tuple;
+	uint64_t cgroup;
+	uint32_t inode, uid, rtt_us;
+	uint8_t state;
+};
+
+/* A socket for requests is opened with fm_netlink_open(n, NETLINK_SOCK_DIAG). */
+
+/* Calls @each for every TCP and UDP socket of both families. Return: 0 or -errno. */
+int fm_sockets_each(struct fm_netlink *n, void (*each)(void *ctx, const struct fm_socket *s),
+		    void *ctx);
+
+/* The one socket of @t (an unconnected UDP socket too). Return: 0; -ENOENT; or -errno. */
+int fm_sockets_find(struct fm_netlink *n, const struct fm_tuple *t, struct fm_socket *out);
+
+/**
+ * struct fm_sockets_watch - hears of TCP connections that end
+ */
+struct fm_sockets_watch {
+	struct mnl_socket *socket;
+	struct fm_watch watch;
+	void (*ended)(void *ctx, const struct fm_socket *s);
+	void *ctx;
+};
+
+/* The caller sets ended and ctx. -EPERM without CAP_NET_ADMIN. */
+int fm_sockets_watch_open(struct fm_sockets_watch *w, uv_loop_t *loop);
+void fm_sockets_watch_close(struct fm_sockets_watch *w);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Next hops whose link-layer address the kernel keeps resolved, so that eBPF may send to them.
+ * Managed entries (NTF_EXT_MANAGED, Linux 5.16) are put in, watched, and put back after a flush or a
+ * link-up; where the kernel refuses them, entries are asked for again by NTF_USE every second.
+ */
+#ifndef FM_NET_NEIGHBOUR_H
+#define FM_NET_NEIGHBOUR_H
+
+#include "net/netlink.h"
+#include "wire/addr.h"
+
+#define FM_NEIGHBOURS_MAX 64u
+
+struct fm_neighbour {
+	struct fm_ip ip;
+	uint32_t ifindex;
+	bool is_valid;	/* a link-layer address is known, or the device needs none */
+};
+
+/**
+ * struct fm_neighbours - the next hops that are kept
+ * @changed: validity of one changed, in either direction; once per turn
+ */
+struct fm_neighbours {
+	struct fm_netlink *netlink;
+	struct fm_monitor monitor;
+	struct fm_later later;
+	struct fm_timer timer;
+	struct fm_neighbour list[FM_NEIGHBOURS_MAX];
+	uint8_t n;
+	bool has_managed;
+	void (*changed)(void *ctx, const struct fm_neighbour *n);
+	void *ctx;
+};
+
+/* The caller sets netlink, changed and ctx before. */
+int fm_neighbours_open(struct fm_neighbours *ns, uv_loop_t *loop);
+void fm_neighbours_close(struct fm_neighbours *ns);
+
+/**
+ * fm_neighbours_keep() - keep this next hop resolved; asking twice is once
+ * Return: 1 it is valid now; 0 not yet: @changed tells; -ENOBUFS too many; or the kernel's -errno.
+ */
+int fm_neighbours_keep(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip);
+
+/* Not needed any more; the kernel's entry stays and ages as others do. */
+void fm_neighbours_forget(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip);
+
+bool fm_neighbours_valid(const struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * Less power after the start: another user, few capabilities, none to be had again. And sd_notify.
+ */
+#ifndef FM_NET_PRIVILEGE_H
+#define FM_NET_PRIVILEGE_H
+
+/**
+ * fm_privilege_drop() - become @user, keep NET_ADMIN, NET_RAW, BPF and PERFMON only, set no_new_privs
+ * @user: NULL: the user stays (a lab's daemon), capabilities go all the same
+ * Return: 0; -ENOENT no such user; or -errno: nothing may go on then.
+ */
+int fm_privilege_drop(const char *user);
+
+/* Tells systemd (NOTIFY_SOCKET) a state such as "READY=1"; 0 also where nobody listens, or -errno. */
+int fm_notify(const char *state);
+
+#endif

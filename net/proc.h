@@ -1,0 +1,24 @@
+/*
+ * Whose socket is it: from an inode to a program's name, by /proc.
+ */
+#ifndef FM_NET_PROC_H
+#define FM_NET_PROC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FM_PROC_NAME 16u /* octets of a name with its end, as TASK_COMM_LEN */
+
+struct fm_proc_want {
+	uint32_t inode;
+	uint32_t pid; /* filled; 0: not found */
+	char name[FM_PROC_NAME];
+};
+
+/* Fills pid and name of all @n in one walk over /proc. Processes that may not be looked into are passed by. */
+void fm_proc_find(struct fm_proc_want *wants, size_t n);
+
+/* The path of cgroup @id below the cgroup v2 mount, such as /system.slice/ssh.service. 0 or -errno. */
+int fm_proc_cgroup(uint64_t id, char *path, size_t size);
+
+#endif
