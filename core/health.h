@@ -1,0 +1,69 @@
+/*
+ * Health of one path by probes (digest D50): round trip, loss, and silent death.
+ * A probe unanswered for longer than usual makes the path suspect; while it is, probes go fast. When
+ * nothing at all has been answered for long enough, it is down. What follows is for others.
+ */
+#ifndef FM_CORE_HEALTH_H
+#define FM_CORE_HEALTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FM_PROBES_MAX 32u /* probes under way */
+
+enum fm_health_state {
+	FM_HEALTH_UP,
+	FM_HEALTH_SUSPECT,
+	FM_HEALTH_DOWN,
+};
+
+/**
+ * struct fm_health - what probing knows of one path
+ * @srtt_us, @rttvar_us: RFC 6298 §2; 0: not measured yet
+ * @history:   the last 128 judged probes, a bit each, newest lowest; 1: lost
+ * @n_judged:  how many of them count, 128 at most
+ * @missed:    probes in a row that were judged lost
+ * @heard_us:  when a probe was last answered, or probing began
+ * @since_us:  when @state last changed
+ * @next_us:   when the next probe is due
+ * @deaf_us:   when the oldest probe of those missed in a row was sent
+ */
+struct fm_health {
+	enum fm_health_state state;
+	uint32_t srtt_us, rttvar_us;
+	uint64_t history[2];
+	uint8_t n_judged, missed, n_sent;
+	uint64_t heard_us, since_us, next_us, deaf_us;
+	struct {
+		uint64_t nonce, sent_us;
+		bool is_missed; /* judged lost, may still be answered late */
+	} sent[FM_PROBES_MAX];
+};
+
+/* Starts anew for a path that was just registered; keeps what is known of its round trip. */
+void fm_health_start(struct fm_health *h, uint64_t now_us);
+
+/* A round trip that something else measured (a binding update and its answer). */
+void fm_health_measured(struct fm_health *h, uint32_t rtt_us);
+
+/**
+ * fm_health_wake() - judge what is overdue
+ * @interval_us: of the probes while all is well
+ * Return: true when a probe is to be sent now; then call fm_health_sent().
+ */
+bool fm_health_wake(struct fm_health *h, uint64_t interval_us, uint64_t now_us);
+void fm_health_sent(struct fm_health *h, uint64_t nonce, uint64_t now_us);
+
+/* Return: false when no such probe is under way. */
+bool fm_health_answered(struct fm_health *h, uint64_t nonce, uint64_t now_us);
+
+/* When to call fm_health_wake() next. */
+uint64_t fm_health_due_us(const struct fm_health *h);
+
+/* Lost among the last 128 probes, parts per million. */
+uint32_t fm_health_loss_ppm(const struct fm_health *h);
+
+/* How long an answer may take before its probe is suspicious. */
+uint64_t fm_health_patience_us(const struct fm_health *h);
+
+#endif

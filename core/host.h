@@ -1,0 +1,340 @@
+/*
+ * The mobile node (role host): keeps its accesses registered with one anchor, holds addresses, and says
+ * which path each flow takes. No I/O: it acts through struct fm_ops (core/world.h), and every call brings
+ * the time. Registration stands in registration.h, probing in health.h, the choice of paths in steer.h.
+ *
+ * Life: fm_host_init(), perhaps fm_host_restore(), fm_host_start(); then events as they come;
+ * fm_host_down() and fm_host_is_down() to leave for good. A daemon that just ends calls nothing (D51).
+ */
+#ifndef FM_CORE_HOST_H
+#define FM_CORE_HOST_H
+
+#include "core/health.h"
+#include "core/steer.h"
+#include "core/world.h"
+
+#define FM_DSMIP_PORT 4191u	/* RFC 5555 §2.3.2.2; local and remote */
+#define FM_HOST_RULES_MAX 32u	/* selectors of all steering rules together */
+#define FM_HOST_FLOWS_MAX 128u	/* flows moved by hand; the first FM_RULES_MAX also as flow bindings */
+#define FM_HOST_FORWARDING_ID 1u /* id of the host's one struct fm_forwarding */
+#define FM_HOST_RECORD_MAX 16384u /* octets of its record at most */
+
+/**
+ * struct fm_host_access_conf - one access, as configured
+ * @preference: lower is better
+ * @loss_limit_ppm: above it the access is used only when there is no better; 0: no limit
+ */
+struct fm_host_access_conf {
+	uint32_t preference, loss_limit_ppm;
+	uint64_t probe_interval_us; /* 0: 200 ms */
+};
+
+/**
+ * struct fm_host_rule_conf - flows of a selector and how they choose
+ * @selector: seen in the host's outgoing direction: src is the host's end. (Flow bindings on the wire
+ *            are seen from the anchor, RFC 6088 §3.1; the core swaps them, D26.)
+ * @number:   the rule's number in the configuration, from 1; several selectors may share it. It comes
+ *            back as fid of struct fm_rule.
+ */
+struct fm_host_rule_conf {
+	uint16_t number;
+	struct fm_selector selector;
+	struct fm_steer steer;
+};
+
+/**
+ * struct fm_host_conf - all that configuration says; copied by fm_host_init() but for pointers
+ * @mn_id:        NAI, without end mark
+ * @sas:          [0] signs, all are accepted; n_sas 0: no authentication. Must outlive the host
+ * @anchor:       IPv6 address of the anchor
+ * @anchor_v4:    its IPv4 address (v4-mapped), or none
+ * @home_address: configured, or none: formed from the anchor's /64 and kept in the record (§14.2)
+ * @ipv4:         ask for an IPv4 home address
+ * @force_udp:    UDP also where no NAT was found
+ * @vendor_id:    of the on-demand options; 0: 32473
+ * @wall_us:      CLOCK_REALTIME minus the clock of now_us, microseconds: records and timestamps need it
+ * @default_type: service type kept ready for programs that ask for nothing (digest §9.1); 0: none
+ * @lifetime_s:   preferred lifetime asked for it; 0: 24 h
+ * @fallback:     steering of what no rule claims; n_via 0: all accesses by preference
+ */
+struct fm_host_conf {
+	uint8_t mn_id[FM_NAI_MAX], mn_id_len;
+	const struct fm_sa *sas;
+	uint8_t n_sas;
+	struct fm_ip anchor, anchor_v4, home_address;
+	bool ipv4, force_udp;
+	uint32_t vendor_id;
+	uint64_t wall_us;
+	uint8_t default_type;
+	uint32_t lifetime_s;
+	uint8_t n_accesses, n_rules;
+	struct fm_host_access_conf accesses[FM_ACCESSES_MAX];
+	struct fm_steer fallback;
+	struct fm_host_rule_conf rules[FM_HOST_RULES_MAX];
+};
+
+/**
+ * struct fm_host_facts - what netlink says of an access
+ * @coa6, @coa4: routable addresses with a default router, or none; coa4 v4-mapped
+ * @is_home: the link where the anchor's own prefix is on-link
+ */
+struct fm_host_facts {
+	bool is_up, is_home;
+	struct fm_ip coa6, coa4;
+};
+
+/* State of an access, for people; the names are those of interfaces.md. */
+enum fm_access_state {
+	FM_ACCESS_OFF,	   /* no carrier or no address */
+	FM_ACCESS_DOWN,	   /* there, but not registered or dead */
+	FM_ACCESS_SUSPECT, /* probes stay away */
+	FM_ACCESS_UP,
+};
+
+/* Why flows changed their access. */
+enum fm_handover_reason {
+	FM_HANDOVER_NONE,
+	FM_HANDOVER_FIRST,	 /* the first access */
+	FM_HANDOVER_CARRIER,	 /* link or address lost */
+	FM_HANDOVER_SILENT,	 /* probes unanswered */
+	FM_HANDOVER_LOSS,	 /* above its loss limit */
+	FM_HANDOVER_REVOKED,	 /* the anchor took it off */
+	FM_HANDOVER_RECOVERED,	 /* a better one is back */
+};
+
+/**
+ * struct fm_host_registration - the binding of one access at the anchor, as the host knows it
+ * @coa, @is_v4: what is registered, or being registered
+ * @is_bound:    the anchor accepted it and it has not ended: until_us
+ * @is_due:      it must be registered (again), at @try_us
+ * @is_dead:     to be taken off by a binding update over another access
+ * @is_barred:   the anchor refuses this care-of address (174)
+ * @sequence, @sent_us, @mac_coa: the last binding update that went over this access
+ * @cut_sequence: the last one that may have taken this binding off; an older acceptance means nothing
+ */
+struct fm_host_registration {
+	struct fm_ip coa, mac_coa, sent_coa, sent_mac_coa;
+	bool is_bound, is_due, is_dead, is_barred, is_v4, is_full, has_cut;
+	bool is_sent, sent_first, sent_removal, sent_forced;
+	uint8_t tries, refusals;
+	uint16_t sequence, cut_sequence;
+	uint16_t remote_udp; /* the path is UDP: RFC 5555 §4.2 */
+	uint64_t sent_us, try_us, wait_us, until_us, refresh_us, stamp;
+};
+
+struct fm_host_access {
+	struct fm_host_facts facts;
+	struct fm_host_registration reg;
+	struct fm_health health;
+	uint64_t changed_us, good_since_us;
+	uint32_t losses; /* how often it failed */
+	bool has_failed, is_lossy;
+};
+
+enum fm_lease_state {
+	FM_LEASE_NONE,
+	FM_LEASE_WANTED, /* to be asked for in the next binding update */
+	FM_LEASE_HELD,
+	FM_LEASE_REFUSED,
+};
+
+/**
+ * struct fm_host_lease - one on-demand prefix (digest §14.6)
+ * @address: prefix + random interface identifier
+ * @preferred_us, @valid_us: until when; UINT64_MAX: without end
+ * @asked_us: when it was last asked for; @again_us: when to ask (again)
+ */
+struct fm_host_lease {
+	enum fm_lease_state state;
+	uint8_t type, status;
+	uint16_t pid;
+	bool is_due;
+	uint8_t refusals;
+	struct fm_ip prefix, address;
+	uint64_t preferred_us, valid_us, again_us;
+};
+
+/**
+ * struct fm_host_flow - one flow or selector bound to an access, by hand or by the anchor (RFC 7109)
+ * @fid:      0: a pin of the data path only (more than FM_RULES_MAX were moved)
+ * @selector: seen from the anchor, as on the wire
+ * @is_new:   to be sent in full; else a summary names it
+ */
+struct fm_host_flow {
+	bool is_used, has_tuple, is_new;
+	uint8_t access;
+	uint16_t fid, priority;
+	uint64_t until_us; /* UINT64_MAX: until the flow ends */
+	struct fm_tuple tuple;
+	struct fm_selector selector;
+};
+
+/* The last time flows that no rule claims changed their access; at_us 0: never. */
+struct fm_handover {
+	uint64_t at_us, gap_us;
+	uint8_t from, to;
+	enum fm_handover_reason reason;
+};
+
+/* States of the registration with the anchor; the table is in registration.c. */
+enum fm_reg_state {
+	FM_REG_IDLE,	/* no binding, nothing to say */
+	FM_REG_FIRST,	/* the first binding update is out (RFC 5648 §5.9: O) */
+	FM_REG_BOUND,	/* bound, nothing outstanding */
+	FM_REG_UPDATE,	/* bound, a binding update is out */
+	FM_REG_STOPPED, /* the anchor refuses: hourly, or after a reload */
+	FM_REG_LEAVING, /* de-registration is out */
+	FM_REG_GONE,	/* de-registered */
+	FM_REG_STATES,
+};
+
+/**
+ * struct fm_registration - the one conversation with the anchor
+ * @sequence:  last used
+ * @tried:     accesses over which the outstanding message went, a bit each
+ * @timer_us:  of the outstanding message; UINT64_MAX: none
+ * @wait_us:   RFC 6275 §11.8
+ */
+struct fm_registration {
+	enum fm_reg_state state;
+	uint16_t sequence;
+	uint8_t tried, outstanding, rounds;
+	bool is_one, is_plain, has_no_force, has_stamp, needs_first, has_odp, has_answer, is_set_due;
+	bool says_flows, is_out;
+	uint8_t hoa_tries, stamps_wrong;
+	uint64_t timer_us, wait_us, hold_us, stopped_us;
+	uint64_t new_coa_us[3]; /* RFC 6275 §12: MAX_UPDATE_RATE */
+	int64_t clock_offset;	/* NTP units, RFC 4285 §6 */
+	uint64_t rebind_us;	/* a hint (BE, BRR) was last followed */
+};
+
+/**
+ * struct fm_host - the mobile node; callers read, and change nothing
+ * @hoa:      registration address (§14.2)
+ * @hoa_serves: the anchor knows no on-demand prefixes: @hoa is for user packets (§14.7)
+ * @hoa4:     IPv4 home address, v4-mapped; none: not granted (yet)
+ * @chosen:   access of each rule, then (at n_rules) of the default
+ */
+struct fm_host {
+	struct fm_host_conf conf;
+	const struct fm_ops *ops;
+	void *world;
+	struct fm_ip hoa, hoa4;
+	bool hoa_serves, is_dirty, is_unsaved, is_busy;
+	struct fm_registration reg;
+	struct fm_host_access accesses[FM_ACCESSES_MAX];
+	struct fm_host_lease leases[FM_LEASES_MAX];
+	struct fm_host_flow flows[FM_HOST_FLOWS_MAX];
+	struct fm_steer_order order;
+	uint8_t chosen[FM_HOST_RULES_MAX + 1];
+	uint16_t copies[FM_HOST_RULES_MAX + 1], next_pid;
+	uint16_t bri_sequence, fbi_sequence;
+	uint8_t bri_status, fbi_status;
+	bool has_bri, has_fbi;
+	uint64_t woken_us, errors_us, ipv4_again_us;
+	uint8_t n_errors;
+	uint32_t lost_us_gap;
+	struct fm_handover handover;
+};
+
+/**
+ * fm_host_init() - a host that knows nothing yet
+ * @ops, @world: must outlive the host. In ops, save, forward, unforward, pin, probe, lease and tell may be
+ *               called from every function below, send and wake_at too.
+ */
+void fm_host_init(struct fm_host *h, const struct fm_host_conf *conf, const struct fm_ops *ops,
+		  void *world);
+
+/**
+ * fm_host_restore() - go on from the record that ops->save() was last given (D43, D51)
+ * Puts leases that still live on fm0 (ops->lease). Before fm_host_start(); left out when there is none.
+ * Return: 0; -EINVAL not a record of ours, or of another MN-ID or anchor: the host is as after init.
+ */
+int fm_host_restore(struct fm_host *h, const uint8_t *record, size_t len, uint64_t now_us);
+
+/* Starts; facts may have come before or come later. */
+void fm_host_start(struct fm_host *h, uint64_t now_us);
+
+/* What netlink says of access @index now; the same again changes nothing. */
+void fm_host_access(struct fm_host *h, uint8_t index, const struct fm_host_facts *facts,
+		    uint64_t now_us);
+
+/**
+ * fm_host_receive() - a Mobility Header came
+ * @via: access, outermost addresses, src and dst of the IPv6 header next to the Mobility Header, and the
+ *       type 2 routing header's address as hoa
+ * Return: what became of it, for counters: 0 acted on; -EBADMSG refused by wire/ or by its checksum;
+ * -EKEYREJECTED authentication; -ESTALE old or unasked for; -EPROTONOSUPPORT answered by a Binding Error.
+ */
+int fm_host_receive(struct fm_host *h, const struct fm_via *via, const uint8_t *mh, size_t len,
+		    uint64_t now_us);
+
+/* The answer to a probe of ops->probe() came back; an unknown nonce changes nothing. */
+void fm_host_probe_answered(struct fm_host *h, uint8_t access, uint64_t nonce, uint64_t now_us);
+
+/* The time asked for by ops->wake_at() has come (earlier and later do no harm). */
+void fm_host_wake(struct fm_host *h, uint64_t now_us);
+
+/**
+ * fm_host_move() - send a flow over another access from its next packet on
+ * Pins it at once (ops->pin) and registers a flow binding, so that it holds when the host is silent.
+ * Ends with the flow (fm_host_flow_ended), at @until_us, or when that access dies.
+ * @until_us: UINT64_MAX: no end
+ * Return: 0; -ENODEV no such access; -ENETDOWN no path over it; -ENOBUFS too many moved flows.
+ * Source: RFC 6089 §5.2.2; selector seen from the anchor: RFC 6088 §3.1.
+ */
+int fm_host_move(struct fm_host *h, const struct fm_tuple *flow, uint8_t access, uint64_t until_us,
+		 uint64_t now_us);
+
+/* The flow is over (FIN, RST, or 120 s without a packet): its pin and flow binding go. */
+void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t now_us);
+
+/* De-registers everything and releases the leases; ask fm_host_is_down() until it is done (5 s at most). */
+void fm_host_down(struct fm_host *h, uint64_t now_us);
+bool fm_host_is_down(const struct fm_host *h);
+
+/**
+ * struct fm_access_status - one access as `flowmob access` shows it
+ * @coa: none: nothing to register; @bid: index + 1
+ * @rtt_us: 0: not measured; @changed_us: when @state last changed
+ */
+struct fm_access_status {
+	enum fm_access_state state;
+	struct fm_ip coa;
+	uint16_t bid;
+	uint32_t rtt_us, loss_ppm;
+	uint64_t changed_us;
+	bool is_registered, is_udp;
+};
+void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_us,
+			   struct fm_access_status *out);
+
+/**
+ * struct fm_address_status - one address on fm0
+ * @type: service type (§9.1); @state: FM_LEASE_WANTED also while a renewal waits without a valid prefix
+ * @preferred_s, @valid_s: left; UINT32_MAX: without end
+ */
+struct fm_address_status {
+	uint8_t type;
+	enum fm_lease_state state;
+	uint8_t status; /* of the refusal, digest §14.4 */
+	struct fm_prefix prefix;
+	struct fm_ip address;
+	uint32_t preferred_s, valid_s;
+};
+/* Address @i of the host, in no special order; false behind the last one. */
+bool fm_host_address_status(const struct fm_host *h, uint32_t i, uint64_t now_us,
+			    struct fm_address_status *out);
+
+/* Bound over at least one access, and no first answer missing. */
+bool fm_host_is_bound(const struct fm_host *h, uint64_t now_us);
+
+/**
+ * fm_host_forwarding() - what ops->forward() is given, at any time
+ * paths[i] is access i, bid i + 1, for all accesses: those without a path have FM_ENCAP_NONE. Rules are
+ * seen in the host's outgoing direction (src: the host). A rule with paths 0 claims its packets and they
+ * wait; so do packets without a rule when default_path is n_paths.
+ */
+void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out);
+
+#endif

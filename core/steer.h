@@ -1,0 +1,71 @@
+/*
+ * Steering: which path for which flow. Pure choice; what is known of the accesses comes as a view,
+ * and what was chosen before is the caller's to keep.
+ */
+#ifndef FM_CORE_STEER_H
+#define FM_CORE_STEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FM_ACCESSES_MAX 8u	  /* accesses of one host */
+#define FM_NO_ACCESS 0xffu	  /* none can be used: packets wait */
+#define FM_RETURN_AFTER_US 2000000u /* on-recovery return: health that an access must show first */
+
+/* 3GPP TS 24.193 §5.2; the order is that of the configuration. */
+enum fm_steer_mode {
+	FM_STEER_ACTIVE_STANDBY, /* the first of via that works */
+	FM_STEER_SMALLEST_DELAY, /* the one with the smallest round trip */
+	FM_STEER_LOAD_BALANCING, /* as active-standby: sharing comes with its own module */
+	FM_STEER_PRIORITY_BASED, /* the first of via that is not lossy */
+	FM_STEER_REDUNDANT,	 /* a copy over each of via that has a path, suspected ones too */
+};
+
+/**
+ * struct fm_steer - how a rule chooses
+ * @via:     indexes of accesses, best first
+ * @is_wait: on-none: when none of via works, wait; else any other access
+ * @is_keep: on-recovery: stay when a better one is back; else return after FM_RETURN_AFTER_US
+ */
+struct fm_steer {
+	uint8_t mode, n_via, via[FM_ACCESSES_MAX];
+	bool is_wait, is_keep;
+};
+
+/* How good an access is for user packets, from bad to good. */
+enum fm_rank {
+	FM_RANK_NONE,	 /* no path */
+	FM_RANK_LAST,	 /* probes say dead, the anchor still has it: better than nothing */
+	FM_RANK_SUSPECT, /* probes stay away: nothing new goes there */
+	FM_RANK_LOSSY,	 /* above its loss limit */
+	FM_RANK_GOOD,
+};
+
+/**
+ * struct fm_view - what steering sees of one access
+ * @good_since_us: since when it is good after a failure; 0: it never failed, so nothing to wait for
+ */
+struct fm_view {
+	enum fm_rank rank;
+	uint32_t rtt_us;
+	uint64_t good_since_us;
+};
+
+/**
+ * fm_steer_choose() - the access for the flows of one rule
+ * @order:   all accesses, best first by preference: for on-none any
+ * @current: what was chosen before; FM_NO_ACCESS at first
+ * @again_us: set to when to ask again if that is earlier than what it holds (a return is due then)
+ * Return: index of an access, or FM_NO_ACCESS.
+ */
+struct fm_steer_order {
+	uint8_t n, at[FM_ACCESSES_MAX];
+};
+uint8_t fm_steer_choose(const struct fm_steer *s, const struct fm_steer_order *order,
+			const struct fm_view view[FM_ACCESSES_MAX], uint8_t current,
+			uint64_t now_us, uint64_t *again_us);
+
+/* Redundant: bit i set for each access of @s that has any path. */
+uint16_t fm_steer_copies(const struct fm_steer *s, const struct fm_view view[FM_ACCESSES_MAX]);
+
+#endif
