@@ -1,0 +1,247 @@
+/*
+ * Kinds of configuration values: one row a kind, from text to a field of a struct of config.h.
+ */
+#include "daemon/conf_kind.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "daemon/keyfile.h"
+
+/* Every kind has this shape; most need only some of it. */
+#define READER(name)                                                                               \
+	static bool name(struct fm_conf_reading *r, const struct fm_conf_key *k, const char *text, \
+			 void *field)
+
+READER(read_text)
+{
+	size_t len = strlen(text);
+
+	(void)r;
+	if (len == 0 || len >= k->limit)
+		return false;
+	memcpy(field, text, len + 1);
+	return true;
+}
+
+READER(read_duration)
+{
+	(void)r, (void)k;
+	return fm_value_duration(text, field);
+}
+
+READER(read_percent)
+{
+	(void)r, (void)k;
+	return fm_value_percent(text, field);
+}
+
+READER(read_quota)
+{
+	(void)r, (void)k;
+	return fm_value_quota(text, field);
+}
+
+READER(read_number)
+{
+	(void)r;
+	return fm_value_number(text, k->limit, field);
+}
+
+READER(read_number32)
+{
+	uint64_t v;
+
+	(void)r;
+	if (!fm_value_number(text, k->limit, &v))
+		return false;
+	*(uint32_t *)field = (uint32_t)v;
+	return true;
+}
+
+READER(read_bool)
+{
+	(void)r, (void)k;
+	return fm_value_bool(text, field);
+}
+
+READER(read_word)
+{
+	int word = fm_value_word(text, k->words);
+
+	(void)r;
+	if (word < 0 || k->words[word][0] == '\0')
+		return false;
+	*(uint8_t *)field = (uint8_t)word;
+	return true;
+}
+
+/* A set of words: bit i stands for word i. */
+READER(read_words)
+{
+	uint8_t word;
+
+	if (!read_word(r, k, text, &word))
+		return false;
+	*(uint8_t *)field |= (uint8_t)(1u << word);
+	return true;
+}
+
+/* Letters, digits, dots and hyphens: what a name in the DNS looks like. */
+static bool is_host_name(const char *text)
+{
+	bool has_letter = false;
+
+	for (const char *p = text; *p; p++) {
+		if (!isalnum((unsigned char)*p) && *p != '.' && *p != '-')
+			return false;
+		has_letter |= isalpha((unsigned char)*p) != 0;
+	}
+	return has_letter && strlen(text) <= FM_NAI_MAX;
+}
+
+/* One IPv6 address, one IPv4 address, or a name that has both. */
+READER(read_addresses)
+{
+	struct fm_conf_anchor_address *out = field;
+	struct fm_ip ip, *slot;
+
+	(void)r, (void)k;
+	if (!fm_value_address(text, &ip)) {
+		if (!is_host_name(text) || out->host_name[0])
+			return false;
+		memcpy(out->host_name, text, strlen(text) + 1);
+		return true;
+	}
+	slot = fm_ip_is_v4(&ip) ? &out->v4 : &out->v6;
+	if (!fm_ip_is_none(slot))
+		return false;
+	*slot = ip;
+	return true;
+}
+
+READER(read_ip6)
+{
+	struct fm_ip ip;
+
+	(void)r, (void)k;
+	if (!fm_value_address(text, &ip) || fm_ip_is_v4(&ip))
+		return false;
+	*(struct fm_ip *)field = ip;
+	return true;
+}
+
+READER(read_prefix6)
+{
+	struct fm_prefix p;
+
+	(void)r, (void)k;
+	if (!fm_value_prefix(text, &p) || fm_ip_is_v4(&p.ip) || p.len > 64)
+		return false;
+	*(struct fm_prefix *)field = p;
+	return true;
+}
+
+READER(read_prefix4)
+{
+	struct fm_prefix p;
+
+	(void)r, (void)k;
+	if (!fm_value_prefix(text, &p) || !fm_ip_is_v4(&p.ip))
+		return false;
+	*(struct fm_prefix *)field = p;
+	return true;
+}
+
+READER(read_key_file)
+{
+	struct fm_conf_key_file *key = field;
+	int n;
+
+	(void)k;
+	if (strlen(text) >= sizeof(key->file))
+		return false;
+	memcpy(key->file, text, strlen(text) + 1);
+	n = fm_keyfile_read(text, key->sas, FM_SAS_MAX, r->err);
+	key->n = n > 0 ? (uint8_t)n : 0;
+	return n > 0;
+}
+
+READER(read_owner)
+{
+	static const char *const kinds[] = { "unit", "user", "group", NULL };
+	const char *colon = strchr(text, ':');
+	struct fm_conf_type *type = field;
+	char kind_text[8];
+	int kind;
+
+	(void)r, (void)k;
+	if (!colon || colon - text > 5 || !colon[1] || strlen(colon + 1) >= FM_NAME_MAX)
+		return false;
+	memcpy(kind_text, text, (size_t)(colon - text));
+	kind_text[colon - text] = '\0';
+	kind = fm_value_word(kind_text, kinds);
+	if (kind < 0 || type->n_owners == FM_OWNERS_MAX)
+		return false;
+	type->owners[type->n_owners].kind = (uint8_t)kind;
+	memcpy(type->owners[type->n_owners].name, colon + 1, strlen(colon + 1) + 1);
+	type->n_owners++;
+	return true;
+}
+
+READER(read_match)
+{
+	struct fm_conf_rule *rule = field;
+
+	(void)k;
+	if (rule->n_matches == FM_MATCHES_MAX)
+		return false;
+	if (fm_match_read(text, &rule->matches[rule->n_matches], r->why) < 0)
+		return false;
+	rule->n_matches++;
+	return true;
+}
+
+READER(read_via)
+{
+	const struct fm_conf_host *host = &r->config->host;
+	struct fm_conf_steer *steer = field;
+	uint8_t i = 0;
+
+	(void)k;
+	while (i < host->n_accesses && strcmp(host->accesses[i].name, text) != 0)
+		i++;
+	if (i == host->n_accesses || steer->n_via == FM_PATHS_MAX)
+		return false;
+	if (memchr(steer->via, i, steer->n_via)) {
+		snprintf(r->why, sizeof(r->why), "it is named twice");
+		return false;
+	}
+	steer->via[steer->n_via++] = i;
+	return true;
+}
+
+/* clang-format off */
+#define KIND(name, list, read, what, hint) const struct fm_conf_kind fm_kind_##name = { list, what, hint, read }
+KIND(text, false, read_text, "is empty or too long", "write a shorter name");
+KIND(duration, false, read_duration, "is not a duration",
+     "write us, ms, s, m, h or d after the number, for example \"200ms\"");
+KIND(percent, false, read_percent, "is not a percentage", "write a number from 0 to 100 and %, for example \"0.5%\"");
+KIND(quota, false, read_quota, "is not an amount", "write K, M, G or T after the number, for example \"5G/month@12\"");
+KIND(number, false, read_number, "is not a number, or too large", "write a whole number");
+KIND(number32, false, read_number32, "is not a number, or too large", "write a whole number");
+KIND(bool, false, read_bool, "is neither yes nor no", "write yes or no");
+KIND(word, false, read_word, "is no word of this key", NULL);
+KIND(words, true, read_words, "is no word of this key", NULL);
+KIND(addresses, true, read_addresses, "is no address, or one of its family stands here already",
+     "write one IPv6 and one IPv4 address, or one name that has them");
+KIND(ip6, false, read_ip6, "is not an IPv6 address", "for example \"2001:db8:100::7\"");
+KIND(prefix6, false, read_prefix6, "is not an IPv6 prefix of at most 64 bits",
+     "write its first address and the length, for example \"2001:db8:100::/40\"");
+KIND(prefix4, false, read_prefix4, "is not an IPv4 prefix",
+     "write its first address and the length, for example \"198.51.100.0/24\"");
+KIND(key_file, false, read_key_file, "holds no usable key", "make one by: flowmob key");
+KIND(owners, true, read_owner, "is nobody", "write \"user:NAME\", \"group:NAME\" or \"unit:NAME.service\"");
+KIND(matches, true, read_match, "is not a match", "for example \"udp dport 10000-20000\" or \"dscp ef\"");
+KIND(via, true, read_via, "is no access of this host", "write the title of an access block");
+/* clang-format on */

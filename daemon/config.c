@@ -1,0 +1,604 @@
+/*
+ * The configuration as structs: one row a key, then what several keys say together.
+ */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/conf_file.h"
+#include "daemon/conf_kind.h"
+
+#define KEYS_MAX 20u
+#define VENDOR_ID 32473u /* digest D41 */
+
+/* Digest §9.1; 0 is no type. */
+const char *const fm_type_names[] = { "", "fixed", "session-lasting", "nonpersistent",
+				      "graceful-replacement", NULL };
+const char *const fm_mode_names[] = { "active-standby", "smallest-delay", "load-balancing",
+				      "priority-based", "redundant", NULL };
+const char *const fm_cost_names[] = { "free", "metered", NULL };
+static const char *const replay_names[] = { "sequence", "timestamp", NULL };
+static const char *const on_none_names[] = { "any", "wait", NULL };
+static const char *const on_recovery_names[] = { "return", "keep", NULL };
+static const char *const datapath_names[] = { "auto", "tc", "xdp", NULL };
+
+/* clang-format off */
+#define AT(type, field) offsetof(struct type, field)
+#define END { NULL, NULL, 0, false, 0, NULL }
+
+static const struct fm_conf_key home_keys[] = {
+	{ "address",      &fm_kind_addresses, AT(fm_conf_home, address),      true,  0, NULL },
+	{ "id",           &fm_kind_text,      AT(fm_conf_home, id),           true,  FM_NAI_MAX + 1, NULL },
+	{ "key-file",     &fm_kind_key_file,  AT(fm_conf_home, key),          true,  0, NULL },
+	{ "home-address", &fm_kind_ip6,       AT(fm_conf_home, home_address), false, 0, NULL },
+	{ "ipv4",         &fm_kind_bool,      AT(fm_conf_home, ipv4),         false, 0, NULL },
+	{ "force-udp",    &fm_kind_bool,      AT(fm_conf_home, force_udp),    false, 0, NULL },
+	{ "replay",       &fm_kind_word,      AT(fm_conf_home, replay),       false, 0, replay_names },
+	{ "vendor-id",    &fm_kind_number32,  AT(fm_conf_home, vendor_id),    false, UINT32_MAX, NULL },
+	{ "deadline",     &fm_kind_duration,  AT(fm_conf_home, deadline_us),  false, 0, NULL },
+	END,
+};
+
+static const struct fm_conf_key access_keys[] = {
+	{ "interface",      &fm_kind_text,     AT(fm_conf_access, interface),         true,  FM_NAME_MAX, NULL },
+	{ "preference",     &fm_kind_number,   AT(fm_conf_access, preference),        false, 65535, NULL },
+	{ "probe-interval", &fm_kind_duration, AT(fm_conf_access, probe_interval_us), false, 0, NULL },
+	{ "loss-limit",     &fm_kind_percent,  AT(fm_conf_access, loss_limit_ppm),    false, 0, NULL },
+	{ "cost",           &fm_kind_word,     AT(fm_conf_access, cost),              false, 0, fm_cost_names },
+	{ "quota",          &fm_kind_quota,    AT(fm_conf_access, quota),             false, 0, NULL },
+	END,
+};
+
+static const struct fm_conf_key type_keys[] = {
+	{ "lifetime", &fm_kind_duration, AT(fm_conf_type, lifetime_us), false, 0, NULL },
+	{ "max",      &fm_kind_number,   AT(fm_conf_type, max),         false, FM_LEASES_MAX, NULL },
+	{ "allow",    &fm_kind_owners,   0,                             false, 0, NULL },
+	END,
+};
+
+#define STEER_KEYS(type)                                                                         \
+	{ "mode",        &fm_kind_word,     AT(type, steer.mode),         false, 0, fm_mode_names },     \
+	{ "via",         &fm_kind_via,      AT(type, steer),              false, 0, NULL },              \
+	{ "on-none",     &fm_kind_word,     AT(type, steer.on_none),      false, 0, on_none_names },     \
+	{ "on-recovery", &fm_kind_word,     AT(type, steer.on_recovery),  false, 0, on_recovery_names }, \
+	{ "max-loss",    &fm_kind_percent,  AT(type, steer.max_loss_ppm), false, 0, NULL },              \
+	{ "max-delay",   &fm_kind_duration, AT(type, steer.max_delay_us), false, 0, NULL }
+
+static const struct fm_conf_key rule_keys[] = {
+	{ "match", &fm_kind_matches, 0, true, 0, NULL },
+	STEER_KEYS(fm_conf_rule),
+	END,
+};
+
+static const struct fm_conf_key default_keys[] = {
+	{ "type", &fm_kind_word, AT(fm_conf_default, type), false, 0, fm_type_names },
+	STEER_KEYS(fm_conf_default),
+	END,
+};
+
+static const struct fm_conf_key host_keys[] = {
+	{ "keep-ready", &fm_kind_words, AT(fm_conf_host, keep_ready), false, 0, fm_type_names },
+	END,
+};
+
+static const struct fm_conf_key pool_keys[] = {
+	{ "prefix",     &fm_kind_prefix6,  AT(fm_conf_pool, prefix),        true,  0, NULL },
+	{ "ipv4",       &fm_kind_prefix4,  AT(fm_conf_pool, ipv4),          false, 0, NULL },
+	{ "quarantine", &fm_kind_duration, AT(fm_conf_pool, quarantine_us), false, 0, NULL },
+	END,
+};
+
+static const struct fm_conf_key subscriber_keys[] = {
+	{ "key-file",     &fm_kind_key_file, AT(fm_conf_subscriber, key),          true,  0, NULL },
+	{ "types",        &fm_kind_words,    AT(fm_conf_subscriber, types),        false, 0, fm_type_names },
+	{ "max-prefixes", &fm_kind_number,   AT(fm_conf_subscriber, max_prefixes), false, FM_LEASES_MAX, NULL },
+	{ "max-fixed",    &fm_kind_number,   AT(fm_conf_subscriber, max_fixed),    false, FM_LEASES_MAX, NULL },
+	{ "default-type", &fm_kind_word,     AT(fm_conf_subscriber, default_type), false, 0, fm_type_names },
+	{ "grace",        &fm_kind_duration, AT(fm_conf_subscriber, grace_us),     false, 0, NULL },
+	{ "home-address", &fm_kind_ip6,      AT(fm_conf_subscriber, home_address), false, 0, NULL },
+	{ "replay",       &fm_kind_word,     AT(fm_conf_subscriber, replay),       false, 0, replay_names },
+	END,
+};
+
+static const struct fm_conf_key anchor_keys[] = {
+	{ "address",   &fm_kind_addresses, AT(fm_conf_anchor, address),   true,  0, NULL },
+	{ "datapath",  &fm_kind_word,      AT(fm_conf_anchor, datapath),  false, 0, datapath_names },
+	{ "vendor-id", &fm_kind_number32,  AT(fm_conf_anchor, vendor_id), false, UINT32_MAX, NULL },
+	END,
+};
+
+static const struct fm_conf_key no_keys[] = { END };
+
+/* Blocks inside the block of a role; @is_single ones have no title. */
+struct part {
+	const char *name;
+	bool is_single;
+	const struct fm_conf_key *keys;
+};
+
+static const struct role {
+	const char *name;
+	const struct fm_conf_key *keys;
+	struct part parts[6];
+} roles[] = {
+	{ "host", host_keys, {
+		{ "anchor",  false, home_keys },
+		{ "access",  false, access_keys },
+		{ "type",    false, type_keys },
+		{ "rule",    false, rule_keys },
+		{ "default", true,  default_keys } } },
+	{ "anchor", anchor_keys, {
+		{ "pool",       false, pool_keys },
+		{ "subscriber", false, subscriber_keys } } },
+	{ "gateway", no_keys, { { NULL, false, NULL } } }, /* conf_file.c says that it is not there yet */
+};
+/* clang-format on */
+
+#define ROLES (sizeof(roles) / sizeof(roles[0]))
+#define PARTS (sizeof(roles[0].parts) / sizeof(roles[0].parts[0]))
+
+/* What a block holds when it says nothing. */
+static const struct fm_conf_home home_default = { .ipv4 = true,
+						  .vendor_id = VENDOR_ID,
+						  .deadline_us = 5000000 };
+static const struct fm_conf_access access_default = { .preference = 100,
+						      .probe_interval_us = 100000,
+						      .loss_limit_ppm = 200000 };
+static const struct fm_conf_type type_default = { .is_set = true, .lifetime_us = 86400000000 };
+static const struct fm_conf_pool pool_default = { .quarantine_us = 86400000000 };
+static const struct fm_conf_subscriber subscriber_default = { .max_prefixes = FM_LEASES_MAX,
+							      .max_fixed = 2,
+							      .grace_us = 30000000 };
+#define TYPE_SESSION_LASTING 2u
+#define TYPES_OF_THE_ANCHOR (1u << 1 | 1u << 2 | 1u << 4) /* digest §14.5: 3 comes from the access */
+
+/* libConfuse's tables, made of ours; they live as long as the parsed tree. */
+struct schema {
+	cfg_opt_t root[ROLES + 1];
+	cfg_opt_t role[ROLES][KEYS_MAX];
+	cfg_opt_t part[ROLES][PARTS][KEYS_MAX];
+};
+
+static size_t put_keys(cfg_opt_t *out, const struct fm_conf_key *keys)
+{
+	size_t n = 0;
+
+	for (; keys[n].name; n++) {
+		if (keys[n].kind->is_list)
+			out[n] = (cfg_opt_t)FM_CONF_LIST(keys[n].name);
+		else
+			out[n] = (cfg_opt_t)FM_CONF_KEY(keys[n].name);
+	}
+	out[n] = (cfg_opt_t)CFG_END();
+	return n;
+}
+
+static void put_role(struct schema *s, size_t i)
+{
+	size_t n = put_keys(s->role[i], roles[i].keys);
+
+	for (size_t j = 0; j < PARTS && roles[i].parts[j].name; j++) {
+		const struct part *p = &roles[i].parts[j];
+		cfg_flag_t flags = p->is_single ?
+					   CFGF_NODEFAULT :
+					   CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+
+		put_keys(s->part[i][j], p->keys);
+		s->role[i][n++] = (cfg_opt_t)CFG_SEC(p->name, s->part[i][j], flags);
+	}
+	s->role[i][n] = (cfg_opt_t)CFG_END();
+	s->root[i] = (cfg_opt_t)CFG_SEC(roles[i].name, s->role[i], CFGF_NODEFAULT);
+}
+
+static void put_schema(struct schema *s)
+{
+	for (size_t i = 0; i < ROLES; i++)
+		put_role(s, i);
+	s->root[ROLES] = (cfg_opt_t)CFG_END();
+}
+
+/* The first line of a block that we know: that of its first value, else its end. */
+static struct fm_conf_place place_of(struct fm_conf_reading *r, cfg_t *block)
+{
+	struct fm_conf_place at = { r->config->files[0], block->line };
+
+	for (cfg_opt_t *o = block->opts; o->name; o++) {
+		const struct fm_conf_value *v;
+
+		if (o->type != CFGT_PTR || cfg_opt_size(o) == 0)
+			continue;
+		v = cfg_opt_getnptr(o, 0);
+		if (v && v->line <= at.line)
+			at = (struct fm_conf_place){ v->file, v->line };
+	}
+	return at;
+}
+
+/* The block of that name, NULL where there is none. */
+static cfg_t *part_of(cfg_t *block, const char *name)
+{
+	cfg_opt_t *opt = cfg_getopt(block, name);
+
+	return cfg_opt_size(opt) > 0 ? cfg_opt_getnsec(opt, 0) : NULL;
+}
+
+static void name_block(cfg_t *block, char out[FM_NAI_MAX + 32])
+{
+	if (cfg_title(block))
+		snprintf(out, FM_NAI_MAX + 32, "%s \"%.253s\"", cfg_name(block), cfg_title(block));
+	else
+		snprintf(out, FM_NAI_MAX + 32, "%s", cfg_name(block));
+}
+
+/* Refuses a block as a whole. */
+static void refuse(struct fm_conf_reading *r, cfg_t *block, const char *what, const char *hint)
+{
+	struct fm_conf_place at = place_of(r, block);
+	char name[FM_NAI_MAX + 32], line[1024];
+
+	name_block(block, name);
+	snprintf(line, sizeof(line), "%s: %s", name, what);
+	fm_conf_refuse(r->err, at.file, at.line, line, hint);
+	r->n_refused++;
+}
+
+static const char *hint_of(const struct fm_conf_key *k, char *buf, size_t cap)
+{
+	size_t used;
+
+	if (k->kind->hint)
+		return k->kind->hint;
+	used = (size_t)snprintf(buf, cap, "write one of:");
+	for (int i = 0; k->words[i] && used < cap; i++) {
+		if (k->words[i][0])
+			used += (size_t)snprintf(buf + used, cap - used, " %s", k->words[i]);
+	}
+	return buf;
+}
+
+static void refuse_value(struct fm_conf_reading *r, cfg_t *block, const struct fm_conf_key *k,
+			 const struct fm_conf_value *v)
+{
+	char name[FM_NAI_MAX + 32], line[1024], hint[256];
+
+	name_block(block, name);
+	snprintf(line, sizeof(line), "%s: %s \"%.255s\" %s%s%s", name, k->name, v->text,
+		 k->kind->what, r->why[0] ? ": " : "", r->why);
+	fm_conf_refuse(r->err, v->file, v->line, line, hint_of(k, hint, sizeof(hint)));
+	r->n_refused++;
+}
+
+static void fill_key(struct fm_conf_reading *r, cfg_t *block, const struct fm_conf_key *k,
+		     void *base)
+{
+	cfg_opt_t *opt = cfg_getopt(block, k->name);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
+		const struct fm_conf_value *v = cfg_opt_getnptr(opt, i);
+
+		if (!v)
+			continue; /* libConfuse holds an empty default */
+		n++;
+		r->why[0] = '\0';
+		if (!k->kind->read(r, k, v->text, (char *)base + k->offset))
+			refuse_value(r, block, k, v);
+	}
+	if (k->is_needed && n == 0) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "no %s", k->name);
+		refuse(r, block, what, k->kind->hint);
+	}
+}
+
+static void fill(struct fm_conf_reading *r, cfg_t *block, const struct fm_conf_key *keys,
+		 void *base)
+{
+	for (; keys->name; keys++)
+		fill_key(r, block, keys, base);
+}
+
+static void copy_title(struct fm_conf_reading *r, cfg_t *block, char *out, size_t cap)
+{
+	size_t len = strlen(cfg_title(block));
+
+	if (len == 0 || len >= cap) {
+		refuse(r, block, "its title is empty or too long", NULL);
+		return;
+	}
+	memcpy(out, cfg_title(block), len + 1);
+}
+
+static void read_home(struct fm_conf_reading *r, cfg_t *host)
+{
+	struct fm_conf_home *home = &r->config->host.home;
+	cfg_t *block = part_of(host, "anchor");
+
+	*home = home_default;
+	if (!block) {
+		refuse(r, host, "no anchor block",
+		       "write anchor \"home\" { address = … id = … key-file = … } in it");
+		return;
+	}
+	if (cfg_size(host, "anchor") > 1) {
+		refuse(r, cfg_getnsec(host, "anchor", 1), "a second anchor",
+		       "a host has one anchor; take one of the two out");
+		return;
+	}
+	home->place = place_of(r, block);
+	copy_title(r, block, home->name, sizeof(home->name));
+	fill(r, block, home_keys, home);
+	for (uint8_t i = 0; i < home->key.n; i++)
+		home->key.sas[i].replay = (enum fm_replay)home->replay;
+}
+
+static void read_accesses(struct fm_conf_reading *r, cfg_t *host)
+{
+	struct fm_conf_host *out = &r->config->host;
+	unsigned n = cfg_size(host, "access");
+
+	if (n == 0)
+		refuse(r, host, "no access block",
+		       "write access \"wifi\" { interface = \"wl*\" } in it");
+	for (unsigned i = 0; i < n; i++) {
+		cfg_t *block = cfg_getnsec(host, "access", i);
+		struct fm_conf_access *a = &out->accesses[out->n_accesses];
+
+		if (out->n_accesses == FM_PATHS_MAX) {
+			refuse(r, block, "one access too many", "a host has at most 16");
+			return;
+		}
+		*a = access_default;
+		a->place = place_of(r, block);
+		copy_title(r, block, a->name, sizeof(a->name));
+		fill(r, block, access_keys, a);
+		if (a->probe_interval_us < 10000 || a->probe_interval_us > 60000000)
+			refuse(r, block, "probe-interval is out of range",
+			       "write 10ms to 60s");
+		out->n_accesses++;
+	}
+}
+
+static void read_types(struct fm_conf_reading *r, cfg_t *host)
+{
+	for (unsigned i = 0; i < cfg_size(host, "type"); i++) {
+		cfg_t *block = cfg_getnsec(host, "type", i);
+		int number = fm_value_word(cfg_title(block), fm_type_names);
+		struct fm_conf_type *t;
+
+		if (number <= 0) {
+			refuse(r, block, "there is no such type",
+			       "types are: fixed session-lasting nonpersistent graceful-replacement");
+			continue;
+		}
+		t = &r->config->host.types[number];
+		*t = type_default;
+		t->place = place_of(r, block);
+		fill(r, block, type_keys, t);
+	}
+}
+
+/* Accesses in the order of their preference, where a block names none. */
+static void complete_steer(const struct fm_conf_host *host, struct fm_conf_steer *s)
+{
+	if (s->n_via > 0)
+		return;
+	for (uint8_t i = 0; i < host->n_accesses; i++) {
+		uint8_t at = s->n_via++;
+
+		while (at > 0 && host->accesses[s->via[at - 1]].preference >
+					 host->accesses[i].preference) {
+			s->via[at] = s->via[at - 1];
+			at--;
+		}
+		s->via[at] = i;
+	}
+}
+
+static void read_rules(struct fm_conf_reading *r, cfg_t *host)
+{
+	struct fm_conf_host *out = &r->config->host;
+	unsigned n = cfg_size(host, "rule");
+
+	if (n > FM_RULES_MAX) {
+		refuse(r, cfg_getnsec(host, "rule", FM_RULES_MAX), "one rule too many",
+		       "a host has at most 64");
+		return;
+	}
+	out->rules = calloc(n ? n : 1, sizeof(*out->rules));
+	for (unsigned i = 0; out->rules && i < n; i++) {
+		cfg_t *block = cfg_getnsec(host, "rule", i);
+		struct fm_conf_rule *rule = &out->rules[out->n_rules++];
+
+		rule->place = place_of(r, block);
+		copy_title(r, block, rule->name, sizeof(rule->name));
+		fill(r, block, rule_keys, rule);
+		complete_steer(out, &rule->steer);
+	}
+}
+
+static void read_default(struct fm_conf_reading *r, cfg_t *host)
+{
+	struct fm_conf_default *d = &r->config->host.fallback;
+	cfg_t *block = part_of(host, "default");
+
+	d->type = TYPE_SESSION_LASTING;
+	if (block) {
+		d->is_set = true;
+		fill(r, block, default_keys, d);
+	}
+	complete_steer(&r->config->host, &d->steer);
+}
+
+static void read_host(struct fm_conf_reading *r, cfg_t *host)
+{
+	r->config->is_host = true;
+	fill(r, host, host_keys, &r->config->host);
+	read_home(r, host);
+	read_accesses(r, host);
+	read_types(r, host);
+	read_rules(r, host);
+	read_default(r, host);
+}
+
+static void read_pools(struct fm_conf_reading *r, cfg_t *anchor)
+{
+	struct fm_conf_anchor *out = &r->config->anchor;
+	unsigned n = cfg_size(anchor, "pool");
+
+	out->pools = calloc(n ? n : 1, sizeof(*out->pools));
+	for (unsigned i = 0; out->pools && i < n; i++) {
+		cfg_t *block = cfg_getnsec(anchor, "pool", i);
+		struct fm_conf_pool *pool = &out->pools[out->n_pools++];
+
+		*pool = pool_default;
+		pool->place = place_of(r, block);
+		copy_title(r, block, pool->name, sizeof(pool->name));
+		fill(r, block, pool_keys, pool);
+	}
+}
+
+static void judge_subscriber(struct fm_conf_reading *r, cfg_t *block, struct fm_conf_subscriber *s)
+{
+	if (s->types == 0)
+		s->types = TYPES_OF_THE_ANCHOR;
+	if (s->types & ~TYPES_OF_THE_ANCHOR)
+		refuse(r, block, "types names nonpersistent, which no anchor gives",
+		       "that type comes from the access; take it out");
+	if (s->default_type == 0)
+		s->default_type = TYPE_SESSION_LASTING;
+	else if (!(s->types >> s->default_type & 1))
+		refuse(r, block, "default-type is none of its types", "add it to types");
+	for (uint8_t i = 0; i < s->key.n; i++)
+		s->key.sas[i].replay = (enum fm_replay)s->replay;
+}
+
+static void read_subscribers(struct fm_conf_reading *r, cfg_t *anchor)
+{
+	struct fm_conf_anchor *out = &r->config->anchor;
+	unsigned n = cfg_size(anchor, "subscriber");
+
+	out->subscribers = calloc(n ? n : 1, sizeof(*out->subscribers));
+	for (unsigned i = 0; out->subscribers && i < n; i++) {
+		cfg_t *block = cfg_getnsec(anchor, "subscriber", i);
+		struct fm_conf_subscriber *s = &out->subscribers[out->n_subscribers++];
+
+		*s = subscriber_default;
+		s->place = place_of(r, block);
+		copy_title(r, block, s->id, sizeof(s->id));
+		fill(r, block, subscriber_keys, s);
+		judge_subscriber(r, block, s);
+	}
+}
+
+static void read_anchor(struct fm_conf_reading *r, cfg_t *anchor)
+{
+	struct fm_conf_anchor *out = &r->config->anchor;
+
+	r->config->is_anchor = true;
+	out->vendor_id = VENDOR_ID;
+	fill(r, anchor, anchor_keys, out);
+	if (out->address.host_name[0])
+		refuse(r, anchor, "address is a name", "an anchor knows its own addresses: write them");
+	else if (fm_ip_is_none(&out->address.v6))
+		refuse(r, anchor, "no IPv6 address among its addresses",
+		       "hosts form their registration address in its /64");
+	read_pools(r, anchor);
+	read_subscribers(r, anchor);
+}
+
+static void read_roles(struct fm_conf_reading *r, cfg_t *root)
+{
+	cfg_t *host = part_of(root, "host"), *anchor = part_of(root, "anchor");
+	cfg_t *gateway = part_of(root, "gateway");
+
+	if (gateway)
+		refuse(r, gateway, "this role is not there yet",
+		       "take the block out; host and anchor can be configured");
+	if (host)
+		read_host(r, host);
+	if (anchor)
+		read_anchor(r, anchor);
+	if (r->n_refused == 0 && !r->config->is_host && !r->config->is_anchor)
+		fm_conf_refuse(r->err, r->config->files[0], 1, "no role in it",
+			       "write a host { … } or an anchor { … } block, see flowmob.conf(5)");
+}
+
+/* The main file and conf.d beside it, in the order of their names. */
+static int list_files(struct fm_config *c, const char *path)
+{
+	char dir[4096], pattern[4200];
+	glob_t found;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	snprintf(pattern, sizeof(pattern), "%s/conf.d/*.conf", dirname(dir));
+	if (glob(pattern, 0, NULL, &found) != 0)
+		found.gl_pathc = 0;
+	c->files = calloc(found.gl_pathc + 1, sizeof(*c->files));
+	if (c->files)
+		c->files[c->n_files++] = strdup(path);
+	for (size_t i = 0; c->files && i < found.gl_pathc; i++)
+		c->files[c->n_files++] = strdup(found.gl_pathv[i]);
+	if (found.gl_pathc > 0)
+		globfree(&found);
+	for (size_t i = 0; i < c->n_files; i++) {
+		if (!c->files[i])
+			return -ENOMEM;
+	}
+	return c->files ? 0 : -ENOMEM;
+}
+
+static bool read_all(struct fm_config *c, const char *path, FILE *err)
+{
+	struct fm_conf_reading r = { .config = c, .err = err };
+	struct schema schema;
+	cfg_t *root;
+	int ret;
+
+	ret = list_files(c, path);
+	if (ret < 0)
+		return false;
+	put_schema(&schema);
+	root = cfg_init(schema.root, CFGF_NONE);
+	if (!root)
+		return false;
+	for (size_t i = 0; ret == 0 && i < c->n_files; i++)
+		ret = fm_conf_file_read(root, c->files[i], err);
+	if (ret == 0)
+		read_roles(&r, root);
+	cfg_free(root);
+	return ret == 0 && r.n_refused == 0 && (c->is_host || c->is_anchor);
+}
+
+struct fm_config *fm_config_read(const char *path, FILE *err)
+{
+	struct fm_config *c = calloc(1, sizeof(*c));
+
+	if (c && !read_all(c, path, err)) {
+		fm_config_free(c);
+		c = NULL;
+	}
+	return c;
+}
+
+void fm_config_free(struct fm_config *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->n_files; i++)
+		free(c->files[i]);
+	free(c->files);
+	free(c->host.rules);
+	free(c->anchor.pools);
+	if (c->anchor.subscribers)
+		explicit_bzero(c->anchor.subscribers,
+			       c->anchor.n_subscribers * sizeof(*c->anchor.subscribers));
+	free(c->anchor.subscribers);
+	explicit_bzero(c, sizeof(*c));
+	free(c);
+}

@@ -1,0 +1,177 @@
+/*
+ * The configuration as structs: what /etc/flowmob/flowmob.conf says, judged as a whole.
+ * A file that is not right is refused whole, with file and line of each thing that is wrong.
+ */
+#ifndef FM_DAEMON_CONFIG_H
+#define FM_DAEMON_CONFIG_H
+
+#include <stdio.h>
+
+#include "core/world.h"
+#include "daemon/conf_value.h"
+#include "daemon/match.h"
+
+#define FM_NAME_MAX 64u	   /* octets of a name in the configuration, its end included */
+#define FM_SAS_MAX 4u	   /* lines of a key file */
+#define FM_OWNERS_MAX 16u  /* entries of a type's allow list */
+#define FM_MATCHES_MAX 16u /* match strings of one rule */
+#define FM_TYPES_MAX 5u	   /* service types by number, digest §9.1; 0: none */
+
+/* Where a block ends in its file, for refusals that come later. */
+struct fm_conf_place {
+	const char *file;
+	int line;
+};
+
+/* Addresses of an anchor; a name instead of them is resolved by the daemon. */
+struct fm_conf_anchor_address {
+	struct fm_ip v6, v4;
+	char host_name[FM_NAI_MAX + 1];
+};
+
+/* Security associations of a peer: [0] is used for sending, all are accepted. */
+struct fm_conf_key_file {
+	char file[256];
+	uint8_t n;
+	struct fm_sa sas[FM_SAS_MAX];
+};
+
+struct fm_conf_home {
+	char name[FM_NAME_MAX], id[FM_NAI_MAX + 1];
+	struct fm_conf_anchor_address address;
+	struct fm_conf_key_file key;
+	struct fm_ip home_address; /* none: formed by the host */
+	bool ipv4, force_udp;
+	uint8_t replay; /* enum fm_replay */
+	uint32_t vendor_id;
+	uint64_t deadline_us;
+	struct fm_conf_place place;
+};
+
+enum fm_cost { FM_COST_FREE, FM_COST_METERED };
+
+struct fm_conf_access {
+	char name[FM_NAME_MAX], interface[FM_NAME_MAX]; /* interface: a shell pattern */
+	uint64_t preference;				/* lower is better */
+	uint64_t probe_interval_us;
+	uint32_t loss_limit_ppm;
+	uint8_t cost; /* enum fm_cost */
+	struct fm_quota quota;
+	struct fm_conf_place place;
+};
+
+/* Who may use a type: "unit:sshd.service", "user:root", "group:users". */
+struct fm_conf_owner {
+	uint8_t kind; /* enum fm_owner_kind */
+	char name[FM_NAME_MAX];
+};
+
+enum fm_owner_kind { FM_OWNER_UNIT, FM_OWNER_USER, FM_OWNER_GROUP };
+
+struct fm_conf_type {
+	bool is_set;
+	uint64_t lifetime_us; /* preferred; FM_INFINITE_US */
+	uint64_t max;	      /* addresses of this type at once; 0: no limit */
+	uint8_t n_owners;     /* 0: everybody */
+	struct fm_conf_owner owners[FM_OWNERS_MAX];
+	struct fm_conf_place place;
+};
+
+/* Steering modes, 3GPP TS 24.193. */
+enum fm_mode {
+	FM_MODE_ACTIVE_STANDBY,
+	FM_MODE_SMALLEST_DELAY,
+	FM_MODE_LOAD_BALANCING,
+	FM_MODE_PRIORITY_BASED,
+	FM_MODE_REDUNDANT,
+};
+
+enum fm_on_none { FM_ON_NONE_ANY, FM_ON_NONE_WAIT };
+enum fm_on_recovery { FM_ON_RECOVERY_RETURN, FM_ON_RECOVERY_KEEP };
+
+/**
+ * struct fm_conf_steer - how flows choose among accesses
+ * @via: numbers of accesses, best first; none named: all, in the order of their preference
+ */
+struct fm_conf_steer {
+	uint8_t mode, on_none, on_recovery, n_via;
+	uint8_t via[FM_PATHS_MAX];
+	uint32_t max_loss_ppm;
+	uint64_t max_delay_us;
+};
+
+struct fm_conf_rule {
+	char name[FM_NAME_MAX];
+	struct fm_conf_steer steer;
+	uint8_t n_matches;
+	struct fm_match matches[FM_MATCHES_MAX];
+	struct fm_conf_place place;
+};
+
+struct fm_conf_default {
+	bool is_set;
+	uint8_t type; /* service type, digest §9.1 */
+	struct fm_conf_steer steer;
+};
+
+struct fm_conf_host {
+	struct fm_conf_home home;
+	uint8_t n_accesses, n_rules;
+	uint8_t keep_ready; /* bit 1 << service type */
+	struct fm_conf_access accesses[FM_PATHS_MAX];
+	struct fm_conf_type types[FM_TYPES_MAX];
+	struct fm_conf_rule *rules;
+	struct fm_conf_default fallback;
+};
+
+struct fm_conf_pool {
+	char name[FM_NAME_MAX];
+	struct fm_prefix prefix, ipv4; /* len 0: none */
+	uint64_t quarantine_us;
+	struct fm_conf_place place;
+};
+
+struct fm_conf_subscriber {
+	char id[FM_NAI_MAX + 1];
+	struct fm_conf_key_file key;
+	uint8_t types;	      /* bit 1 << service type */
+	uint8_t default_type; /* what "the anchor chooses" means */
+	uint8_t replay;	      /* enum fm_replay */
+	uint64_t max_prefixes, max_fixed, grace_us;
+	struct fm_ip home_address;
+	struct fm_conf_place place;
+};
+
+enum fm_anchor_datapath { FM_DATAPATH_AUTO, FM_DATAPATH_TC, FM_DATAPATH_XDP };
+
+struct fm_conf_anchor {
+	struct fm_conf_anchor_address address;
+	uint8_t datapath; /* enum fm_anchor_datapath */
+	uint32_t vendor_id;
+	uint32_t n_pools, n_subscribers;
+	struct fm_conf_pool *pools;
+	struct fm_conf_subscriber *subscribers;
+};
+
+struct fm_config {
+	bool is_host, is_anchor;
+	struct fm_conf_host host;
+	struct fm_conf_anchor anchor;
+	size_t n_files;
+	char **files; /* names of the files read: places point to them */
+};
+
+/**
+ * fm_config_read() - read a configuration file and the files conf.d/x.conf beside it
+ * @err: refusals, a line each with a hint below
+ * Return: the configuration, or NULL when something was refused.
+ */
+struct fm_config *fm_config_read(const char *path, FILE *err);
+void fm_config_free(struct fm_config *c);
+
+/* Names of service types (index: number of digest §9.1), modes and the like, NULL at the end. */
+extern const char *const fm_type_names[];
+extern const char *const fm_mode_names[];
+extern const char *const fm_cost_names[];
+
+#endif
