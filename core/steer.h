@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FM_ACCESSES_MAX 8u	  /* accesses of one host */
+#include "core/world.h"
+
 #define FM_NO_ACCESS 0xffu	  /* none can be used: packets wait */
 #define FM_RETURN_AFTER_US 2000000u /* on-recovery return: health that an access must show first */
 

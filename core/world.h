@@ -14,6 +14,7 @@
 #include "wire/msg.h"
 
 #define FM_PATHS_MAX 16u /* care-of addresses of one mobile node, digest D35 */
+#define FM_ACCESSES_MAX 8u /* accesses of one host */
 #define FM_RULES_MAX 64u /* flow bindings of one mobile node, digest D35 */
 #define FM_LEASES_MAX 16u /* on-demand prefixes of one mobile node, digest §14.5 */
 #define FM_NAI_MAX 253u	 /* octets of an MN-ID, digest D35 */

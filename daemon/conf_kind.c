@@ -211,7 +211,7 @@ READER(read_via)
 	(void)k;
 	while (i < host->n_accesses && strcmp(host->accesses[i].name, text) != 0)
 		i++;
-	if (i == host->n_accesses || steer->n_via == FM_PATHS_MAX)
+	if (i == host->n_accesses || steer->n_via == FM_ACCESSES_MAX)
 		return false;
 	if (memchr(steer->via, i, steer->n_via)) {
 		snprintf(r->why, sizeof(r->why), "it is named twice");

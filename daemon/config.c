@@ -349,8 +349,8 @@ static void read_accesses(struct fm_conf_reading *r, cfg_t *host)
 		cfg_t *block = cfg_getnsec(host, "access", i);
 		struct fm_conf_access *a = &out->accesses[out->n_accesses];
 
-		if (out->n_accesses == FM_PATHS_MAX) {
-			refuse(r, block, "one access too many", "a host has at most 16");
+		if (out->n_accesses == FM_ACCESSES_MAX) {
+			refuse(r, block, "one access too many", "a host has at most 8");
 			return;
 		}
 		*a = access_default;

@@ -95,7 +95,7 @@ enum fm_on_recovery { FM_ON_RECOVERY_RETURN, FM_ON_RECOVERY_KEEP };
  */
 struct fm_conf_steer {
 	uint8_t mode, on_none, on_recovery, n_via;
-	uint8_t via[FM_PATHS_MAX];
+	uint8_t via[FM_ACCESSES_MAX];
 	uint32_t max_loss_ppm;
 	uint64_t max_delay_us;
 };
@@ -118,7 +118,7 @@ struct fm_conf_host {
 	struct fm_conf_home home;
 	uint8_t n_accesses, n_rules;
 	uint8_t keep_ready; /* bit 1 << service type */
-	struct fm_conf_access accesses[FM_PATHS_MAX];
+	struct fm_conf_access accesses[FM_ACCESSES_MAX];
 	struct fm_conf_type types[FM_TYPES_MAX];
 	struct fm_conf_rule *rules;
 	struct fm_conf_default fallback;

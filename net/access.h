@@ -8,10 +8,10 @@
 
 #include <net/if.h>
 
+#include "core/world.h"
 #include "net/netlink.h"
 #include "wire/addr.h"
 
-#define FM_ACCESSES_MAX 16u
 #define FM_ACCESS_PATTERNS_MAX 8u
 
 /**
