@@ -186,10 +186,86 @@ struct fm_item {
 		struct {
 			uint8_t format;
 			struct fm_octets octets; /* from the flags word on; fm_selector_read() */
-		} selector;			 /* sub 3 */
+		} selector;			 /* sub 3; QoS attribute 10 */
 		uint8_t action;			 /* sub 4 */
+
+		uint8_t u8;   /* 23, 24; flags: 39 S 0x01, 53 M 0x80 */
+		uint32_t u32; /* 28: restart counter */
+		struct {
+			uint8_t status, flags /* R 0x80 */;
+			struct fm_octets identity;
+		} dns; /* 17 */
+		struct {
+			uint8_t len; /* octets of @key on the wire: 0 or 4 */
+			uint32_t key;
+		} gre; /* 33 */
+		struct {
+			uint8_t code, prefix_length;
+			struct fm_ip prefix;
+		} coded_prefix; /* 34 */
+		struct {
+			uint8_t code;
+			uint8_t len; /* octets of @ip on the wire: 0, 4 or 16 */
+			struct fm_ip ip;
+		} address; /* 41, 59; sub 5 */
+		struct {
+			uint16_t flags; /* K 0x8000: 16 octets; N 0x4000: 4 */
+			uint8_t len;
+			struct fm_ip ip;
+		} redirect; /* 47 */
+		struct {
+			uint16_t priority;
+			uint32_t sessions, max_sessions, used, capacity; /* kB/s */
+		} load; /* 48 */
+		struct {
+			uint8_t sub_type;
+			uint32_t id;
+		} group; /* 50 */
+		struct {
+			uint8_t flags; /* V 0x80: 4 octets, else 16 */
+			uint8_t prefix_length, len;
+			struct fm_ip prefix;
+		} delegated; /* 55 */
+		struct {
+			uint8_t code, status;
+			struct fm_octets octets;
+		} report; /* 56, 57, 60, 61 */
+		struct {
+			uint8_t sr_id, dscp, operation;
+		} qos; /* 58 */
+		struct {
+			uint8_t if_att, if_label, bid, flags; /* B 0x80, O 0x40 */
+		} multipath;				      /* 63 */
+		struct {
+			uint8_t prefix_length;
+			struct fm_ip address, prefix;
+		} maar; /* 67 */
+		struct {
+			uint8_t flags; /* E 0x80 */
+			struct fm_octets name, access_point;
+		} network; /* sub 1 of 52 */
+		struct {
+			int32_t latitude, longitude; /* 2^-15 degree */
+		} geo;				     /* sub 2 of 52 */
+		struct {
+			uint16_t first, second, third;
+		} intervals; /* subs of 62, RFC 8127 §3.1 */
+		struct {
+			uint8_t flags; /* S 0x80, E 0x40 */
+			uint32_t bps;
+		} rate; /* QoS attributes 1-4, 6-9 */
+		struct {
+			uint8_t level, capability, vulnerability;
+		} retention; /* QoS attribute 5 */
 	};
 };
+
+/* FM_KIND_IP of field.h: the address follows its length. */
+_Static_assert(offsetof(struct fm_item, bid.coa) == offsetof(struct fm_item, bid.coa_len) + 1, "");
+_Static_assert(offsetof(struct fm_item, address.ip) == offsetof(struct fm_item, address.len) + 1, "");
+_Static_assert(offsetof(struct fm_item, redirect.ip) == offsetof(struct fm_item, redirect.len) + 1, "");
+_Static_assert(offsetof(struct fm_item, delegated.prefix) == offsetof(struct fm_item, delegated.len) + 1,
+	       "");
 
 /**
  * struct fm_msg - one mobility message
@@ -221,6 +297,37 @@ struct fm_msg {
 			uint16_t sequence;
 			uint8_t trigger_or_status, flags; /* A 80 */
 		} flow_binding;
+		struct {
+			uint64_t cookie, token; /* HoTI and CoTI: no token, no index */
+			uint16_t nonce_index;
+		} test;
+		struct {
+			uint8_t count;
+			struct fm_octets addresses; /* 16 octets each */
+		} home_agent_switch;
+		struct {
+			uint16_t flags; /* U 0002, R 0001 */
+			uint32_t sequence;
+		} heartbeat;
+		struct {
+			uint16_t sequence;
+			uint8_t flags; /* HI: S 80, U 40, P 20, F 10; HAck: U 80, P 40, F 20 */
+			uint8_t code;
+		} handover;
+		struct {
+			uint16_t sequence, lifetime; /* s */
+			uint8_t flags, status;	     /* LRA: U 80 */
+		} localized;
+		struct {
+			uint16_t sequence, reason, flags; /* A 8000, D 4000 */
+		} notification;
+		struct {
+			uint16_t sequence;
+			uint8_t status;
+		} notification_ack;
+		struct {
+			uint8_t sequence, flags; /* SR: I 80 */
+		} subscription;
 	};
 	uint16_t n_items, scratch_used;
 	struct fm_item items[FM_ITEMS_MAX];
@@ -296,7 +403,8 @@ const struct fm_item *fm_msg_sub(const struct fm_msg *m, const struct fm_item *o
 /**
  * fm_msg_encode() - write a message with the alignment and padding of its RFCs
  * The checksum stays 0: authenticate first (core/auth.h), then fm_mh_checksum_put().
- * Return: octets written, a multiple of 8; -EMSGSIZE when @cap or the format is too small.
+ * Return: octets written, a multiple of 8; -EMSGSIZE when @cap or the format is too small,
+ * -EINVAL when the type is none of the tables, or an option's length none that its RFC allows.
  */
 int fm_msg_encode(struct fm_msg *m, uint8_t *buf, size_t cap);
 
