@@ -20,7 +20,8 @@
  * @is_up:    administratively up and with a carrier
  * @mtu:      of the interface
  * @coa6, @coa4: care-of addresses, none when there is none to use: global scope, not tentative, not
- *            deprecated; a temporary one only where there is no other. The one in use stays while it can.
+ *            deprecated; unique local and temporary ones only where there are no others. The one in
+ *            use stays while it can.
  * @router6, @router4: of the default route by that interface with the lowest metric; none: see has_route
  * @has_route6, @has_route4: such a route is there; without a router everything is on the link
  */
@@ -31,7 +32,10 @@ struct fm_access {
 	bool is_up, has_route6, has_route4;
 };
 
-/* Which interfaces one access may take: shell patterns, the first that is up wins. */
+/*
+ * Which interfaces one access may take: shell patterns. An interface belongs to the first access that has a
+ * pattern for it; of several the one in use stays while it is up, then the first that is up wins.
+ */
 struct fm_access_patterns {
 	const char *pattern[FM_ACCESS_PATTERNS_MAX];
 	uint8_t n;

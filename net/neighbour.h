@@ -14,7 +14,9 @@
 struct fm_neighbour {
 	struct fm_ip ip;
 	uint32_t ifindex;
-	bool is_valid;	/* a link-layer address is known, or the device needs none */
+	bool is_valid; /* a link-layer address is known, or the device needs none */
+	bool was_told; /* the validity that @changed heard of last */
+	bool was_lost; /* others took the entry away: put it back in this turn */
 };
 
 /**

@@ -24,7 +24,7 @@ enum fm_rule_priority {
 	FM_RULE_DEFAULT = 8653,
 };
 
-/* Puts the rules that do not depend on addresses, both families. Putting twice is once. */
+/* Puts the rules NEAR and FOREIGN, both families. Putting twice is once, here and below. */
 int fm_route_rules_put(struct fm_netlink *n);
 /* Takes away every rule and every route of table 8653 that is ours. */
 int fm_route_rules_drop(struct fm_netlink *n);
@@ -34,9 +34,10 @@ int fm_route_home_put(struct fm_netlink *n, const struct fm_prefix *home);
 int fm_route_home_drop(struct fm_netlink *n, const struct fm_prefix *home);
 
 /**
- * fm_route_default_put() - programs that ask for nothing use @source, out of @ifindex (fm0)
- * Replaces the route of that family. Source none (v4: ::ffff:0.0.0.0): a route without preferred source,
- * used by sockets already bound to a home address.
+ * fm_route_default_put() - table 8653 of @source's family: everything out of @ifindex (fm0)
+ * @source: what programs that ask for nothing use: preferred source, with the rule DEFAULT. None (IPv4:
+ *          ::ffff:0.0.0.0): for home sources only, without that rule.
+ * Replaces what was put before.
  */
 int fm_route_default_put(struct fm_netlink *n, uint32_t ifindex, const struct fm_ip *source);
 int fm_route_default_drop(struct fm_netlink *n, bool is_v4);

@@ -10,6 +10,7 @@
 
 #include "net/netlink.h"
 
+#define FM_TUN_NAME "fm0"
 #define FM_TUN_MTU 1460u /* IPv6 in IPv6 over 1500; path sizes are eBPF's matter */
 #define FM_TUN_PACKET_MAX (65535u + sizeof(struct virtio_net_hdr))
 

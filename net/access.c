@@ -1,0 +1,285 @@
+/*
+ * Access detection: links, addresses and default routes are dumped after a change, the best of each is
+ * taken for every access, and what differs from before is told.
+ */
+#include "net/access.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "net/attribute.h"
+#include "net/tun.h"
+
+#define TRIES 3 /* a dump that changes under our hands is read again */
+
+/* Ranks say how good a candidate is; 0: none seen yet. */
+struct found {
+	struct fm_access access;
+	int link_rank, coa6_rank, coa4_rank;
+	uint32_t metric6, metric4;
+};
+
+struct scan {
+	const struct fm_accesses *as;
+	struct found found[FM_ACCESSES_MAX];
+};
+
+/* The access whose pattern takes @name, and the pattern's position. */
+static int match(const struct fm_accesses *as, const char *name, int *position)
+{
+	for (uint8_t i = 0; i < as->n; i++) {
+		for (uint8_t k = 0; k < as->patterns[i].n; k++) {
+			if (fnmatch(as->patterns[i].pattern[k], name, 0) == 0) {
+				*position = k;
+				return i;
+			}
+		}
+	}
+	return -ENOENT;
+}
+
+static int on_link(const struct nlmsghdr *n, void *ctx)
+{
+	struct scan *s = ctx;
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(n);
+	const struct nlattr *name = fm_attribute(n, sizeof(*link), IFLA_IFNAME);
+	const struct nlattr *mtu = fm_attribute(n, sizeof(*link), IFLA_MTU);
+	bool is_up = (link->ifi_flags & IFF_UP) && (link->ifi_flags & IFF_RUNNING);
+	int i, position = 0, rank;
+	struct found *f;
+
+	if (!name || (link->ifi_flags & IFF_LOOPBACK) ||
+	    strcmp(mnl_attr_get_str(name), FM_TUN_NAME) == 0)
+		return MNL_CB_OK;
+	i = match(s->as, mnl_attr_get_str(name), &position);
+	if (i < 0)
+		return MNL_CB_OK;
+	f = &s->found[i];
+	rank = (is_up ? 100 : 1) + (int)FM_ACCESS_PATTERNS_MAX - position;
+	if ((uint32_t)link->ifi_index == s->as->list[i].ifindex)
+		rank += 50;
+	if (rank <= f->link_rank)
+		return MNL_CB_OK;
+	f->link_rank = rank;
+	f->access.ifindex = (uint32_t)link->ifi_index;
+	f->access.mtu = mtu ? mnl_attr_get_u32(mtu) : 0;
+	f->access.is_up = is_up;
+	memset(f->access.ifname, 0, IFNAMSIZ);
+	strncpy(f->access.ifname, mnl_attr_get_str(name), IFNAMSIZ - 1);
+	return MNL_CB_OK;
+}
+
+static struct found *found_by(struct scan *s, uint32_t ifindex)
+{
+	for (uint8_t i = 0; i < s->as->n; i++) {
+		if (s->found[i].access.ifindex == ifindex && ifindex != 0)
+			return &s->found[i];
+	}
+	return NULL;
+}
+
+static void offer(struct fm_ip *best, int *best_rank, const struct fm_ip *ip, int rank)
+{
+	if (rank > *best_rank) {
+		*best_rank = rank;
+		*best = *ip;
+	}
+}
+
+static int on_address(const struct nlmsghdr *n, void *ctx)
+{
+	struct scan *s = ctx;
+	const struct ifaddrmsg *head = mnl_nlmsg_get_payload(n);
+	const struct nlattr *flags_at = fm_attribute(n, sizeof(*head), IFA_FLAGS);
+	uint32_t flags = flags_at ? mnl_attr_get_u32(flags_at) : head->ifa_flags;
+	struct found *f = found_by(s, head->ifa_index);
+	const struct fm_access *before;
+	struct fm_ip ip;
+
+	if (!f || head->ifa_scope != RT_SCOPE_UNIVERSE)
+		return MNL_CB_OK;
+	if (flags & (IFA_F_DEPRECATED | IFA_F_DADFAILED | IFA_F_HOMEADDRESS))
+		return MNL_CB_OK;
+	if ((flags & IFA_F_TENTATIVE) && !(flags & IFA_F_OPTIMISTIC))
+		return MNL_CB_OK;
+	/* IPv4 puts its own address into IFA_LOCAL, the peer's into IFA_ADDRESS. */
+	if (!fm_attribute_ip(fm_attribute(n, sizeof(*head), IFA_LOCAL), &ip) &&
+	    !fm_attribute_ip(fm_attribute(n, sizeof(*head), IFA_ADDRESS), &ip))
+		return MNL_CB_OK;
+	before = &s->as->list[f - s->found];
+	if (fm_ip_is_v4(&ip)) {
+		offer(&f->access.coa4, &f->coa4_rank, &ip,
+		      1 + 2 * fm_ip_equal(&ip, &before->coa4) + !(flags & IFA_F_SECONDARY));
+	} else { /* IFA_F_SECONDARY and IFA_F_TEMPORARY are one bit; fc00::/7: RFC 4193 */
+		offer(&f->access.coa6, &f->coa6_rank, &ip,
+		      1 + 4 * ((ip.b[0] & 0xfe) != 0xfc) + 2 * fm_ip_equal(&ip, &before->coa6) +
+			      !(flags & IFA_F_TEMPORARY));
+	}
+	return MNL_CB_OK;
+}
+
+/* A default route by @ifindex; the lowest metric wins, the first of equal ones. */
+static void take_route(struct scan *s, const struct fm_hop *hop, uint8_t family, uint32_t metric)
+{
+	struct found *f = found_by(s, hop->ifindex);
+	bool is_v4 = family == AF_INET;
+
+	if (!f)
+		return;
+	if (is_v4 && (!f->access.has_route4 || metric < f->metric4)) {
+		f->access.has_route4 = true;
+		f->access.router4 = hop->gateway;
+		f->metric4 = metric;
+	}
+	if (!is_v4 && (!f->access.has_route6 || metric < f->metric6)) {
+		f->access.has_route6 = true;
+		f->access.router6 = hop->gateway;
+		f->metric6 = metric;
+	}
+}
+
+struct take {
+	struct scan *scan;
+	uint32_t metric;
+	uint8_t family;
+};
+
+static void on_hop(void *ctx, const struct fm_hop *hop)
+{
+	const struct take *t = ctx;
+
+	take_route(t->scan, hop, t->family, t->metric);
+}
+
+static int on_route(const struct nlmsghdr *n, void *ctx)
+{
+	const struct rtmsg *head = mnl_nlmsg_get_payload(n);
+	const struct nlattr *table = fm_attribute(n, sizeof(*head), RTA_TABLE);
+	const struct nlattr *metric = fm_attribute(n, sizeof(*head), RTA_PRIORITY);
+	struct take t = {
+		.scan = ctx,
+		.metric = metric ? mnl_attr_get_u32(metric) : 0,
+		.family = head->rtm_family,
+	};
+
+	if (head->rtm_dst_len != 0 || head->rtm_type != RTN_UNICAST ||
+	    (head->rtm_flags & RTM_F_CLONED))
+		return MNL_CB_OK;
+	if ((table ? mnl_attr_get_u32(table) : head->rtm_table) != RT_TABLE_MAIN)
+		return MNL_CB_OK;
+	fm_attribute_hops(n, on_hop, &t);
+	return MNL_CB_OK;
+}
+
+static int dump_routes(struct scan *s, uint8_t family)
+{
+	struct fm_request r;
+	struct rtmsg *head = fm_request_start(&r, RTM_GETROUTE, NLM_F_DUMP, sizeof(*head));
+
+	head->rtm_family = family;
+	head->rtm_table = RT_TABLE_MAIN;
+	return fm_netlink_ask(s->as->netlink, &r, on_route, s);
+}
+
+static int scan_once(struct scan *s, const struct fm_accesses *as)
+{
+	struct fm_request r;
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	s->as = as;
+	fm_request_start(&r, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg));
+	err = fm_netlink_ask(as->netlink, &r, on_link, s);
+	if (err < 0)
+		return err;
+	fm_request_start(&r, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
+	err = fm_netlink_ask(as->netlink, &r, on_address, s);
+	if (err < 0)
+		return err;
+	err = dump_routes(s, AF_INET6);
+	return err < 0 ? err : dump_routes(s, AF_INET);
+}
+
+static bool differs(const struct fm_access *a, const struct fm_access *b)
+{
+	return memcmp(a, b, sizeof(*a)) != 0; /* both began as zeros, padding too */
+}
+
+static int scan_all(struct fm_accesses *as, bool tell_all)
+{
+	struct scan s;
+	bool tell[FM_ACCESSES_MAX];
+	int err = -EINTR;
+
+	for (int i = 0; i < TRIES && err == -EINTR; i++)
+		err = scan_once(&s, as);
+	if (err < 0)
+		return err;
+	for (uint8_t i = 0; i < as->n; i++) {
+		tell[i] = tell_all || differs(&as->list[i], &s.found[i].access);
+		memcpy(&as->list[i], &s.found[i].access, sizeof(as->list[i]));
+	}
+	for (uint8_t i = 0; i < as->n; i++) {
+		if (tell[i])
+			as->changed(as->ctx, i, &as->list[i]);
+	}
+	return 0;
+}
+
+static void on_later(void *ctx)
+{
+	struct fm_accesses *as = ctx;
+
+	if (scan_all(as, false) == -EINTR)
+		fm_later_ask(&as->later); /* it changes all the time: the next turn tries again */
+}
+
+static void on_heard(const struct nlmsghdr *n, void *ctx)
+{
+	struct fm_accesses *as = ctx;
+
+	/* Other routes than default ones do not matter here, and there may be many. */
+	if (n && (n->nlmsg_type == RTM_NEWROUTE || n->nlmsg_type == RTM_DELROUTE)) {
+		const struct rtmsg *head = mnl_nlmsg_get_payload(n);
+
+		if (head->rtm_dst_len != 0)
+			return;
+	}
+	fm_later_ask(&as->later);
+}
+
+int fm_accesses_open(struct fm_accesses *as, uv_loop_t *loop)
+{
+	static const uint32_t groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+				       RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+	int err = fm_later_open(&as->later, loop, on_later, as);
+
+	if (err < 0)
+		return err;
+	memset(as->list, 0, sizeof(as->list));
+	/* Listen first, then look: no change falls between. */
+	err = fm_monitor_open(&as->monitor, loop, groups, on_heard, as);
+	if (err == 0)
+		err = scan_all(as, true);
+	if (err < 0)
+		fm_accesses_close(as);
+	return err;
+}
+
+void fm_accesses_close(struct fm_accesses *as)
+{
+	fm_monitor_close(&as->monitor);
+	fm_later_close(&as->later);
+}
+
+int fm_accesses_find(const struct fm_accesses *as, uint32_t ifindex)
+{
+	for (uint8_t i = 0; i < as->n; i++) {
+		if (as->list[i].ifindex == ifindex && ifindex != 0)
+			return i;
+	}
+	return -ENOENT;
+}
