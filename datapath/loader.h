@@ -1,0 +1,125 @@
+/*
+ * The user-space side of the data path: loads the programs, or adopts what is pinned, attaches
+ * them, and turns forwarding state from core/ into map entries. One struct fm_dp per role.
+ * Addresses, routes, neighbours and devices are for net/.
+ */
+#ifndef FM_DATAPATH_LOADER_H
+#define FM_DATAPATH_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/world.h"
+#include "datapath/maps.h"
+
+struct fm_dp;
+
+enum fm_dp_role {
+	FM_DP_HOST,
+	FM_DP_ANCHOR,
+};
+
+/* Where a program goes. */
+enum fm_dp_kind {
+	FM_DP_FM0,    /* egress of fm0 */
+	FM_DP_ACCESS, /* ingress: host: an access; anchor: an interface to hosts or correspondents */
+};
+
+/**
+ * struct fm_dp_conf - what to load
+ * @pin_dir:      directory below a bpffs, made if missing; each role its own
+ * @fm0_ifindex:  the TUN of this role
+ * @into_ifindex: only without fm_dp_kernel_decaps(): one end of a noarp veth pair, up; else 0
+ * @into_mac:     its link-layer address
+ * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; none: all zero
+ * @xdp:          anchor: attach XDP to accesses too
+ * @bindings_max, @flows_max: 0: 4096 (host: 16) and 65536
+ */
+struct fm_dp_conf {
+	const char *pin_dir;
+	enum fm_dp_role role;
+	uint32_t fm0_ifindex, into_ifindex;
+	uint8_t into_mac[6];
+	struct fm_ip anchor6, anchor4;
+	bool xdp;
+	uint32_t bindings_max, flows_max;
+};
+
+/* True when tc can decapsulate every family pair itself (Linux 6.3); else a veth is needed. */
+bool fm_dp_kernel_decaps(void);
+
+/**
+ * fm_dp_open() - load the programs; maps that are pinned and fit are adopted with their content
+ * Packets go on by the filters of an earlier run until fm_dp_attach() replaces them in place:
+ * open, fm_dp_sync_begin(), forward everything, fm_dp_sync_end(), attach.
+ * Return: 0 and @out; -errno, and fm_dp_error() tells a person why.
+ */
+int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out);
+
+/* Frees what is in memory; maps, filters and traffic stay. */
+void fm_dp_close(struct fm_dp *dp);
+
+/* Takes filters, XDP programs and pins away: all that is ours. A clsact of others stays. Frees @dp. */
+void fm_dp_down(struct fm_dp *dp);
+
+/* The text of the last error of this thread: where, what, what to do next. */
+const char *fm_dp_error(void);
+
+/* Host: the anchor's addresses are known now, or others. */
+int fm_dp_anchor(struct fm_dp *dp, const struct fm_ip *anchor6, const struct fm_ip *anchor4);
+
+/* Puts this role's filter on an interface, or replaces it in place. -ENODEV: it is gone. */
+int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind);
+int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind);
+
+/**
+ * fm_dp_forward() - put a binding's whole forwarding state into the data path, replacing the old
+ * Prefixes of length 64 and 128 (IPv4: /32). A path is used when encap, remote and ifindex are
+ * set; next_hop none: on-link, the remote itself. mtu 0: 1500. State that is equal to what is
+ * there is left untouched.
+ * Return: 0; -ENOSPC more bindings than bindings_max; -EINVAL a prefix of another length.
+ */
+int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f);
+int fm_dp_unforward(struct fm_dp *dp, uint32_t id);
+
+/* Host: this flow goes by path @bid from its next packet on; 0: as the rules say. */
+int fm_dp_pin(struct fm_dp *dp, const struct fm_tuple *flow, uint16_t bid);
+
+/* What a restart found; @removed bindings were pinned but not forwarded between begin and end. */
+struct fm_dp_sync {
+	uint32_t kept, repaired, added, removed;
+};
+void fm_dp_sync_begin(struct fm_dp *dp);
+struct fm_dp_sync fm_dp_sync_end(struct fm_dp *dp);
+
+/**
+ * struct fm_dp_flow_info - host: one flow; anchor: where a flow's last uplink packet came from
+ * @id:         of the binding
+ * @bid:        0: no path at the moment
+ * @copies:     paths that get a copy beside the first
+ * @idle_ns, @age_ns: since the last and the first packet
+ * @tcp_out, @tcp_in: TCP flags seen
+ * At the anchor only tuple, id, bid and idle_ns are known.
+ */
+struct fm_dp_flow_info {
+	struct fm_tuple tuple;
+	uint32_t id, moves;
+	uint16_t bid, fid;
+	uint8_t copies, tcp_out, tcp_in;
+	bool is_pinned;
+	uint64_t packets, bytes, packets_in, bytes_in, idle_ns, age_ns;
+};
+typedef void fm_dp_flow_fn(void *arg, const struct fm_dp_flow_info *flow);
+int fm_dp_flows(struct fm_dp *dp, fm_dp_flow_fn *each, void *arg);
+/* Forgets a flow and its pin: it has ended. */
+int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow);
+
+typedef void fm_dp_counter_fn(void *arg, const char *name, bool is_drop, uint64_t packets,
+			      uint64_t bytes);
+int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg);
+
+/* Anchor with XDP: link-layer address of a next hop and of our interface; @mac NULL: not valid now. */
+int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
+		    const uint8_t mac[6], const uint8_t own[6]);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * What the eBPF programs and their loader share: map values, counters, limits.
+ * Fixed widths, no hidden padding, sizes asserted; a map's name carries the version of its value.
+ * A binding's block lies in a slot of an array, hashes map a home prefix or address to a word
+ * (slot and index). A change writes a fresh slot, then the word; a slot is used again only
+ * after an RCU grace period (architecture.md, rule 5).
+ */
+#ifndef FM_DATAPATH_MAPS_H
+#define FM_DATAPATH_MAPS_H
+
+#include <linux/types.h>
+
+#define FM_DP_PATHS 16u	   /* FM_PATHS_MAX */
+#define FM_DP_RULES 64u	   /* FM_RULES_MAX */
+#define FM_DP_PREFIXES 19u /* leases, IPv4 and IPv6 home address, registration address */
+
+#define FM_DP_FLOW_LIFE_NS 300000000000ull /* D44 (2): an uplink packet counts for 300 s */
+
+/* In skb->mark of packets that meet our programs twice; low octet: the path of a copy. */
+#define FM_MARK_SLOW 0x464d5300u /* to the daemon: the kernel cannot encapsulate this buffer again */
+#define FM_MARK_COPY 0x464d4300u
+#define FM_MARK_MASK 0xffffff00u
+
+/* Numbers of enum fm_encap. */
+#define FM_DP_ENCAP_NONE 0u
+#define FM_DP_ENCAP_IP6 1u
+#define FM_DP_ENCAP_IP4 2u
+#define FM_DP_ENCAP_UDP4 3u
+
+/**
+ * struct fm_dp_path - one access of one binding
+ * @local, @remote, @next_hop: v4-mapped for IPv4
+ * @mtu: of the inner packet: path MTU without what the encapsulation adds
+ */
+struct fm_dp_path {
+	__u8 local[16], remote[16], next_hop[16];
+	__u32 ifindex;
+	__u16 bid, mtu;
+	__be16 local_port, remote_port;
+	__u8 encap, bid_pri, access, pad;
+};
+_Static_assert(sizeof(struct fm_dp_path) == 64, "changes a pinned map: raise its version");
+
+#define FM_DP_PREFIX_REGISTRATION 1u /* probes and their answers only */
+
+struct fm_dp_prefix {
+	__u8 ip[16];
+	__u8 len, flags, pad[2];
+};
+_Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_dp_block - what forwarding needs of one binding: the key, then the paths
+ * @id, @generation: of the binding, and of this state of it; generation 0: slot not in use
+ * @rules:           slot in fm_rules_v1, when @n_rules is above 0
+ * @usable:          bit i: packets can leave by paths[i]
+ * @least_mtu:       smallest mtu of the usable paths: no TCP segment shall be larger
+ */
+struct fm_dp_block {
+	__u32 id, generation, rules;
+	__u16 usable, least_mtu;
+	__u8 n_paths, n_prefixes, n_rules, default_path;
+	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
+	struct fm_dp_path paths[FM_DP_PATHS];
+};
+_Static_assert(sizeof(struct fm_dp_block) == 20 + 380 + 1024, "changes a pinned map: raise its version");
+
+/* Which fields a rule compares: bits of @has. The number is that of enum fm_selector_field. */
+#define FM_DP_HAS_SRC 0x01u
+#define FM_DP_HAS_DST 0x02u
+#define FM_DP_HAS_SPI 0x04u
+#define FM_DP_HAS_LABEL 0x08u
+#define FM_DP_HAS_SPORT 0x10u
+#define FM_DP_HAS_DPORT 0x20u
+#define FM_DP_HAS_TC 0x40u
+#define FM_DP_HAS_PROTO 0x80u
+
+/**
+ * struct fm_dp_rule - one traffic selector, RFC 6088, as the anchor sees it: towards the host
+ * Host order, [0] to [1] inclusive; addresses as two numbers, high one first, IPv4 v4-mapped.
+ * @family: 4 or 6
+ */
+struct fm_dp_rule {
+	__u64 src[2][2], dst[2][2];
+	__u32 spi[2], label[2];
+	__u16 sport[2], dport[2];
+	__u8 tc[2], proto[2];
+	__u16 paths, fid, priority;
+	__u8 has, family, pad[4];
+};
+_Static_assert(sizeof(struct fm_dp_rule) == 104, "changes a pinned map: raise its version");
+
+/* Rules in the order in which they are tried; id and generation are those of their block. */
+struct fm_dp_rules {
+	__u32 id, generation;
+	struct fm_dp_rule rules[FM_DP_RULES];
+};
+_Static_assert(sizeof(struct fm_dp_rules) == 8 + 64 * 104, "changes a pinned map: raise its version");
+
+/* Value of fm_prefix_v1 (key: first 8 octets of a /64) and fm_address_v1 (key: 16 octets). */
+#define FM_DP_WORD(slot, index) ((__u32)(slot) << 8 | (index))
+#define FM_DP_WORD_SLOT(word) ((word) >> 8)
+#define FM_DP_WORD_INDEX(word) ((word) & 0xffu)
+
+/* A flow as its host sees it; ICMP echo: the identifier in both ports. */
+struct fm_dp_tuple {
+	__u8 local[16], remote[16];
+	__be16 local_port, remote_port;
+	__u8 ip_proto, pad[3];
+};
+_Static_assert(sizeof(struct fm_dp_tuple) == 40, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_dp_flow - host: where a flow goes, and what it did
+ * @generation: of the block by which @paths was chosen; another: choose again
+ * @bid:        of the first path in @paths
+ * @tcp_out, @tcp_in: TCP flags seen, ORed
+ * Times are CLOCK_MONOTONIC, coarse.
+ */
+struct fm_dp_flow {
+	__u64 packets, bytes, packets_in, bytes_in, first_ns, last_ns;
+	__u32 id, generation, moves;
+	__u16 paths, bid, fid;
+	__u8 tcp_out, tcp_in, pinned, pad[3];
+};
+_Static_assert(sizeof(struct fm_dp_flow) == 72, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_dp_uplink - anchor: where a flow's last authentic uplink packet came from
+ * @where: BID << 16 | index of the path: one word, never half of a change
+ */
+struct fm_dp_uplink {
+	__u64 seen_ns;
+	__u32 id, where;
+};
+_Static_assert(sizeof(struct fm_dp_uplink) == 16, "changes a pinned map: raise its version");
+
+/* Later fragments go the way of the first (D26). */
+struct fm_dp_fragment {
+	__u8 src[16], dst[16];
+	__u32 id;
+};
+_Static_assert(sizeof(struct fm_dp_fragment) == 36, "changes a pinned map: raise its version");
+
+/* XDP writes Ethernet headers itself. */
+struct fm_dp_neighbour_key {
+	__u8 ip[16];
+	__u32 ifindex;
+};
+struct fm_dp_neighbour {
+	__u8 mac[6], own[6];
+};
+_Static_assert(sizeof(struct fm_dp_neighbour_key) == 20, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_neighbour) == 12, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_dp_settings - the one entry of fm_settings_v1
+ * @fm0: where decapsulated packets enter the stack
+ * @into: @fm0, or on kernels without DECAP flags one end of a noarp veth, @into_mac its address
+ * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; v4-mapped, all zero: none
+ */
+struct fm_dp_settings {
+	__u32 fm0, into;
+	__u8 anchor6[16], anchor4[16];
+	__u8 into_mac[6], has_decap, pad;
+};
+_Static_assert(sizeof(struct fm_dp_settings) == 48, "changes a pinned map: raise its version");
+
+/* What becomes of packets; one row each, counted per CPU. is_drop: the packet ended here. */
+/* clang-format off */
+#define FM_COUNTERS(X)                                                                                  \
+	/* name            text                      drop  what it says */                              \
+	X(SENT,            "encapsulated",           0, "packets put into a tunnel")                    \
+	X(RECEIVED,        "decapsulated",           0, "packets taken out of a tunnel")                \
+	X(COPIED,          "copied",                 0, "further copies by flow bindings with several paths") \
+	X(PROBED,          "probe-answered",         0, "path probes answered")                         \
+	X(HELD,            "to-daemon",              0, "packets without a path, or to be fragmented")  \
+	X(REASSEMBLE,      "outer-fragment",         0, "fragments of tunnel packets, left to the kernel") \
+	X(TOO_BIG,         "too-big",                1, "answered by Packet Too Big")                   \
+	X(SIGNALLING,      "signalling",             1, "taken by the daemon's own socket")             \
+	X(MALFORMED,       "malformed",              1, "header cut short, or nonsense")                \
+	X(NOT_HOME,        "source-not-home",        1, "source is no home address")                    \
+	X(OUTER_SOURCE,    "outer-source",           1, "not from the anchor to a care-of address")     \
+	X(INNER_TARGET,    "inner-destination",      1, "destination inside is none of ours")           \
+	X(INNER_SOURCE,    "inner-source",           1, "source inside belongs to no binding")          \
+	X(CARE_OF,         "care-of-address",        1, "not from a care-of address of that binding")   \
+	X(PORT,            "nat-port",               1, "UDP port is not the registered one")           \
+	X(ECN,             "ecn",                    1, "congestion marked outside, not possible inside") \
+	X(NO_ROOM,         "no-room",                1, "the kernel could not change the packet")
+/* clang-format on */
+
+#define FM_COUNTER_ID(name, text, is_drop, says) FM_COUNT_##name,
+enum fm_counter_id { FM_COUNTERS(FM_COUNTER_ID) FM_COUNTER_COUNT };
+
+struct fm_dp_counter {
+	__u64 packets, bytes;
+};
+
+#endif
