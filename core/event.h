@@ -1,0 +1,43 @@
+/*
+ * Events as rows: what happened, how often a minute it is told, and what a person does next.
+ * `flowmob events`, the log and the manual use the same rows; both roles add theirs here.
+ */
+#ifndef FM_CORE_EVENT_H
+#define FM_CORE_EVENT_H
+
+#include <stdint.h>
+
+/* clang-format off */
+#define FM_EVENTS(X)                                                                               \
+	/* name               text                     a minute  what to do next */                \
+	/* anchor */                                                                               \
+	X(BINDING_NEW,        "binding-new",           600, "")                                    \
+	X(BINDING_GONE,       "binding-gone",          600, "")                                    \
+	X(COA_NEW,            "care-of-address-new",   600, "")                                    \
+	X(COA_GONE,           "care-of-address-gone",  600, "")                                    \
+	X(LEASE_GRANTED,      "lease-granted",         600, "")                                    \
+	X(LEASE_ENDED,        "lease-ended",           600, "")                                    \
+	X(FLOW_CHANGED,       "flow-bindings-changed", 600, "")                                    \
+	X(UPDATE_REFUSED,     "update-refused",        60,  "the status says why: flowmob-anchor manual") \
+	X(BAD_AUTH,           "bad-authenticator",     6,   "compare key-file on both ends")       \
+	X(NO_ASSOCIATION,     "no-association",        6,   "add a subscriber block for this id")  \
+	X(REPLAYED,           "replayed",              6,   "an old message came again; often means an attack") \
+	X(BAD_MESSAGE,        "bad-message",           6,   "flowmob decode shows what is wrong")  \
+	X(POOL_EMPTY,         "pool-empty",            1,   "enlarge a pool or shorten quarantine") \
+	X(ANCHOR_FULL,        "anchor-full",           1,   "raise max-bindings")                  \
+	X(REVOKED,            "revoked",               60,  "")
+
+#define FM_EVENT_ID(name, text, rate, next) FM_EVENT_##name,
+enum fm_event_id { FM_EVENTS(FM_EVENT_ID) FM_EVENT_COUNT };
+/* clang-format on */
+
+/* One row: text for programs, at most @per_minute are told, @advice for people ("": nothing to do). */
+struct fm_event_row {
+	const char *text, *advice;
+	uint16_t per_minute;
+};
+
+/* The row of an id; NULL: no such event. */
+const struct fm_event_row *fm_event_row(uint16_t id);
+
+#endif
