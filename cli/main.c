@@ -1,38 +1,70 @@
 /*
- * flowmob: one tool, a row per command.
+ * flowmob: the command line of the daemon. Each command is a row; bare `flowmob` is `flowmob status`.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/cli.h"
 #include "cli/decode.h"
+#include "cli/say.h"
 
-static const struct {
-	const char *name, *summary;
-	int (*run)(int argc, char **argv);
-} commands[] = {
-	{ "decode", "any mobility message, option by option", fm_cli_decode },
+/* clang-format off */
+static const struct fm_command commands[] = {
+	{ "status",   "anchor, accesses, addresses, last handover (bare flowmob)",  fm_cmd_status },
+	{ "flows",    "live flows: where each one goes, and what it gets there",    fm_cmd_flows },
+	{ "move",     "move live flows to another access",                          fm_cmd_move },
+	{ "access",   "the accesses with every measured value",                     fm_cmd_access },
+	{ "address",  "home addresses: type, prefix, life, who uses them",          fm_cmd_address },
+	{ "check",    "test every access, up to the anchor",                        fm_cmd_check },
+	{ "events",   "what happened and why",                                      fm_cmd_events },
+	{ "wait",     "wait until the host is bound, an access is up, a flow moved", fm_cmd_wait },
+	{ "down",     "de-register and remove all that is ours",                    fm_cmd_down },
+	{ "key",      "make a key file and the block for the other side",           fm_cmd_key },
+	{ "bindings", "anchor: who is registered, from where, with what",           fm_cmd_bindings },
+	{ "pools",    "anchor: address pools and how full they are",                fm_cmd_pools },
+	{ "counters", "packets by drop reason, and other counts",                   fm_cmd_counters },
+	{ "decode",   "any mobility message, option by option",                     fm_cli_decode },
 };
+/* clang-format on */
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static int help(FILE *out, int status)
+static int print_help(void)
 {
-	fputs("usage: flowmob COMMAND [ARGUMENT ...]\n\n", out);
+	printf("usage: flowmob [COMMAND] [WORDS] [--json] [--help]\n\n"
+	       "Keeps every connection alive and gives each flow its best path.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-	return status;
+		printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+	printf("\nflowmob COMMAND --help tells more; manual: flowmob(1), flowmob(7).\n"
+	       "FLOWMOB_SOCKET names the daemon's socket when it is not %s.\n",
+	       "/run/flowmob/flowmob.sock");
+	return FM_EXIT_OK;
+}
+
+static bool has_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	}
+	return false;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc < 2)
-		return help(stderr, 2);
-	if (strcmp(argv[1], "--help") == 0)
-		return help(stdout, 0);
+	if (argc < 2 || strcmp(argv[1], "--json") == 0)
+		return fm_cmd_status(argc, argv);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
+		return print_help();
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("flowmob %s\n", FM_VERSION);
+		return FM_EXIT_OK;
+	}
 	for (size_t i = 0; i < N_COMMANDS; i++) {
-		if (strcmp(argv[1], commands[i].name) == 0)
+		if (strcmp(commands[i].name, argv[1]) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	}
-	fprintf(stderr, "flowmob: no command \"%s\"\n", argv[1]);
-	return help(stderr, 2);
+	return fm_say_error(has_json(argc, argv), FM_EXIT_USAGE, "usage",
+			    "flowmob --help lists the commands", "there is no command \"%s\"", argv[1]);
 }

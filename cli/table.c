@@ -1,0 +1,103 @@
+/*
+ * Two passes over the rows: the widest cell of each column, then the lines.
+ */
+#include "cli/table.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CELL_MAX 160
+
+static const struct {
+	const char *state, *colour;
+} colours[] = {
+	{ "up", "\033[32m" },	   { "bound", "\033[32m" },    { "ready", "\033[32m" },
+	{ "suspect", "\033[33m" }, { "asking", "\033[33m" },   { "portal", "\033[33m" },
+	{ "down", "\033[31m" },	   { "failed", "\033[31m" },
+};
+
+static const char *colour_of(const char *state)
+{
+	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
+		if (strcmp(colours[i].state, state) == 0)
+			return colours[i].colour;
+	}
+	return NULL;
+}
+
+static bool is_right(const struct fm_column *c, const json_t *rows)
+{
+	size_t i;
+	json_t *row;
+
+	if (c->form != FM_FORM_TEXT)
+		return c->form != FM_FORM_STATE;
+	json_array_foreach(rows, i, row) {
+		if (json_is_string(json_object_get(row, c->key)) ||
+		    json_is_array(json_object_get(row, c->key)))
+			return false;
+	}
+	return true;
+}
+
+static int width_of(const struct fm_column *c, const json_t *rows)
+{
+	char cell[CELL_MAX];
+	size_t i, width = strlen(c->title);
+	json_t *row;
+
+	json_array_foreach(rows, i, row) {
+		fm_say_value(json_object_get(row, c->key), c->form, cell, sizeof(cell));
+		if (strlen(cell) > width)
+			width = strlen(cell);
+	}
+	return (int)width;
+}
+
+/* The last column is not padded: no line ends in spaces. */
+static void print_cell(const char *cell, int width, bool right, bool last)
+{
+	if (right)
+		printf("%*s", width, cell);
+	else
+		printf("%-*s", last ? 0 : width, cell);
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+static void print_state(const char *cell, int width, bool last)
+{
+	const char *colour = fm_say_colours() ? colour_of(cell) : NULL;
+	int pad = last ? 0 : width - (int)strlen(cell);
+
+	printf("%s%s%s%*s%s", colour ? colour : "", cell, colour ? "\033[0m" : "", pad, "",
+	       last ? "\n" : "  ");
+}
+
+void fm_table_print(const json_t *rows, const struct fm_column *columns, int indent)
+{
+	int width[FM_COLUMNS_MAX];
+	bool right[FM_COLUMNS_MAX];
+	char cell[CELL_MAX];
+	size_t i, n = 0;
+	json_t *row;
+
+	for (; columns[n].title; n++) {
+		width[n] = width_of(&columns[n], rows);
+		right[n] = is_right(&columns[n], rows);
+	}
+	printf("%*s", indent, "");
+	for (size_t c = 0; c < n; c++)
+		print_cell(columns[c].title, width[c], right[c], c + 1 == n);
+	json_array_foreach(rows, i, row) {
+		printf("%*s", indent, "");
+		for (size_t c = 0; c < n; c++) {
+			fm_say_value(json_object_get(row, columns[c].key), columns[c].form, cell,
+				     sizeof(cell));
+			if (columns[c].form == FM_FORM_STATE)
+				print_state(cell, width[c], c + 1 == n);
+			else
+				print_cell(cell, width[c], right[c], c + 1 == n);
+		}
+	}
+}
