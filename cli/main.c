@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/decode.h"
 #include "cli/say.h"
@@ -24,6 +25,7 @@ static const struct fm_command commands[] = {
 	{ "pools",    "anchor: address pools and how full they are",                fm_cmd_pools },
 	{ "counters", "packets by drop reason, and other counts",                   fm_cmd_counters },
 	{ "decode",   "any mobility message, option by option",                     fm_cli_decode },
+	{ "bench",    "measure, each time against something real",                  fm_cmd_bench },
 };
 /* clang-format on */
 

@@ -35,7 +35,7 @@ int fm_say_error(bool json, int exit_code, const char *code, const char *next, c
 
 void fm_say_json(const json_t *object)
 {
-	json_dumpf(object, stdout, JSON_COMPACT);
+	json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(16));
 	putchar('\n');
 	fflush(stdout);
 }
