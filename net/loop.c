@@ -4,6 +4,7 @@
 #include "net/loop.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,20 +37,28 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	w->ready(w->ctx);
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
 int fm_watch_open(struct fm_watch *w, uv_loop_t *loop, int fd, void (*ready)(void *ctx), void *ctx)
 {
-	int err = uv_poll_init(loop, &w->poll, fd);
+	int err;
 
 	w->fd = -1;
+	w->poll = malloc(sizeof(*w->poll));
+	err = w->poll ? uv_poll_init(loop, w->poll, fd) : -ENOMEM;
 	if (err < 0) {
+		free(w->poll);
 		close(fd);
 		return err;
 	}
-	w->poll.data = w;
+	w->poll->data = w;
 	w->ready = ready;
 	w->ctx = ctx;
 	w->fd = fd;
-	err = uv_poll_start(&w->poll, UV_READABLE, on_poll);
+	err = uv_poll_start(w->poll, UV_READABLE, on_poll);
 	if (err < 0)
 		fm_watch_close(w);
 	return err;
@@ -59,7 +68,7 @@ void fm_watch_close(struct fm_watch *w)
 {
 	if (w->fd < 0)
 		return;
-	uv_close((uv_handle_t *)&w->poll, NULL);
+	uv_close((uv_handle_t *)w->poll, on_closed);
 	close(w->fd);
 	w->fd = -1;
 }

@@ -1,7 +1,7 @@
 /*
  * What the daemon needs of libuv and of clocks: a timer of microseconds, a watched descriptor, work
  * that is gathered once per turn of the loop. Everything else uses libuv directly.
- * The structs hold libuv handles: after a close() run the loop once more before the memory goes.
+ * After a close() the loop has to run once more before it can be closed itself.
  */
 #ifndef FM_NET_LOOP_H
 #define FM_NET_LOOP_H
@@ -21,7 +21,7 @@ uint64_t fm_wall_us(void);
  * @ready: called once per turn while there is something to read
  */
 struct fm_watch {
-	uv_poll_t poll;
+	uv_poll_t *poll; /* of its own, so that a watch may be opened again at once after a close */
 	int fd;
 	void (*ready)(void *ctx);
 	void *ctx;
@@ -52,6 +52,7 @@ void fm_timer_close(struct fm_timer *t);
 
 /**
  * struct fm_later - work that many events of one turn ask for and that is done once
+ * Its memory must stay until the loop has run after fm_later_close().
  * @work: called before the loop waits again
  */
 struct fm_later {

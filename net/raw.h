@@ -8,7 +8,7 @@
 
 struct fm_raw {
 	int fd6, fd4;
-	uint16_t fragment_id4;
+	uint32_t fragment_id;
 };
 
 int fm_raw_open(struct fm_raw *r);

@@ -24,6 +24,7 @@
 	X(BAD_EXTENSION, "bad-extension-header")                                               \
 	X(NOT_SIGNALLING, "not-signalling")                                                    \
 	X(FOREIGN_DEVICE, "foreign-device")                                                    \
+	X(REPEATED, "repeated-by-bridge")                                                      \
 	X(PROBLEM_SENT, "parameter-problem-sent")                                              \
 	X(PROBLEM_LIMITED, "parameter-problem-limited")
 
@@ -44,27 +45,34 @@ struct fm_signal_udp {
 /**
  * struct fm_signal - the sockets
  * @accesses: host: whose devices are listened to; NULL: anchor, every device
+ * @tunnel_ifindex: of fm0, where signalling is never taken from; 0: none
  * @received: a Mobility Header, from Payload Proto to the end of its packet; valid during the call
  */
 struct fm_signal {
 	uv_loop_t *loop;
 	struct fm_accesses *accesses;
 	struct fm_raw *raw;
+	uint32_t tunnel_ifindex;
 	struct fm_watch packet;
 	struct fm_signal_udp udp[FM_ACCESSES_MAX];
 	uint64_t count[FM_SIGNAL_COUNTER_COUNT];
 	void (*received)(void *ctx, const struct fm_via *via, const uint8_t *mh, size_t len);
 	void *ctx;
-	/* of the packet that @received is being called for, and of the error limit */
+	/* the packet that @received is being called for; NULL: it came in UDP */
 	const uint8_t *current;
 	size_t current_len, current_mh;
+	uint32_t current_ifindex;
+	/* the last one, which a bridge or bond shows twice */
+	uint64_t last_sum, last_us;
+	uint32_t last_ifindex;
+	/* Parameter Problems left in this second */
 	uint64_t problem_us;
 	uint8_t problem_tokens;
 };
 
 /**
  * fm_signal_open() - open the sockets
- * The caller sets accesses, raw, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a host, whose
+ * The caller sets accesses, raw, tunnel_ifindex, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a host, whose
  * UDP sockets follow with fm_signal_access(). Return: 0 or -errno.
  */
 int fm_signal_open(struct fm_signal *s, uv_loop_t *loop, const struct fm_ip *anchor4);

@@ -1,5 +1,4 @@
 /* Tests net/access.c and net/neighbour.c against real links. */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "net/access.h"
@@ -16,17 +15,6 @@ static struct world {
 	bool want_up, want_valid;
 	int want_entry;
 } w;
-
-static struct fm_ip ip(const char *text)
-{
-	struct fm_ip a = { .b = { 0 } };
-	uint8_t v4[4];
-
-	if (inet_pton(AF_INET, text, v4) == 1)
-		return fm_ip_from_v4(v4);
-	assert_int_equal(inet_pton(AF_INET6, text, a.b), 1);
-	return a;
-}
 
 static void on_changed(void *ctx, uint8_t i, const struct fm_access *a)
 {

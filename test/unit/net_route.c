@@ -1,5 +1,4 @@
 /* Tests net/route.c: which way the kernel sends, before and after. */
-#include <arpa/inet.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -8,17 +7,6 @@
 
 static struct fm_netlink netlink;
 static uint32_t fm0, wl0;
-
-static struct fm_ip ip(const char *text)
-{
-	struct fm_ip a = { .b = { 0 } };
-	uint8_t v4[4];
-
-	if (inet_pton(AF_INET, text, v4) == 1)
-		return fm_ip_from_v4(v4);
-	assert_int_equal(inet_pton(AF_INET6, text, a.b), 1);
-	return a;
-}
 
 static struct fm_prefix prefix(const char *text, uint8_t len)
 {

@@ -5,6 +5,8 @@
 #ifndef FM_TEST_NETNS_H
 #define FM_TEST_NETNS_H
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +20,7 @@
 #include <uv.h>
 
 #include "net/loop.h"
+#include "wire/addr.h"
 
 /* In main(), first: ends the program, its tests skipped, where it may not make a namespace. */
 static inline void netns_enter(void)
@@ -26,6 +29,40 @@ static inline void netns_enter(void)
 		return;
 	puts("1..0 # SKIP needs root and network namespaces");
 	exit(0);
+}
+
+/* One more namespace, as a descriptor; the test stays where it is. */
+static inline int netns_new(void)
+{
+	int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there;
+
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(setns(here, CLONE_NEWNET), 0);
+	close(here);
+	return there;
+}
+
+static inline int netns_here(void)
+{
+	return open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+}
+
+/* Sockets opened and commands run from now on belong there. */
+static inline void netns_go(int there)
+{
+	assert_int_equal(setns(there, CLONE_NEWNET), 0);
+}
+
+static inline struct fm_ip ip(const char *text)
+{
+	struct fm_ip a = { .b = { 0 } };
+	uint8_t v4[4];
+
+	if (inet_pton(AF_INET, text, v4) == 1)
+		return fm_ip_from_v4(v4);
+	assert_int_equal(inet_pton(AF_INET6, text, a.b), 1);
+	return a;
 }
 
 /* Runs a shell command that has to work. */

@@ -1,0 +1,120 @@
+/*
+ * Path probes out by hand, answers in by a raw ICMPv6 socket.
+ */
+#include "net/probe.h"
+
+#include <errno.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/checksum.h"
+
+#define PROBE_LEN 56u /* IPv6 40, ICMPv6 8, nonce 8 */
+#define READS_A_TURN 64
+
+static void put_nonce(uint8_t *p, uint64_t nonce)
+{
+	fm_put32(p, (uint32_t)(nonce >> 32));
+	fm_put32(p + 4, (uint32_t)nonce);
+}
+
+static uint64_t take_nonce(const uint8_t *p)
+{
+	return (uint64_t)fm_take32(p) << 32 | fm_take32(p + 4);
+}
+
+int fm_probe_send(struct fm_probe *p, const struct fm_path *path, const struct fm_ip *from,
+		  const struct fm_ip *to, uint64_t nonce)
+{
+	uint8_t packet[PROBE_LEN] = { 0x60 }, *icmp = packet + 40;
+	int err;
+
+	fm_put16(packet + 4, PROBE_LEN - 40);
+	packet[6] = IPPROTO_ICMPV6;
+	packet[7] = 64;
+	memcpy(packet + 8, from->b, 16);
+	memcpy(packet + 24, to->b, 16);
+	icmp[0] = ICMP6_ECHO_REQUEST;
+	fm_put16(icmp + 4, FM_PROBE_ID);
+	fm_put16(icmp + 6, (uint16_t)p->sent);
+	put_nonce(icmp + 8, nonce);
+	fm_put16(icmp + 2, fm_sum_transport(packet + 8, 32, IPPROTO_ICMPV6, icmp, PROBE_LEN - 40));
+	err = fm_raw_send_in(p->raw, path, packet, sizeof(packet));
+	if (err == 0)
+		p->sent++;
+	return err;
+}
+
+static bool read_to(struct msghdr *msg, struct fm_ip *to)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != IPPROTO_IPV6 || c->cmsg_type != IPV6_PKTINFO)
+			continue;
+		memcpy(to->b, CMSG_DATA(c), sizeof(to->b)); /* in6_pktinfo begins with it */
+		return true;
+	}
+	return false;
+}
+
+static void on_reply(struct fm_probe *p, struct msghdr *msg, const uint8_t *icmp, size_t len)
+{
+	struct fm_ip from, to;
+
+	if (len < 16 || icmp[0] != ICMP6_ECHO_REPLY || fm_take16(icmp + 4) != FM_PROBE_ID ||
+	    !read_to(msg, &to)) {
+		p->strange++;
+		return;
+	}
+	memcpy(from.b, &((struct sockaddr_in6 *)msg->msg_name)->sin6_addr, sizeof(from.b));
+	p->heard++;
+	p->answered(p->ctx, take_nonce(icmp + 8), &from, &to);
+}
+
+static void on_readable(void *ctx)
+{
+	struct fm_probe *p = ctx;
+
+	for (int i = 0; i < READS_A_TURN && p->watch.fd >= 0; i++) {
+		_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+		struct sockaddr_in6 from;
+		uint8_t room[64];
+		struct iovec part = { .iov_base = room, .iov_len = sizeof(room) };
+		struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
+				      .msg_iov = &part, .msg_iovlen = 1,
+				      .msg_control = control, .msg_controllen = sizeof(control) };
+		ssize_t len = recvmsg(p->watch.fd, &msg, 0);
+
+		if (len < 0)
+			return;
+		on_reply(p, &msg, room, (size_t)len);
+	}
+}
+
+int fm_probe_open(struct fm_probe *p, uv_loop_t *loop)
+{
+	static const int on = 1;
+	struct icmp6_filter filter;
+	int fd = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6), err;
+
+	p->watch.fd = -1;
+	p->sent = p->heard = p->strange = 0;
+	if (fd < 0)
+		return -errno;
+	ICMP6_FILTER_SETBLOCKALL(&filter);
+	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
+	if (setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter)) < 0 ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fm_watch_open(&p->watch, loop, fd, on_readable, p);
+}
+
+void fm_probe_close(struct fm_probe *p)
+{
+	fm_watch_close(&p->watch);
+}
