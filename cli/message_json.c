@@ -184,6 +184,8 @@ static void add_octets(json_t *to, const struct fm_field *f, const uint8_t *base
 static void add_field(json_t *to, const struct fm_field *f, const uint8_t *base)
 {
 	switch (f->kind) {
+	case FM_KIND_RESERVED:
+		break;
 	case FM_KIND_NUMBER:
 		if (!f->also || base[f->also])
 			json_object_set_new(to, f->name, json_integer((json_int_t)fm_field_number(f, base)));

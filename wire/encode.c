@@ -42,8 +42,8 @@ static int start_item(struct fm_writer *w, const struct fm_table *t, struct fm_i
 		fm_fields_put(row->fields, it, &body);
 	else
 		fm_put_octets(&body, it->octets.p, it->octets.len);
-	if (row)
-		fm_put_until(&body, row->nested ? row->nested_at : row->is_words ? 2 : row->min);
+	if (row && row->nested)
+		fm_put_until(&body, row->nested_at);
 	w->at = body.at;
 	w->is_full = body.is_full;
 	return w->is_full ? -EMSGSIZE : 0;

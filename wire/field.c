@@ -132,9 +132,16 @@ static bool is_fixed_ip(const struct fm_field *f)
 	return f->kind == FM_KIND_IP6 || f->kind == FM_KIND_IP4;
 }
 
+static bool is_rest(const struct fm_field *f)
+{
+	return !is_number(f) && !is_fixed_ip(f) && f->kind != FM_KIND_RESERVED;
+}
+
 void fm_fields_get(const struct fm_field *fields, const uint8_t *body, size_t len, void *base)
 {
 	for (const struct fm_field *f = fields; f && f->name; f++) {
+		if (f->kind == FM_KIND_RESERVED)
+			continue;
 		if (is_number(f)) {
 			get_number(f, body, len, base);
 		} else if (is_fixed_ip(f)) {
@@ -186,9 +193,11 @@ void fm_fields_put(const struct fm_field *fields, const void *base, struct fm_wr
 			put_number(f, base, w);
 			continue;
 		}
-		fm_put_until(w, f->at + (is_fixed_ip(f) ? (size_t)f->width : 0));
+		fm_put_until(w, f->at + (size_t)f->width * !is_rest(f));
 		if (w->is_full)
 			return;
+		if (f->kind == FM_KIND_RESERVED)
+			continue;
 
 		uint8_t ip_len = f->kind == FM_KIND_IP ? fm_field_ip_len(f, base) : f->width;
 		if (is_fixed_ip(f))

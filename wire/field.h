@@ -13,6 +13,7 @@
 
 enum fm_kind {
 	FM_KIND_NUMBER,	    /* unsigned; @mask picks bits, shifted down. With @also: may be absent */
+	FM_KIND_RESERVED,   /* zeros behind the last field; those between fields need no row */
 	FM_KIND_SIGNED,	    /* two's complement, into an int32_t */
 	FM_KIND_HEX,	    /* 64 bits, printed as 16 hex digits */
 	FM_KIND_FLAGS,	    /* @mask picks bits, not shifted; @letters names them */

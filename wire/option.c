@@ -15,6 +15,7 @@
 #define NUM(json, at_, w, m) { json, FM_KIND_NUMBER, .at = at_, .width = w, M(m) }
 #define BITS(json, at_, mask_, m) { json, FM_KIND_NUMBER, .at = at_, .width = 1, .mask = mask_, M(m) }
 #define OPTIONAL(json, at_, w, m, has) { json, FM_KIND_NUMBER, .at = at_, .width = w, M(m), ALSO(has) }
+#define RESERVED(at_, w) { "", FM_KIND_RESERVED, .at = at_, .width = w }
 #define SIGNED(json, at_, w, m) { json, FM_KIND_SIGNED, .at = at_, .width = w, M(m) }
 #define HEX(json, at_, m) { json, FM_KIND_HEX, .at = at_, .width = 8, M(m) }
 #define FLAGS(names, at_, w, mask_, m)                                                             \
@@ -187,7 +188,7 @@ static const struct fm_option_row option_rows[] = {
 		F(IP4("ipv4_care_of_address", 2, ip)),
 		"RFC 5555 §3.1.2" },
 	[33]                    = { "gre-key",                     2,   6, { 4, 0 },
-		F(OPTIONAL("gre_key_identifier", 2, 4, gre.key, gre.len)),
+		F(RESERVED(0, 2), OPTIONAL("gre_key_identifier", 2, 4, gre.key, gre.len)),
 		"RFC 5845 §6.1", .fits = fm_fits_2_or_6 },
 	[34]                    = { "mobility-header-ipv6-address-prefix", 18, 18, { 8, 4 },
 		F(NUM("option_code", 0, 1, coded_prefix.code), NUM("prefix_length", 1, 1, coded_prefix.prefix_length),
@@ -224,7 +225,8 @@ static const struct fm_option_row option_rows[] = {
 	[FM_OPT_FLOW_ID]        = { "flow-identification",         6, ANY, { 8, 0 },
 		F(NUM("fid", 0, 2, flow_id.fid), NUM("fid_pri", 2, 2, flow_id.fid_pri), NUM("status", 5, 1, flow_id.status)),
 		"RFC 6089 §4.2", .nested = &flow_subs, .nested_at = 6 },
-	[46]                    = { "redirect-capability",         2,   2, { 4, 0 }, NULL,
+	[46]                    = { "redirect-capability",         2,   2, { 4, 0 },
+		F(RESERVED(0, 2)),
 		"RFC 6463 §4.1" },
 	[47]                    = { "redirect",                    6,  18, { 4, 0 },
 		F(FLAGS("KN", 0, 2, 0xc000, redirect.flags), IP("ipv6_r2lma_address", 2, 16, redirect.len),
@@ -276,7 +278,7 @@ static const struct fm_option_row option_rows[] = {
 		"RFC 8127 §3", .nested = &lcmp_subs, .nested_at = 0 },
 	[63]                    = { "mag-multipath-binding",       6,   6, { 0, 0 },
 		F(NUM("if_att", 0, 1, multipath.if_att), NUM("if_label", 1, 1, multipath.if_label), NUM("bid", 2, 1, multipath.bid),
-		  FLAGS("BO", 3, 1, 0xc0, multipath.flags)),
+		  FLAGS("BO", 3, 1, 0xc0, multipath.flags), RESERVED(4, 2)),
 		"RFC 8278 §4.1" },
 	[64]                    = { "mag-identifier",              2, ANY, { 0, 0 },
 		F(NUM("subtype", 0, 1, mn_id.subtype), IDENTIFIER("identifier", 2, mn_id.id, mn_id.subtype, 1)),
