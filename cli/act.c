@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
+#include "cli/daemon.h"
 #include "cli/say.h"
 #include "cli/table.h"
 #include "cli/units.h"
@@ -55,18 +55,29 @@ int fm_cmd_move(int argc, char **argv)
 {
 	struct move_options o = { 0 };
 	const struct fm_option options[] = {
-		{ .name = "--app", .value = "A", .help = "all flows of this program", .text = &o.app },
-		{ .name = "--match", .value = "SELECTOR",
-		  .help = "all flows that match, for example \"udp dport 5004\"", .text = &o.match },
-		{ .name = "--for", .value = "TIME", .help = "only so long, then as the rules say",
+		{ .name = "--app",
+		  .value = "A",
+		  .help = "all flows of this program",
+		  .text = &o.app },
+		{ .name = "--match",
+		  .value = "SELECTOR",
+		  .help = "all flows that match, for example \"udp dport 5004\"",
+		  .text = &o.match },
+		{ .name = "--for",
+		  .value = "TIME",
+		  .help = "only so long, then as the rules say",
 		  .text = &o.life },
-		{ .name = "--host", .value = "ID", .help = "on the anchor: whose flows", .text = &o.host },
+		{ .name = "--host",
+		  .value = "ID",
+		  .help = "on the anchor: whose flows",
+		  .text = &o.host },
 		{ 0 },
 	};
 	struct fm_args a = { .usage = "move FLOW|--app A|--match SELECTOR ACCESS [--for TIME]",
 			     .about = "Moves live flows to another access. Their addresses and "
 				      "connections stay; other flows stay where they are.",
-			     .options = options, .max_words = 2 };
+			     .options = options,
+			     .max_words = 2 };
 	json_t *answer, *request;
 	int code;
 
@@ -78,7 +89,7 @@ int fm_cmd_move(int argc, char **argv)
 		json_decref(request);
 		return code;
 	}
-	code = fm_client_ask(request, a.json, &answer);
+	code = fm_daemon_ask(request, a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;
 	if (a.json)
@@ -88,16 +99,18 @@ int fm_cmd_move(int argc, char **argv)
 
 int fm_cmd_down(int argc, char **argv)
 {
-	struct fm_args a = { .usage = "down",
-			     .about = "De-registers at the anchor and removes everything of ours from "
-				      "this machine: device, routes, programs. A stop of the daemon "
-				      "leaves them standing." };
+	struct fm_args a = {
+		.usage = "down",
+		.about = "De-registers at the anchor and removes everything of ours from "
+			 "this machine: device, routes, programs. A stop of the daemon "
+			 "leaves them standing."
+	};
 	json_t *answer;
 	int code;
 
 	if (!fm_args_read(&a, argc, argv, &code))
 		return code;
-	code = fm_client_ask(json_pack("{s:s}", "command", "down"), a.json, &answer);
+	code = fm_daemon_ask(json_pack("{s:s}", "command", "down"), a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;
 	if (a.json)
@@ -125,7 +138,8 @@ static bool checks_hold(const json_t *answer)
 
 	if (json_is_false(json_object_get(answer, "ok")))
 		return false;
-	json_array_foreach(json_object_get(answer, "checks"), i, check) {
+	json_array_foreach(json_object_get(answer, "checks"), i, check)
+	{
 		if (json_is_false(json_object_get(check, "ok")))
 			return false;
 	}
@@ -136,14 +150,18 @@ int fm_cmd_check(int argc, char **argv)
 {
 	bool handover = false;
 	const struct fm_option options[] = {
-		{ .name = "--handover", .flag = &handover,
+		{ .name = "--handover",
+		  .flag = &handover,
 		  .help = "move a flow of its own from access A to B and back" },
 		{ 0 },
 	};
-	struct fm_args a = { .usage = "check [--handover A B]",
-			     .about = "Tests every access: link, addresses, NAT, path MTU, round trip "
-				      "to the anchor. Exit code 1 when one test fails.",
-			     .options = options, .max_words = 2 };
+	struct fm_args a = {
+		.usage = "check [--handover A B]",
+		.about = "Tests every access: link, addresses, NAT, path MTU, round trip "
+			 "to the anchor. Exit code 1 when one test fails.",
+		.options = options,
+		.max_words = 2
+	};
 	json_t *answer, *request;
 	int code;
 
@@ -157,7 +175,7 @@ int fm_cmd_check(int argc, char **argv)
 	if (handover)
 		json_object_set_new(request, "handover",
 				    json_pack("[s, s]", a.words[0], a.words[1]));
-	code = fm_client_ask(request, a.json, &answer);
+	code = fm_daemon_ask(request, a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;
 	code = checks_hold(answer) ? FM_EXIT_OK : FM_EXIT_FAILED;

@@ -67,7 +67,7 @@ static int take_option(const struct fm_args *a, int argc, char **argv, int *i)
 		*o->flag = true;
 		return FM_EXIT_OK;
 	}
-	if (!equals && *i + 1 >= argc)
+	if (!equals && (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0))
 		return wrong(a, "a value is missing behind ", name);
 	*o->text = equals ? equals + 1 : argv[++*i];
 	return FM_EXIT_OK;

@@ -111,11 +111,11 @@ static void add_row(struct fm_bench *b, const struct fm_bench_row *row, struct s
 {
 	size_t n = (size_t)b->rounds;
 	struct fm_bench_stat ratio = fm_bench_median(s->ratio, n);
-	json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", row->name, "unit", row->unit,
-			      "ours", stat_object(row->ours.name, fm_bench_median(s->ours, 2 * n)),
-			      "baseline",
-			      stat_object(row->baseline.name, fm_bench_median(s->baseline, 2 * n)),
-			      "ratio", stat_object(NULL, ratio));
+	json_t *o =
+		json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", row->name, "unit", row->unit, "ours",
+			  stat_object(row->ours.name, fm_bench_median(s->ours, 2 * n)), "baseline",
+			  stat_object(row->baseline.name, fm_bench_median(s->baseline, 2 * n)),
+			  "ratio", stat_object(NULL, ratio));
 
 	if (row->goal > 0) {
 		bool meets = row->at_most ? ratio.median <= row->goal : ratio.median >= row->goal;
@@ -196,8 +196,8 @@ static void print_goal(const json_t *row)
 	const json_t *most = json_object_get(row, "goal_at_most");
 
 	if (least || most)
-		printf("  goal %s %.2f: %s", least ? ">=" : "<=",
-		       json_number_value(least ? least : most),
+		printf("  goal %s %.2f: %s",
+		       least ? ">=" : "<=", json_number_value(least ? least : most),
 		       json_is_true(json_object_get(row, "meets_goal")) ? "met" : "not met");
 }
 
@@ -224,11 +224,11 @@ static void print_row(const json_t *row)
 static void report(const struct fm_bench *b, const char *name, int code, bool json)
 {
 	size_t i;
-	json_t *row, *o = json_pack("{s:i, s:s, s:o, s:i, s:b, s:b, s:{s:I, s:I}, s:O}", "schema", 1,
-				    "bench", name, "machine", machine_object(), "rounds", b->rounds,
-				    "short", b->is_short, "ok", code == 0, "checks", "done",
-				    (json_int_t)b->checked, "wrong", (json_int_t)b->wrong, "rows",
-				    b->rows);
+	json_t *row, *o = json_pack("{s:i, s:s, s:o, s:i, s:b, s:b, s:{s:I, s:I}, s:O}", "schema",
+				    1, "bench", name, "machine", machine_object(), "rounds",
+				    b->rounds, "short", b->is_short, "ok", code == 0, "checks",
+				    "done", (json_int_t)b->checked, "wrong", (json_int_t)b->wrong,
+				    "rows", b->rows);
 
 	if (json) {
 		fm_say_json(o);
@@ -239,8 +239,7 @@ static void report(const struct fm_bench *b, const char *name, int code, bool js
 	       b->rounds, json_string_value(json_object_get(json_object_get(o, "machine"), "cpu")),
 	       json_string_value(json_object_get(json_object_get(o, "machine"), "kernel")),
 	       (unsigned long long)b->checked, (unsigned long long)b->wrong);
-	json_array_foreach(b->rows, i, row)
-		print_row(row);
+	json_array_foreach(b->rows, i, row) print_row(row);
 	fflush(stdout);
 	json_decref(o);
 }
@@ -294,15 +293,19 @@ int fm_cmd_bench(int argc, char **argv)
 	const char *rounds_text = "0";
 	bool is_short = false;
 	const struct fm_option options[] = {
-		{ .name = "--rounds", .value = "N", .help = "7 at least (default 11; 7 with --short)",
+		{ .name = "--rounds",
+		  .value = "N",
+		  .help = "7 at least (default 11; 7 with --short)",
 		  .text = &rounds_text },
 		{ .name = "--short", .flag = &is_short, .help = "only to see that it works" },
 		{ 0 },
 	};
 	struct fm_args a = { .usage = "bench [NAME|all] [--rounds N] [--short]",
-			     .about = "Measures, each time against something real on the same path; "
-				      "without a name it lists what there is.",
-			     .options = options, .max_words = 1 };
+			     .about =
+				     "Measures, each time against something real on the same path; "
+				     "without a name it lists what there is.",
+			     .options = options,
+			     .max_words = 1 };
 	int code;
 
 	if (!fm_args_read(&a, argc, argv, &code))

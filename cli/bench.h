@@ -1,8 +1,8 @@
 /*
  * The frame of all benchmarks: two things measured in turn, compared by their medians.
- * A benchmark is a row in bench.c and a function that calls fm_bench_compare() for each of its rows.
- * Rules: A/B/B/A order, at least 7 rounds, medians with 95 % confidence intervals, no figure from a
- * run with one wrong answer.
+ * A benchmark is a row in bench.c and a function that calls fm_bench_compare() for each of its
+ * rows. Rules: A/B/B/A order, at least 7 rounds, medians with 95 % confidence intervals, no figure
+ * from a run with one wrong answer.
  */
 #ifndef FM_CLI_BENCH_H
 #define FM_CLI_BENCH_H

@@ -86,7 +86,8 @@ static double decode_round(void *ctx)
 	uint32_t offset, bad = 0;
 
 	for (uint32_t i = 0; i < s->times; i++)
-		bad += fm_msg_decode(s->octets, s->len, NULL, NULL, s->msg, &offset) != FM_REFUSE_NONE;
+		bad += fm_msg_decode(s->octets, s->len, NULL, NULL, s->msg, &offset) !=
+		       FM_REFUSE_NONE;
 	double ns = per_message_ns(start, s->times);
 	s->bench->checked += s->times;
 	if (bad || fm_msg_encode(s->msg, s->copy, sizeof(s->copy)) != (int)s->len ||
@@ -130,7 +131,8 @@ static double copy_round(void *ctx)
 
 static int compare(struct subject *s, const char *decode_name, const char *encode_name)
 {
-	struct fm_bench_row row = { .name = decode_name, .unit = "ns",
+	struct fm_bench_row row = { .name = decode_name,
+				    .unit = "ns",
 				    .ours = { "fm_msg_decode", decode_round, s },
 				    .baseline = { "memcpy of the octets", copy_round, s } };
 	int err = fm_bench_compare(s->bench, &row);
@@ -142,7 +144,8 @@ static int compare(struct subject *s, const char *decode_name, const char *encod
 
 int fm_bench_wire(struct fm_bench *b)
 {
-	struct subject s = { .bench = b, .times = b->is_short ? 20000 : 200000,
+	struct subject s = { .bench = b,
+			     .times = b->is_short ? 20000 : 200000,
 			     .msg = malloc(sizeof(*s.msg)) };
 	int err = 1;
 

@@ -11,8 +11,9 @@
 /* Promised in interfaces.md. */
 enum fm_exit {
 	FM_EXIT_OK = 0,
-	FM_EXIT_FAILED = 1, /* the daemon refused, or a check, decode or expectation does not hold */
-	FM_EXIT_USAGE = 2,  /* or a file that cannot be read */
+	FM_EXIT_FAILED =
+		1,	   /* the daemon refused, or a check, decode or expectation does not hold */
+	FM_EXIT_USAGE = 2, /* or a file that cannot be read */
 	FM_EXIT_NOT_PERMITTED = 3,
 	FM_EXIT_NO_DAEMON = 4,
 };

@@ -71,7 +71,8 @@ static int print_block(bool json, const char *path, const char *id, const char *
 					       "line", line, "block", block),
 				     FM_EXIT_OK);
 	printf("%s is written, mode 0600.\n\n"
-	       "The other side needs the same line in a file of mode 0600. On the anchor, as root:\n\n"
+	       "The other side needs the same line in a file of mode 0600. On the anchor, as "
+	       "root:\n\n"
 	       "  (umask 077; echo %s >%s)\n\n"
 	       "and in the anchor block of its /etc/flowmob/flowmob.conf:\n\n"
 	       "  %s\n\n"
@@ -84,15 +85,22 @@ int fm_cmd_key(int argc, char **argv)
 {
 	const char *id = "truck7@example.net", *spi_text = "256";
 	const struct fm_option options[] = {
-		{ .name = "--id", .value = "ID", .help = "the host's id, as in its anchor block", .text = &id },
-		{ .name = "--spi", .value = "N", .help = "number of the key, 256 or above (default 256)",
+		{ .name = "--id",
+		  .value = "ID",
+		  .help = "the host's id, as in its anchor block",
+		  .text = &id },
+		{ .name = "--spi",
+		  .value = "N",
+		  .help = "number of the key, 256 or above (default 256)",
 		  .text = &spi_text },
 		{ 0 },
 	};
 	struct fm_args a = { .usage = "key FILE [--id ID] [--spi N]",
 			     .about = "Makes FILE with a new random key (" ALGORITHM
 				      ") and prints what the other side needs.",
-			     .options = options, .min_words = 1, .max_words = 1 };
+			     .options = options,
+			     .min_words = 1,
+			     .max_words = 1 };
 	char line[160], *end;
 	int code, err;
 
@@ -101,13 +109,14 @@ int fm_cmd_key(int argc, char **argv)
 	errno = 0;
 	long spi = strtol(spi_text, &end, 10);
 	if (errno || *end || spi < 256 || spi > UINT32_MAX) /* below 256: reserved, RFC 4285 §5.1 */
-		return fm_say_error(a.json, FM_EXIT_USAGE, "usage", "a number from 256 to 4294967295",
-				    "--spi %s cannot be", spi_text);
+		return fm_say_error(a.json, FM_EXIT_USAGE, "usage",
+				    "a number from 256 to 4294967295", "--spi %s cannot be",
+				    spi_text);
 	err = make_line(spi, line, sizeof(line));
 	if (!err)
 		err = write_file(a.words[0], line);
-	code = err ? say_file_error(a.json, a.words[0], err) :
-		     print_block(a.json, a.words[0], id, line);
+	code = err ? say_file_error(a.json, a.words[0], err)
+		   : print_block(a.json, a.words[0], id, line);
 	explicit_bzero(line, sizeof(line));
 	return code;
 }

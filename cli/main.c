@@ -1,5 +1,6 @@
 /*
- * flowmob: the command line of the daemon. Each command is a row; bare `flowmob` is `flowmob status`.
+ * flowmob: the command line of the daemon. Each command is a row; bare `flowmob` is `flowmob
+ * status`.
  */
 #include <stdio.h>
 #include <string.h>
@@ -68,5 +69,6 @@ int main(int argc, char **argv)
 			return commands[i].run(argc - 1, argv + 1);
 	}
 	return fm_say_error(has_json(argc, argv), FM_EXIT_USAGE, "usage",
-			    "flowmob --help lists the commands", "there is no command \"%s\"", argv[1]);
+			    "flowmob --help lists the commands", "there is no command \"%s\"",
+			    argv[1]);
 }

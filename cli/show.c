@@ -1,6 +1,6 @@
 /*
- * The commands that show what the daemon knows: ask, then a table of columns, or the object as it is.
- * The keys are promised in interfaces.md.
+ * The commands that show what the daemon knows: ask, then a table of columns, or the object as it
+ * is. The keys are promised in interfaces.md.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
+#include "cli/daemon.h"
 #include "cli/say.h"
 #include "cli/table.h"
 
@@ -132,10 +132,13 @@ static void print_handover(const json_t *status)
 {
 	const json_t *h = json_object_get(status, "last_handover");
 	char ago[32], gap[32];
+	struct timespec now;
 
 	if (!json_is_object(h))
 		return;
-	json_t *ago_s = json_real((double)time(NULL) - json_number_value(json_object_get(h, "at_s")));
+	clock_gettime(CLOCK_REALTIME, &now);
+	json_t *ago_s = json_real((double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+				  json_number_value(json_object_get(h, "at_s")));
 	fm_say_value(ago_s, FM_FORM_SECONDS, ago, sizeof(ago));
 	json_decref(ago_s);
 	printf("\nlast handover: %s -> %s, %s ago (%s)", text_of(h, "from", "-"),
@@ -170,7 +173,7 @@ static void print_status(const json_t *status)
 static bool ask(const struct fm_args *a, const char *command, json_t **answer, int *exit_out)
 {
 	*answer = NULL;
-	*exit_out = fm_client_ask(json_pack("{s:s}", "command", command), a->json, answer);
+	*exit_out = fm_daemon_ask(json_pack("{s:s}", "command", command), a->json, answer);
 	if (*exit_out != FM_EXIT_OK)
 		return false;
 	if (a->json) {
@@ -203,7 +206,8 @@ int fm_cmd_access(int argc, char **argv)
 	int code;
 
 	if (fm_args_read(&a, argc, argv, &code) && ask(&a, "access", &answer, &code)) {
-		print_list(json_object_get(answer, "accesses"), access_columns, "no access is configured");
+		print_list(json_object_get(answer, "accesses"), access_columns,
+			   "no access is configured");
 		json_decref(answer);
 	}
 	return code;
@@ -211,14 +215,17 @@ int fm_cmd_access(int argc, char **argv)
 
 int fm_cmd_address(int argc, char **argv)
 {
-	struct fm_args a = { .usage = "address",
-			     .about = "Shows the home addresses: type, life, and how many sockets use "
-				      "them." };
+	struct fm_args a = {
+		.usage = "address",
+		.about = "Shows the home addresses: type, life, and how many sockets use "
+			 "them."
+	};
 	json_t *answer;
 	int code;
 
 	if (fm_args_read(&a, argc, argv, &code) && ask(&a, "address", &answer, &code)) {
-		print_list(json_object_get(answer, "addresses"), address_columns, "no home address yet");
+		print_list(json_object_get(answer, "addresses"), address_columns,
+			   "no home address yet");
 		json_decref(answer);
 	}
 	return code;
@@ -251,9 +258,11 @@ static json_t *list_counters(const json_t *counters)
 
 int fm_cmd_counters(int argc, char **argv)
 {
-	struct fm_args a = { .usage = "counters",
-			     .about = "Shows how many packets were dropped for which reason, and the "
-				      "other counts of the data path." };
+	struct fm_args a = {
+		.usage = "counters",
+		.about = "Shows how many packets were dropped for which reason, and the "
+			 "other counts of the data path."
+	};
 	json_t *answer;
 	int code;
 
@@ -281,7 +290,8 @@ static void print_bindings(const json_t *bindings)
 
 	if (json_array_size(bindings) == 0)
 		printf("nobody is registered\n");
-	json_array_foreach(bindings, i, b) {
+	json_array_foreach(bindings, i, b)
+	{
 		printf("%s%s  %s\n", i ? "\n" : "", text_of(b, "id", "-"),
 		       text_of(b, "home_address", "-"));
 		print_part(b, "bids", bid_columns);
@@ -369,9 +379,17 @@ int fm_cmd_flows(int argc, char **argv)
 {
 	const char *app = NULL, *access = NULL, *sort = NULL;
 	const struct fm_option options[] = {
-		{ .name = "--app", .value = "A", .help = "only flows of this program", .text = &app },
-		{ .name = "--access", .value = "A", .help = "only flows on this access", .text = &access },
-		{ .name = "--sort", .value = "KEY", .help = "rate, rtt, age or moves; largest first",
+		{ .name = "--app",
+		  .value = "A",
+		  .help = "only flows of this program",
+		  .text = &app },
+		{ .name = "--access",
+		  .value = "A",
+		  .help = "only flows on this access",
+		  .text = &access },
+		{ .name = "--sort",
+		  .value = "KEY",
+		  .help = "rate, rtt, age or moves; largest first",
 		  .text = &sort },
 		{ 0 },
 	};
@@ -387,7 +405,7 @@ int fm_cmd_flows(int argc, char **argv)
 	if (sort && !sort_key(sort))
 		return fm_say_error(a.json, FM_EXIT_USAGE, "usage", "one of: rate, rtt, age, moves",
 				    "--sort %s: there is no such key", sort);
-	code = fm_client_ask(json_pack("{s:s}", "command", "flows"), a.json, &answer);
+	code = fm_daemon_ask(json_pack("{s:s}", "command", "flows"), a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;
 	filter_flows(json_object_get(answer, "flows"), app, access);

@@ -12,8 +12,8 @@
 static const struct {
 	const char *state, *colour;
 } colours[] = {
-	{ "up", "\033[32m" },	   { "bound", "\033[32m" },    { "ready", "\033[32m" },
-	{ "suspect", "\033[33m" }, { "asking", "\033[33m" },   { "portal", "\033[33m" },
+	{ "up", "\033[32m" },	   { "bound", "\033[32m" },  { "ready", "\033[32m" },
+	{ "suspect", "\033[33m" }, { "asking", "\033[33m" }, { "portal", "\033[33m" },
 	{ "down", "\033[31m" },	   { "failed", "\033[31m" },
 };
 
@@ -33,9 +33,10 @@ static bool is_right(const struct fm_column *c, const json_t *rows)
 
 	if (c->form != FM_FORM_TEXT)
 		return c->form != FM_FORM_STATE;
-	json_array_foreach(rows, i, row) {
-		if (json_is_string(json_object_get(row, c->key)) ||
-		    json_is_array(json_object_get(row, c->key)))
+	json_array_foreach(rows, i, row)
+	{
+		const json_t *v = json_object_get(row, c->key);
+		if (v && !json_is_number(v) && !json_is_null(v))
 			return false;
 	}
 	return true;
@@ -47,7 +48,8 @@ static int width_of(const struct fm_column *c, const json_t *rows)
 	size_t i, width = strlen(c->title);
 	json_t *row;
 
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		fm_say_value(json_object_get(row, c->key), c->form, cell, sizeof(cell));
 		if (strlen(cell) > width)
 			width = strlen(cell);
@@ -89,7 +91,8 @@ void fm_table_print(const json_t *rows, const struct fm_column *columns, int ind
 	printf("%*s", indent, "");
 	for (size_t c = 0; c < n; c++)
 		print_cell(columns[c].title, width[c], right[c], c + 1 == n);
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		printf("%*s", indent, "");
 		for (size_t c = 0; c < n; c++) {
 			fm_say_value(json_object_get(row, columns[c].key), columns[c].form, cell,

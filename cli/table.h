@@ -10,7 +10,8 @@
 
 #define FM_COLUMNS_MAX 16u
 
-/* One column: its head, the key of each object that it shows, how; ends with a row without a title. */
+/* One column: its head, the key of each object that it shows, how; ends with a row without a title.
+ */
 struct fm_column {
 	const char *title, *key;
 	enum fm_form form;

@@ -13,8 +13,8 @@ bool fm_units_seconds(const char *text, double *s_out)
 		const char *unit;
 		double s;
 	} units[] = {
-		{ "", 1 },     { "s", 1 },     { "ms", 1e-3 }, { "us", 1e-6 },
-		{ "m", 60 },   { "h", 3600 },  { "d", 86400 },
+		{ "", 1 },   { "s", 1 },    { "ms", 1e-3 }, { "us", 1e-6 },
+		{ "m", 60 }, { "h", 3600 }, { "d", 86400 },
 	};
 	char *end;
 	double n = strtod(text, &end);

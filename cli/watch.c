@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
+#include "cli/daemon.h"
 #include "cli/say.h"
 #include "cli/units.h"
 
@@ -28,7 +28,8 @@ static void print_event(const json_t *e)
 	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&whole, &tm));
 	printf("%s.%03d  %-20s %s", clock, (int)((at - (double)whole) * 1000), name ? name : "-",
 	       reason ? reason : "");
-	json_object_foreach((json_t *)e, key, v) {
+	json_object_foreach((json_t *)e, key, v)
+	{
 		if (strcmp(key, "at_s") && strcmp(key, "event") && strcmp(key, "reason") &&
 		    strcmp(key, "schema"))
 			printf("  %s=%s", key, fm_say_value(v, FM_FORM_TEXT, cell, sizeof(cell)));
@@ -37,13 +38,13 @@ static void print_event(const json_t *e)
 	fflush(stdout);
 }
 
-static int print_events(struct fm_client *c, bool follow, bool json)
+static int print_events(struct fm_daemon *c, bool follow, bool json)
 {
 	json_t *e;
 	int err;
 
-	while ((err = fm_client_next(c, follow ? -1 : PAST_MS, &e)) == 0) {
-		int code = fm_client_refused(e, json);
+	while ((err = fm_daemon_next(c, follow ? -1 : PAST_MS, &e)) == 0) {
+		int code = fm_daemon_refused(e, json);
 		if (code != FM_EXIT_OK) {
 			json_decref(e);
 			return code;
@@ -56,8 +57,8 @@ static int print_events(struct fm_client *c, bool follow, bool json)
 	}
 	if (err == -ENODATA && !follow)
 		return FM_EXIT_OK;
-	return fm_say_error(json, FM_EXIT_NO_DAEMON, "no-daemon", "flowmob events -f follows the next one",
-			    "the daemon went away");
+	return fm_say_error(json, FM_EXIT_NO_DAEMON, "no-daemon",
+			    "flowmob events -f follows the next one", "the daemon went away");
 }
 
 int fm_cmd_events(int argc, char **argv)
@@ -71,19 +72,19 @@ int fm_cmd_events(int argc, char **argv)
 			     .about = "Shows what happened and why, oldest first. With --json one "
 				      "object a line.",
 			     .options = options };
-	struct fm_client c;
+	struct fm_daemon c;
 	int code;
 
 	if (!fm_args_read(&a, argc, argv, &code))
 		return code;
-	code = fm_client_open(&c, a.json);
+	code = fm_daemon_open(&c, a.json);
 	if (code != FM_EXIT_OK)
 		return code;
-	if (fm_client_send(&c, json_pack("{s:s, s:b}", "command", "events", "follow", follow)))
+	if (fm_daemon_send(&c, json_pack("{s:s, s:b}", "command", "events", "follow", follow)))
 		code = FM_EXIT_NO_DAEMON;
 	else
 		code = print_events(&c, follow, a.json);
-	fm_client_close(&c);
+	fm_daemon_close(&c);
 	return code;
 }
 
@@ -107,7 +108,8 @@ static bool is_access_up(const json_t *status, const char *access)
 	size_t i;
 	json_t *a;
 
-	json_array_foreach(json_object_get(status, "accesses"), i, a) {
+	json_array_foreach(json_object_get(status, "accesses"), i, a)
+	{
 		const char *name = json_string_value(json_object_get(a, "name"));
 		const char *state = json_string_value(json_object_get(a, "state"));
 		if (name && state && strcmp(name, access) == 0)
@@ -122,7 +124,8 @@ static json_t *moves_by_id(const json_t *flows)
 	char id[64];
 	size_t i;
 
-	json_array_foreach(json_object_get(flows, "flows"), i, f) {
+	json_array_foreach(json_object_get(flows, "flows"), i, f)
+	{
 		fm_say_value(json_object_get(f, "id"), FM_FORM_TEXT, id, sizeof(id));
 		json_object_set(moves, id, json_object_get(f, "moves"));
 	}
@@ -137,7 +140,8 @@ static bool has_moved(struct seen *s, const json_t *status, const json_t *flows)
 	bool moved = s->has_looked && at_s != s->handover_at_s;
 	const char *id;
 
-	json_object_foreach(moves, id, now) {
+	json_object_foreach(moves, id, now)
+	{
 		before = json_object_get(s->moves, id);
 		if (before && json_integer_value(now) > json_integer_value(before))
 			moved = true;
@@ -154,15 +158,15 @@ static bool has_moved(struct seen *s, const json_t *status, const json_t *flows)
 /* Asks quietly: while one waits, a daemon that is not there is no error. */
 static json_t *ask_quietly(const char *command)
 {
-	struct fm_client c = { .fd = -1 };
+	struct fm_daemon c = { .fd = -1 };
 	json_t *answer = NULL;
 
-	if (fm_client_connect(&c))
+	if (fm_daemon_connect(&c))
 		return NULL;
-	if (fm_client_send(&c, json_pack("{s:s}", "command", command)) ||
-	    fm_client_next(&c, 1000, &answer))
+	if (fm_daemon_send(&c, json_pack("{s:s}", "command", command)) ||
+	    fm_daemon_next(&c, 1000, &answer))
 		answer = NULL;
-	fm_client_close(&c);
+	fm_daemon_close(&c);
 	return answer;
 }
 
@@ -205,11 +209,13 @@ static int wait_for(const char *what, double timeout_s, bool json)
 		nanosleep(&pause, NULL);
 	json_decref(s.moves);
 	if (!yes)
-		return fm_say_error(json, FM_EXIT_FAILED, "timeout", "flowmob check tells what is missing",
+		return fm_say_error(json, FM_EXIT_FAILED, "timeout",
+				    "flowmob check tells what is missing",
 				    "%s does not hold after %.3g s", what, timeout_s);
 	if (json)
-		return fm_say_object(json_pack("{s:s, s:f}", "for", what, "after_s", now_s() - start),
-				     FM_EXIT_OK);
+		return fm_say_object(
+			json_pack("{s:s, s:f}", "for", what, "after_s", now_s() - start),
+			FM_EXIT_OK);
 	return FM_EXIT_OK;
 }
 
@@ -217,15 +223,22 @@ int fm_cmd_wait(int argc, char **argv)
 {
 	const char *what = NULL, *timeout = "10s";
 	const struct fm_option options[] = {
-		{ .name = "--for", .value = "WHAT", .help = "bound, access=A or moved", .text = &what },
-		{ .name = "--timeout", .value = "TIME", .help = "give up after it (default 10s)",
+		{ .name = "--for",
+		  .value = "WHAT",
+		  .help = "bound, access=A or moved",
+		  .text = &what },
+		{ .name = "--timeout",
+		  .value = "TIME",
+		  .help = "give up after it (default 10s)",
 		  .text = &timeout },
 		{ 0 },
 	};
-	struct fm_args a = { .usage = "wait --for bound|access=A|moved [--timeout TIME]",
-			     .about = "Waits until the host is bound to its anchor, an access is up, "
-				      "or a flow moved; for the daemon too, where there is none yet.",
-			     .options = options };
+	struct fm_args a = {
+		.usage = "wait --for bound|access=A|moved [--timeout TIME]",
+		.about = "Waits until the host is bound to its anchor, an access is up, "
+			 "or a flow moved; for the daemon too, where there is none yet.",
+		.options = options
+	};
 	double timeout_s;
 	int code;
 
@@ -237,7 +250,8 @@ int fm_cmd_wait(int argc, char **argv)
 				    "one of: --for bound, --for access=NAME, --for moved",
 				    "wait for what?");
 	if (!fm_units_seconds(timeout, &timeout_s))
-		return fm_say_error(a.json, FM_EXIT_USAGE, "usage", "write for example --timeout 10s",
-				    "--timeout %s is not a time", timeout);
+		return fm_say_error(a.json, FM_EXIT_USAGE, "usage",
+				    "write for example --timeout 10s", "--timeout %s is not a time",
+				    timeout);
 	return wait_for(what, timeout_s, a.json);
 }

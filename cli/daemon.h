@@ -1,8 +1,8 @@
 /*
  * The daemon's control socket from the other side: a JSON object a line each way.
  */
-#ifndef FM_CLI_CLIENT_H
-#define FM_CLI_CLIENT_H
+#ifndef FM_CLI_DAEMON_H
+#define FM_CLI_DAEMON_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -11,10 +11,10 @@
 #define FM_SOCKET_DEFAULT "/run/flowmob/flowmob.sock"
 
 /**
- * struct fm_client - a connection to the daemon
+ * struct fm_daemon - a connection to the daemon
  * @buffer, @used, @size: what was read and is not yet a line
  */
-struct fm_client {
+struct fm_daemon {
 	int fd;
 	bool json;
 	char *buffer;
@@ -22,32 +22,33 @@ struct fm_client {
 };
 
 /* FLOWMOB_SOCKET, else the system's place. */
-const char *fm_client_path(void);
+const char *fm_daemon_path(void);
 
 /* Connects, quietly. Return: 0 or -errno. */
-int fm_client_connect(struct fm_client *c);
-void fm_client_close(struct fm_client *c);
+int fm_daemon_connect(struct fm_daemon *c);
+void fm_daemon_close(struct fm_daemon *c);
 
 /* Connects; says what is wrong. Return: FM_EXIT_OK, _NOT_PERMITTED or _NO_DAEMON. */
-int fm_client_open(struct fm_client *c, bool json);
+int fm_daemon_open(struct fm_daemon *c, bool json);
 
 /* Sends one request; takes the reference. Return: 0 or -errno. */
-int fm_client_send(struct fm_client *c, json_t *request);
+int fm_daemon_send(struct fm_daemon *c, json_t *request);
 
 /**
- * fm_client_next() - the next line as an object
+ * fm_daemon_next() - the next line as an object
  * @timeout_ms: -1: as long as it takes
  * Return: 0; -ENODATA the daemon closed; -ETIMEDOUT; -EBADMSG no JSON object; or -errno.
  */
-int fm_client_next(struct fm_client *c, int timeout_ms, json_t **out);
+int fm_daemon_next(struct fm_daemon *c, int timeout_ms, json_t **out);
 
 /**
- * fm_client_ask() - connect, ask, take one answer; says what is wrong
+ * fm_daemon_ask() - connect, ask, take one answer; says what is wrong
  * Takes the reference of @request. Return: FM_EXIT_OK and *@answer, else an exit code.
  */
-int fm_client_ask(json_t *request, bool json, json_t **answer);
+int fm_daemon_ask(json_t *request, bool json, json_t **answer);
 
-/* Says the error in @answer, if it holds one. Return: the exit code it stands for, FM_EXIT_OK: none. */
-int fm_client_refused(const json_t *answer, bool json);
+/* Says the error in @answer, if it holds one. Return: the exit code it stands for, FM_EXIT_OK:
+ * none. */
+int fm_daemon_refused(const json_t *answer, bool json);
 
 #endif
