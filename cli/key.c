@@ -61,29 +61,35 @@ static int say_file_error(bool json, const char *path, int err)
 	return fm_say_error(json, FM_EXIT_USAGE, "file", NULL, "%s: %s", path, strerror(-err));
 }
 
+/* "truck7@example.net": /etc/flowmob/truck7.key, as the anchor calls it. */
+static void name_there(const char *id, char *out, size_t size)
+{
+	snprintf(out, size, "/etc/flowmob/%.*s.key", (int)strcspn(id, "@/"), id);
+}
+
 static int print_block(bool json, const char *path, const char *id, const char *line)
 {
-	char block[512];
+	char there[256], block[640];
 
-	snprintf(block, sizeof(block), "subscriber \"%s\" { key-file = \"%s\" }", id, path);
+	name_there(id, there, sizeof(there));
+	snprintf(block, sizeof(block), "subscriber \"%s\" { key-file = \"%s\" }", id, there);
 	if (json)
-		return fm_say_object(json_pack("{s:s, s:s, s:s, s:s}", "file", path, "id", id,
-					       "line", line, "block", block),
+		return fm_say_object(json_pack("{s:s, s:s, s:s, s:s, s:s}", "file", path, "id", id,
+					       "line", line, "other_file", there, "block", block),
 				     FM_EXIT_OK);
 	printf("%s is written, mode 0600.\n\n"
-	       "The other side needs the same line in a file of mode 0600. On the anchor, as "
-	       "root:\n\n"
+	       "The anchor needs the same key. As root, on the anchor:\n\n"
 	       "  (umask 077; echo %s >%s)\n\n"
 	       "and in the anchor block of its /etc/flowmob/flowmob.conf:\n\n"
 	       "  %s\n\n"
-	       "This is the key: carry it by a way that is safe, ssh for example.\n",
-	       path, line, path, block);
+	       "Whoever has this line is %s: carry it by a way that is safe, ssh for example.\n",
+	       path, line, there, block, id);
 	return FM_EXIT_OK;
 }
 
 int fm_cmd_key(int argc, char **argv)
 {
-	const char *id = "truck7@example.net", *spi_text = "256";
+	const char *id = NULL, *spi_text = "256";
 	const struct fm_option options[] = {
 		{ .name = "--id",
 		  .value = "ID",
@@ -95,7 +101,7 @@ int fm_cmd_key(int argc, char **argv)
 		  .text = &spi_text },
 		{ 0 },
 	};
-	struct fm_args a = { .usage = "key FILE [--id ID] [--spi N]",
+	struct fm_args a = { .usage = "key FILE --id ID [--spi N]",
 			     .about = "Makes FILE with a new random key (" ALGORITHM
 				      ") and prints what the other side needs.",
 			     .options = options,
@@ -106,6 +112,9 @@ int fm_cmd_key(int argc, char **argv)
 
 	if (!fm_args_read(&a, argc, argv, &code))
 		return code;
+	if (!id || strchr(id, '"') || strlen(id) > 253)
+		return fm_say_error(a.json, FM_EXIT_USAGE, "usage",
+				    "for example --id truck7@example.net", "whose key is it?");
 	errno = 0;
 	long spi = strtol(spi_text, &end, 10);
 	if (errno || *end || spi < 256 || spi > UINT32_MAX) /* below 256: reserved, RFC 4285 §5.1 */

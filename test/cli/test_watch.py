@@ -80,11 +80,12 @@ def test_a_key_is_new_private_and_told_once(flowmob, tmp_path):
     spi, algorithm, key = line.split()
     assert (spi, algorithm, len(bytes.fromhex(key))) == ('256', 'hmac-sha256-128', 32)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert answer['line'] + '\n' == line and 'subscriber "a@example.net"' in answer['block']
-    again = flowmob('key', path)
+    assert answer['line'] + '\n' == line
+    assert answer['block'] == 'subscriber "a@example.net" { key-file = "/etc/flowmob/a.key" }'
+    again = flowmob('key', path, '--id', 'a@example.net')
     assert again.returncode == 1 and path.read_text() == line
     other = tmp_path / 'other.key'
-    assert flowmob('key', other, '--spi', '300').stdout.count(other.read_text().strip()) == 1
+    assert flowmob('key', other, '--spi', '300', '--id', 'b').stdout.count(other.read_text().strip()) == 1
     assert other.read_text().split()[0] == '300' and other.read_text().split()[2] != key
 
 
