@@ -146,6 +146,8 @@ struct fm_event {
  * @probe:   host: send a path probe over @access, answered by fm_host_probe_answered() (D50)
  * @lease:   host: the addresses of this prefix belong on fm0 (preferred_s, valid_s), or off it (valid_s 0)
  * @tell:    an event
+ * @problem: anchor: answer the message being received with ICMPv6 Parameter Problem, code 0, that points to
+ *           @offset from Payload Proto (RFC 6275 §9.2); limited by the caller (D49). NULL: left out
  */
 struct fm_ops {
 	void (*send)(void *world, const struct fm_via *via, const uint8_t *mh, size_t len);
@@ -161,6 +163,7 @@ struct fm_ops {
 	void (*probe)(void *world, uint8_t access, uint64_t nonce);
 	void (*lease)(void *world, const struct fm_odp *lease, const struct fm_ip *address);
 	void (*tell)(void *world, const struct fm_event *e);
+	void (*problem)(void *world, const struct fm_via *via, uint32_t offset);
 };
 
 #endif

@@ -1,0 +1,206 @@
+/*
+ * The home agent (role anchor): bindings with several care-of addresses, prefixes on demand, flow bindings.
+ * No I/O: it acts through struct fm_ops (core/world.h), and every call brings the time. Every message costs
+ * the same, however many subscribers there are; all memory is one block that the caller gives.
+ *
+ * Life: fm_ha_conf_init(), fm_ha_size(), fm_ha_init(); fm_ha_subscriber_add() for each subscriber, then
+ * fm_ha_restore() for each record of the store, of any kind and in any order; then messages as they come.
+ * A daemon that ends calls nothing.
+ */
+#ifndef FM_CORE_HOME_AGENT_H
+#define FM_CORE_HOME_AGENT_H
+
+#include "core/binding.h"
+#include "core/flowbinding.h"
+#include "core/lease.h"
+#include "core/world.h"
+
+#define FM_HA_PORT 4191u /* RFC 5555 §2.3.2.2 */
+#define FM_HA_HOME_MAX 8u
+#define FM_HA_RECORD_MAX 16384u /* octets of one record at most */
+#define FM_HA_BIDS_MAX 512u /* Binding Identifier options that a header can hold, and more */
+
+/**
+ * struct fm_ha_conf - all that configuration says; pools are copied, the rest too
+ * fm_ha_conf_init() sets what 0 would say wrongly; addresses, pools and sizes are the caller's.
+ * @address, @address_v4: of the anchor; its own /64 is a home subnet
+ * @vendor_id:  of the on-demand options; 32473
+ * @wall_us:    CLOCK_REALTIME minus the clock of now_us, microseconds
+ * @max_subscribers, @max_bindings, @max_flows, @max_leases: sizes; flows and leases of all together
+ * @home:       further home subnets
+ * @barred:     care-of addresses that are refused (174); those inside pools always are
+ * @max_lifetime, @refresh_advice: units of 4 s; refresh_advice 0: none is sent
+ * @home_preferred_s, @home_valid_s: of the home subnet; UINT32_MAX: infinite
+ * @nat_refresh_s: keepalive asked of hosts behind a NAT; 110 (RFC 5555 §6)
+ * @force_udp:  user packets of IPv4 care-of addresses always in UDP
+ * @no_mcoa, @no_bulk, @no_flows, @no_forced_udp: refuse these (166, 168, 128, 144)
+ */
+struct fm_ha_conf {
+	struct fm_ip address, address_v4;
+	uint32_t vendor_id;
+	uint64_t wall_us;
+	uint32_t max_subscribers, max_bindings, max_flows, max_leases;
+	uint32_t n_pools;
+	const struct fm_ha_pool_conf *pools;
+	uint8_t n_home, n_barred;
+	struct fm_prefix home[FM_HA_HOME_MAX], barred[FM_HA_HOME_MAX];
+	uint16_t max_lifetime, refresh_advice;
+	uint32_t home_preferred_s, home_valid_s, nat_refresh_s;
+	bool force_udp, no_mcoa, no_bulk, no_flows, no_forced_udp;
+};
+
+/* Counters of what came in; names for `flowmob counters`. */
+#define FM_HA_COUNTERS(X)                                                                          \
+	X(UPDATES, "binding-updates")                                                              \
+	X(ACCEPTED, "accepted")                                                                    \
+	X(REFUSED, "refused")                                                                      \
+	X(BAD_FORM, "bad-form")                                                                    \
+	X(BAD_AUTH, "bad-authenticator")                                                           \
+	X(NO_ASSOCIATION, "no-association")                                                        \
+	X(OLD, "old")                                                                              \
+	X(SILENT, "dropped-silently")                                                              \
+	X(HINTS, "errors-sent")
+
+#define FM_HA_COUNTER_ID(name, text) FM_HA_##name,
+enum fm_ha_counter { FM_HA_COUNTERS(FM_HA_COUNTER_ID) FM_HA_COUNTER_COUNT };
+extern const char *const fm_ha_counter_names[FM_HA_COUNTER_COUNT];
+
+/* Binding Identifier option of the update at hand. */
+struct fm_bid_change {
+	const struct fm_item *option;
+	uint8_t status;
+};
+
+/**
+ * struct fm_update - the binding update at hand
+ * @coa, @seen: care-of address; IPv4 source of the outer header, or none
+ * @mac_coa:  of the MAC (digest D16)
+ * @stamp:    option 10, NULL: not there
+ * @lifetime: granted, 4 s
+ */
+struct fm_update {
+	const struct fm_msg *m;
+	const struct fm_via *via;
+	uint64_t now_us;
+	struct fm_ip hoa, coa, claimed, seen, mac_coa;
+	const struct fm_item *mn_id, *alternate, *ipv4_coa;
+	const uint64_t *stamp;
+	bool is_udp, is_removal, is_nat;
+	struct fm_subscriber *subscriber;
+	const struct fm_sa *sa;
+	struct fm_binding *binding;
+	uint16_t lifetime;
+	uint8_t status;
+	uint16_t n_bids;
+	struct fm_bid_change bids[FM_HA_BIDS_MAX];
+};
+
+/**
+ * struct fm_ha - the home agent; callers read, and change nothing
+ * @in, @out, @buf: the message at hand and its answer; too large for a stack
+ * @resting: prefixes that rest, the longest first
+ */
+struct fm_ha {
+	struct fm_ha_conf conf;
+	const struct fm_ops *ops;
+	void *world;
+	struct fm_ha_pool_conf *pools;
+	struct fm_pool subscribers, bindings, flows, leases;
+	struct fm_hash by_id, by_hoa, by_prefix;
+	struct fm_heap heap;
+	struct fm_list resting;
+	uint64_t count[FM_HA_COUNTER_COUNT];
+	uint64_t hints_us, woken_us;
+	uint8_t n_hints;
+	struct fm_msg in, out;
+	uint8_t buf[FM_MH_MAX];
+	struct fm_update update;
+	struct fm_flow_change flow_change;
+	struct fm_forwarding forwarding;
+	char told[FM_NAI_MAX + 1];
+	uint8_t record[FM_HA_RECORD_MAX];
+};
+
+/* Sets defaults: sizes for 1000 subscribers, lifetime up to an hour, everything allowed. */
+void fm_ha_conf_init(struct fm_ha_conf *conf);
+
+/* Octets of the block that fm_ha_init() wants for this configuration. */
+size_t fm_ha_size(const struct fm_ha_conf *conf);
+
+/**
+ * fm_ha_init() - a home agent without subscribers
+ * @block: fm_ha_size() octets, zero, aligned for any type (calloc); the home agent lies in it
+ * @ops, @world: must outlive it. Of ops it calls send, wake_at, random, mac, save, forward, unforward, tell
+ *               and, where it is set, problem.
+ */
+struct fm_ha *fm_ha_init(void *block, const struct fm_ha_conf *conf, const struct fm_ops *ops,
+			 void *world);
+
+/**
+ * fm_ha_subscriber_add() - a subscriber, or other settings of a known one (its binding goes on)
+ * Return: 0; -ENOBUFS more than max_subscribers; -EINVAL no MN-ID.
+ */
+int fm_ha_subscriber_add(struct fm_ha *ha, const struct fm_ha_subscriber_conf *conf);
+
+/* A subscriber is no longer configured: revoked once, then all that is its ends at once. -ENOENT. */
+int fm_ha_subscriber_remove(struct fm_ha *ha, const uint8_t *mn_id, size_t len, uint64_t now_us);
+
+/**
+ * fm_ha_restore() - one record as ops->save() was given it
+ * Tells the data path at once (ops->forward). What is over by now ends at the next fm_ha_wake().
+ * Return: 0; -EINVAL not a record of ours; -ENOENT of nobody that is configured; -EEXIST taken by another.
+ */
+int fm_ha_restore(struct fm_ha *ha, enum fm_record_kind kind, const struct fm_octets *key,
+		  const struct fm_octets *value, uint64_t now_us);
+
+/**
+ * fm_ha_receive() - a Mobility Header came
+ * @via: outermost addresses, src and dst of the IPv6 header next to the Mobility Header, Home Address option
+ * Return: what became of it: 0 acted on; -EBADMSG refused by wire/ or by its checksum; -EKEYREJECTED
+ * authentication; -ESTALE old; -EPERM refused with a status; -EPROTONOSUPPORT answered by a Binding Error;
+ * -EINVAL dropped silently.
+ */
+int fm_ha_receive(struct fm_ha *ha, const struct fm_via *via, const uint8_t *mh, size_t len,
+		  uint64_t now_us);
+
+/* The time asked for by ops->wake_at() has come (earlier and later do no harm). */
+void fm_ha_wake(struct fm_ha *ha, uint64_t now_us);
+
+/* User packets of the binding with this fm_forwarding.id passed (digest D48: refresh requests). */
+void fm_ha_traffic(struct fm_ha *ha, uint32_t id, uint64_t now_us);
+
+/**
+ * fm_ha_revoke() - take a binding, or one care-of address of it, off
+ * @bid: 0: the whole binding
+ * Asked of the host (BRI), once more after a second; then it ends whatever the host says.
+ * Return: 0; -EALREADY it is being revoked; -ENETDOWN no care-of address: it ended at once.
+ * Source: RFC 5846 §7; §11 for the timers.
+ */
+int fm_ha_revoke(struct fm_ha *ha, struct fm_binding *b, uint16_t bid, uint8_t trigger,
+		 uint64_t now_us);
+
+/* Flow binding actions that the anchor asks for, RFC 7109 §6.2.1. */
+enum fm_flow_action { FM_FLOW_DELETE = 12, FM_FLOW_MOVE = 15 };
+
+/**
+ * fm_ha_flow_ask() - ask the host to move or delete one of its flow bindings (FBI)
+ * @bid: where to, for FM_FLOW_MOVE
+ * Return: 0; -ENOENT no such flow; -ENETDOWN no such care-of address; -EALREADY one is being asked.
+ */
+int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, enum fm_flow_action action, uint16_t fid,
+		   uint16_t bid, uint64_t now_us);
+
+/* Bindings: number @i of max_bindings; NULL: that place is free. Its id is fm_ha_binding_id(). */
+struct fm_binding *fm_ha_binding_at(const struct fm_ha *ha, uint32_t i);
+uint32_t fm_ha_binding_id(const struct fm_ha *ha, const struct fm_binding *b);
+
+/* Subscriber number @i of max_subscribers; NULL: that place is free. */
+struct fm_subscriber *fm_ha_subscriber_at(const struct fm_ha *ha, uint32_t i);
+
+/**
+ * fm_ha_pool_status() - pool @i; @is_v4: its IPv4 addresses
+ * Walks over all leases: for people, not for packets. Return: false behind the last pool, or none of that kind.
+ */
+bool fm_ha_pool_status(const struct fm_ha *ha, uint32_t i, bool is_v4, struct fm_pool_status *out);
+
+#endif

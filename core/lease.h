@@ -1,0 +1,115 @@
+/*
+ * Prefixes and IPv4 home addresses that the anchor lends (digest §14): drawn at random, rested after use,
+ * fixed ones reserved. One record per prefix that is held, reserved, or was held and may be reclaimed.
+ */
+#ifndef FM_CORE_LEASE_H
+#define FM_CORE_LEASE_H
+
+#include "core/binding.h"
+
+/**
+ * struct fm_ha_pool_conf - one pool, as configured
+ * @prefix: of up to /64, /64s are drawn from it; len 0: none
+ * @ipv4:   IPv4 home addresses (v4-mapped, len 96 + IPv4 length); len 0: none
+ */
+struct fm_ha_pool_conf {
+	struct fm_prefix prefix, ipv4;
+	uint64_t quarantine_us;
+};
+
+/* Service types, digest §9.1. */
+enum fm_service_type {
+	FM_TYPE_ANY,
+	FM_TYPE_FIXED,
+	FM_TYPE_SESSION_LASTING,
+	FM_TYPE_NONPERSISTENT,
+	FM_TYPE_GRACEFUL_REPLACEMENT,
+};
+
+/* Status of an On-Demand Prefix option, digest §14.4. */
+enum fm_odp_status {
+	FM_ODP_GRANTED = 0,
+	FM_ODP_RELEASED = 1,
+	FM_ODP_UNSPECIFIED = 128,
+	FM_ODP_PROHIBITED = 129,
+	FM_ODP_NO_RESOURCES = 130,
+	FM_ODP_TYPE_NOT_SUPPORTED = 131,
+	FM_ODP_NOT_AVAILABLE = 132,
+	FM_ODP_MALFORMED = 133,
+	FM_ODP_NO_LEASE = 134,
+};
+
+enum fm_lease_mode {
+	FM_LEASE_LIVE,	   /* its node uses it */
+	FM_LEASE_RESERVED, /* fixed, waits for its node */
+	FM_LEASE_RESTING,  /* was given back; nobody else gets it before rest_us */
+};
+
+/**
+ * struct fm_lease - one prefix
+ * @owner: whose it is or was; NULL: somebody that the configuration no longer knows
+ * @prefix: /64, or an IPv4 home address (v4-mapped)
+ * @is_fixed: type 1: goes back to FM_LEASE_RESERVED
+ * @preferred_us, @valid_us: until when; FM_NEVER: without end
+ */
+struct fm_lease {
+	struct fm_hash_entry by_prefix;
+	struct fm_list list; /* owner's held or reserved, or the anchor's resting */
+	struct fm_subscriber *owner;
+	struct fm_ip prefix;
+	enum fm_lease_mode mode;
+	bool is_fixed;
+	uint8_t type;
+	uint16_t pid;
+	uint64_t preferred_us, valid_us, rest_us;
+};
+
+static inline bool fm_lease_is_v4(const struct fm_lease *l)
+{
+	return fm_ip_is_v4(&l->prefix);
+}
+
+struct fm_lease *fm_lease_find(const struct fm_ha *ha, const struct fm_ip *prefix);
+struct fm_lease *fm_lease_by_pid(const struct fm_subscriber *s, uint16_t pid);
+struct fm_lease *fm_lease_v4(const struct fm_subscriber *s);
+
+/**
+ * fm_lease_ask() - one On-Demand Prefix option of an accepted binding update
+ * @odp: as asked; becomes the answer
+ */
+void fm_lease_ask(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *odp, uint64_t now_us);
+
+/**
+ * fm_lease_ask_v4() - one IPv4 Home Address option (RFC 5555 §3.1.1)
+ * @it: as asked; @out: address and prefix length of the answer
+ * Return: the status of RFC 5555 §3.2.1.
+ */
+uint8_t fm_lease_ask_v4(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_item *it,
+			struct fm_item *out, uint64_t now_us);
+
+/* Gives a live lease back: fixed ones stay reserved, others rest. */
+void fm_lease_release(struct fm_ha *ha, struct fm_lease *l, uint64_t now_us);
+
+/* Ends all leases of @s. */
+void fm_lease_release_all(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
+
+/* Ends what is over; returns when the next one is. */
+uint64_t fm_lease_expire(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
+
+/* Frees the fixed prefixes of @s: it is no longer configured. */
+void fm_lease_forget(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
+
+/* A record for @prefix as the store remembers it; NULL: taken, or no room. */
+struct fm_lease *fm_lease_put(struct fm_ha *ha, struct fm_subscriber *owner,
+			      const struct fm_ip *prefix, enum fm_lease_mode mode);
+
+/**
+ * struct fm_pool_status - one pool for `flowmob pools`
+ * @total: prefixes, or addresses; UINT64_MAX at most
+ */
+struct fm_pool_status {
+	struct fm_prefix prefix;
+	uint64_t total, live, reserved, resting;
+};
+
+#endif
