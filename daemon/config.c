@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <glob.h>
 #include <libgen.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -584,6 +586,37 @@ struct fm_config *fm_config_read(const char *path, FILE *err)
 		c = NULL;
 	}
 	return c;
+}
+
+static void take_address(struct fm_conf_anchor_address *a, const struct sockaddr *from)
+{
+	if (from->sa_family == AF_INET6 && fm_ip_is_none(&a->v6))
+		memcpy(a->v6.b, &((const struct sockaddr_in6 *)from)->sin6_addr, 16);
+	if (from->sa_family == AF_INET && fm_ip_is_none(&a->v4)) {
+		uint8_t octets[4];
+
+		memcpy(octets, &((const struct sockaddr_in *)from)->sin_addr, 4);
+		a->v4 = fm_ip_from_v4(octets);
+	}
+}
+
+int fm_config_resolve(struct fm_conf_anchor_address *a, FILE *err)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM }, *found;
+	int ret;
+
+	if (!a->host_name[0])
+		return 0;
+	ret = getaddrinfo(a->host_name, NULL, &hints, &found);
+	if (ret != 0) {
+		fprintf(err, "flowmobd: %s: %s\n          write the anchor's addresses instead, or wait for the network\n",
+			a->host_name, gai_strerror(ret));
+		return -EADDRNOTAVAIL;
+	}
+	for (struct addrinfo *i = found; i; i = i->ai_next)
+		take_address(a, i->ai_addr);
+	freeaddrinfo(found);
+	return fm_ip_is_none(&a->v6) ? -EADDRNOTAVAIL : 0;
 }
 
 void fm_config_free(struct fm_config *c)

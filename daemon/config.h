@@ -169,6 +169,9 @@ struct fm_config {
 struct fm_config *fm_config_read(const char *path, FILE *err);
 void fm_config_free(struct fm_config *c);
 
+/* Looks up the addresses of a name, if it is one. Blocks. 0; -EADDRNOTAVAIL: no address, told on @err. */
+int fm_config_resolve(struct fm_conf_anchor_address *a, FILE *err);
+
 /* Names of service types (index: number of digest §9.1), modes and the like, NULL at the end. */
 extern const char *const fm_type_names[];
 extern const char *const fm_mode_names[];

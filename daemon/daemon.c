@@ -1,0 +1,365 @@
+/*
+ * flowmobd's life: open, run one role, end. And the operations of the core that no role needs to know.
+ */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/commands.h"
+#include "net/privilege.h"
+
+#define USER "flowmob"
+
+double fm_daemon_wall_s(uint64_t at_us)
+{
+	return ((double)fm_wall_us() + (double)at_us - (double)fm_now_us()) / 1e6;
+}
+
+void fm_daemon_changed(struct fm_daemon *d)
+{
+	fm_later_ask(&d->turn);
+}
+
+static void send_letter(void *ctx, const struct fm_letter *l)
+{
+	struct fm_daemon *d = ctx;
+
+	(void)fm_signal_send(d->signal, &l->via, l->mh, l->len); /* counted there; the core asks again */
+}
+
+/*
+ * A disk that fails does not stop the service: the store keeps what it could not write and says so
+ * (store_trouble), and the messages go out all the same.
+ */
+void fm_daemon_flush(struct fm_daemon *d)
+{
+	if (fm_store_pending(d->store))
+		(void)fm_store_commit(d->store);
+	fm_outbox_empty(&d->outbox, send_letter, d);
+}
+
+void fm_daemon_send(void *world, const struct fm_via *via, const uint8_t *mh, size_t len)
+{
+	struct fm_daemon *d = world;
+
+	if (fm_outbox_put(&d->outbox, via, mh, len) == -ENOBUFS) {
+		fm_daemon_flush(d);
+		(void)fm_outbox_put(&d->outbox, via, mh, len);
+	}
+	fm_daemon_changed(d);
+}
+
+void fm_daemon_wake_at(void *world, uint64_t at_us)
+{
+	struct fm_daemon *d = world;
+
+	fm_timer_set(&d->wake, at_us == UINT64_MAX ? 0 : at_us > 0 ? at_us : 1);
+}
+
+void fm_daemon_random(void *world, void *out, size_t len)
+{
+	(void)world;
+	fm_crypto_random(out, len);
+}
+
+int fm_daemon_mac(void *world, const struct fm_sa *sa, const struct fm_octets *parts, size_t n,
+		  uint8_t out[16])
+{
+	struct fm_daemon *d = world;
+
+	return fm_crypto_mac(d->crypto, sa, parts, n, out);
+}
+
+void fm_daemon_save(void *world, enum fm_record_kind kind, const struct fm_octets *key,
+		    const struct fm_octets *value)
+{
+	struct fm_daemon *d = world;
+
+	if (fm_store_put(d->store, kind, key, value) < 0)
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_STORE],
+			      "a record was not taken", NULL);
+	fm_daemon_changed(d);
+}
+
+/* The name of an access, where the role has some. */
+static const char *access_name(const struct fm_daemon *d, uint8_t access)
+{
+	if (!d->config->is_host || access >= d->config->host.n_accesses)
+		return NULL;
+	return d->config->host.accesses[access].name;
+}
+
+void fm_daemon_tell(void *world, const struct fm_event *e)
+{
+	struct fm_daemon *d = world;
+	const struct fm_event_row *row = fm_event_row(e->id);
+	char text[FM_ADDRESS_TEXT_MAX];
+	json_t *about;
+
+	if (!row)
+		return;
+	about = json_pack("{s:s*, s:s*, s:s*}", "id", e->mn_id, "access", access_name(d, e->access),
+			  "address", fm_ip_is_none(&e->address) ?
+					     NULL : fm_address_text(&e->address, text));
+	if (about && e->bid != 0)
+		json_object_set_new(about, "bid", json_integer(e->bid));
+	if (about && e->detail != 0)
+		json_object_set_new(about, "detail", json_integer(e->detail));
+	fm_events_put(&d->events, row, NULL, about);
+}
+
+static void store_trouble(void *ctx, enum fm_store_trouble what, const char *text)
+{
+	struct fm_daemon *d = ctx;
+
+	(void)what; /* the text says it */
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_STORE], text, NULL);
+}
+
+static void wake(void *ctx, uint64_t now_us)
+{
+	struct fm_daemon *d = ctx;
+
+	d->role->wake(d, now_us);
+	fm_daemon_changed(d);
+}
+
+/* The end of a turn: data path first, so that a path is there when its acknowledgement arrives. */
+static void turn(void *ctx)
+{
+	struct fm_daemon *d = ctx;
+
+	d->role->turn(d);
+	fm_daemon_flush(d);
+	if (d->is_ending)
+		uv_stop(&d->loop);
+}
+
+int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
+{
+	struct fm_config *old = d->config, *c;
+	FILE *err = fmemopen(said, cap, "w");
+	int ret = -EINVAL;
+
+	c = err ? fm_config_read(d->options.config, err) : NULL;
+	if (c && (c->is_host != old->is_host || c->is_anchor != old->is_anchor)) {
+		fprintf(err, "another role needs a restart");
+	} else if (c) {
+		d->config = c;
+		ret = d->role->reload(d);
+		if (ret < 0)
+			fprintf(err, "%s", strerror(-ret));
+	}
+	if (err)
+		fclose(err);
+	if (ret < 0) {
+		d->config = old;
+		fm_config_free(c);
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_RELOAD_REFUSED], said, NULL);
+		return ret;
+	}
+	fm_config_free(old);
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_RELOADED], NULL, NULL);
+	fm_daemon_changed(d);
+	return 0;
+}
+
+static void on_signal(uv_signal_t *s, int number)
+{
+	struct fm_daemon *d = s->data;
+
+	char said[4096] = "";
+
+	if (number == SIGHUP) {
+		fm_notify("RELOADING=1");
+		(void)fm_daemon_reload(d, said, sizeof(said));
+		fm_notify("READY=1");
+		return;
+	}
+	d->is_ending = true; /* digest D51: bindings and data path stay */
+	fm_daemon_changed(d);
+}
+
+static int open_signals(struct fm_daemon *d)
+{
+	static const int numbers[] = { SIGHUP, SIGTERM, SIGINT };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		uv_signal_init(&d->loop, &d->signals[i]);
+		d->signals[i].data = d;
+		if (uv_signal_start(&d->signals[i], on_signal, numbers[i]) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int make_directory(const char *path, mode_t mode)
+{
+	return mkdir(path, mode) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int open_store(struct fm_daemon *d)
+{
+	struct fm_store_setup setup = { .dir = d->options.state, .trouble = store_trouble, .ctx = d };
+
+	return fm_store_open(&setup, &d->store);
+}
+
+static void client_gone(void *ctx, struct fm_client *client)
+{
+	struct fm_daemon *d = ctx;
+
+	if (d->role->gone)
+		d->role->gone(d, client);
+}
+
+static int open_control(struct fm_daemon *d)
+{
+	char path[108];
+	int ret = make_directory(d->options.run, 0755);
+
+	if (ret < 0)
+		return ret;
+	if ((size_t)snprintf(path, sizeof(path), "%s/flowmob.sock", d->options.run) >= sizeof(path))
+		return -ENAMETOOLONG;
+	d->control.request = fm_command_answer;
+	d->control.gone = client_gone;
+	d->control.ctx = d;
+	ret = fm_control_open(&d->control, &d->loop, path);
+	if (ret == 0)
+		d->events.control = &d->control;
+	return ret;
+}
+
+static int start_role(struct fm_daemon *d)
+{
+	return d->role->start(d);
+}
+
+static int drop_power(struct fm_daemon *d)
+{
+	int ret = fm_privilege_drop(USER);
+
+	if (ret != -ENOENT)
+		return ret;
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_STAYED_ROOT],
+		      "there is no user " USER, NULL);
+	return fm_privilege_drop(NULL);
+}
+
+static int open_netlink(struct fm_daemon *d)
+{
+	return fm_netlink_open(&d->netlink, NETLINK_ROUTE);
+}
+
+static int open_raw(struct fm_daemon *d)
+{
+	return fm_raw_open(&d->raw);
+}
+
+static int open_crypto(struct fm_daemon *d)
+{
+	return fm_crypto_open(&d->crypto);
+}
+
+static int open_turn(struct fm_daemon *d)
+{
+	int ret = fm_timer_open(&d->wake, &d->loop, wake, d);
+
+	return ret < 0 ? ret : fm_later_open(&d->turn, &d->loop, turn, d);
+}
+
+/* In this order; what needs privileges stands before they are dropped. */
+static const struct step {
+	const char *what;
+	int (*open)(struct fm_daemon *d);
+	const char *hint;
+} steps[] = {
+	{ "signals", open_signals, NULL },
+	{ "libcrypto", open_crypto, "HMAC must not be disabled in openssl.cnf" },
+	{ "the loop's timer", open_turn, NULL },
+	{ "netlink", open_netlink, NULL },
+	{ "raw sockets", open_raw, "flowmobd is started as root, and drops what it does not need" },
+	{ "the store", open_store, "look at the directory given by --state" },
+	{ "the control socket", open_control, "look at the directory given by --run" },
+	{ "the role", start_role, "the lines above tell more" },
+	{ "dropping privileges", drop_power, NULL },
+};
+
+static int open_all(struct fm_daemon *d)
+{
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int ret = steps[i].open(d);
+
+		if (ret == 0)
+			continue;
+		fprintf(stderr, "flowmobd: %s: %s\n", steps[i].what, strerror(-ret));
+		if (steps[i].hint)
+			fprintf(stderr, "          %s\n", steps[i].hint);
+		return ret;
+	}
+	return 0;
+}
+
+static int choose_role(struct fm_daemon *d)
+{
+	d->config = fm_config_read(d->options.config, stderr);
+	if (!d->config)
+		return -EINVAL;
+	if (d->config->is_host && d->config->is_anchor) {
+		fprintf(stderr, "flowmobd: %s: host and anchor in one daemon\n"
+				"          run two daemons, each in its own network namespace\n",
+			d->options.config);
+		return -EINVAL;
+	}
+	d->role = d->config->is_host ? &fm_role_host : &fm_role_anchor;
+	return 0;
+}
+
+static void close_signals(struct fm_daemon *d)
+{
+	for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
+		uv_close((uv_handle_t *)&d->signals[i], NULL);
+}
+
+static void close_all(struct fm_daemon *d)
+{
+	d->role->stop(d);
+	fm_events_close(&d->events);
+	fm_control_close(&d->control);
+	fm_timer_close(&d->wake);
+	fm_later_close(&d->turn);
+	close_signals(d);
+	uv_run(&d->loop, UV_RUN_DEFAULT); /* closes the handles */
+	fm_store_close(d->store);
+	fm_raw_close(&d->raw);
+	fm_netlink_close(&d->netlink);
+	fm_crypto_close(d->crypto);
+	uv_loop_close(&d->loop);
+	fm_config_free(d->config);
+}
+
+int fm_daemon_run(struct fm_daemon *d)
+{
+	if (choose_role(d) < 0 || uv_loop_init(&d->loop) < 0)
+		return 1;
+	d->started_us = fm_now_us();
+	if (open_all(d) < 0)
+		return 1; /* the kernel closes what is open; the data path stays as it was */
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_STARTED], d->role->name, NULL);
+	fm_notify("READY=1");
+	fm_daemon_changed(d);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	fm_notify("STOPPING=1");
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_ENDING],
+		      "bindings and data path stay as they are", NULL);
+	fm_daemon_flush(d);
+	close_all(d);
+	return 0;
+}

@@ -1,0 +1,280 @@
+/*
+ * The flows of a host as people see them: what the data path counts, joined with whose socket it is.
+ */
+#include "daemon/flows.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADS (sizeof(((struct fm_flows *)0)->heads) / sizeof(uint32_t))
+#define RATE_LEAST_US 200000u /* looks closer together say nothing of a rate */
+
+int fm_flows_open(struct fm_flows *f)
+{
+	f->list = calloc(FM_FLOWS_MAX, sizeof(*f->list));
+	if (!f->list)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < FM_FLOWS_MAX; i++)
+		f->list[i].next = i + 1 < FM_FLOWS_MAX ? i + 2 : 0;
+	f->free = 1;
+	return 0;
+}
+
+void fm_flows_close(struct fm_flows *f)
+{
+	free(f->list);
+	f->list = NULL;
+}
+
+/* FNV-1a; flows are the host's own, nobody gains by collisions. */
+static uint32_t hash(const struct fm_tuple *t)
+{
+	uint64_t h = 1469598103934665603u;
+
+	for (int i = 0; i < 16; i++)
+		h = (h ^ t->remote.b[i] ^ (uint32_t)t->local.b[i] << 8) * 1099511628211u;
+	h = (h ^ t->local_port) * 1099511628211u;
+	h = (h ^ t->remote_port) * 1099511628211u;
+	h = (h ^ t->ip_proto) * 1099511628211u;
+	return (uint32_t)(h ^ h >> 32) % HEADS;
+}
+
+static bool is_same(const struct fm_tuple *a, const struct fm_tuple *b)
+{
+	return fm_ip_equal(&a->local, &b->local) && fm_ip_equal(&a->remote, &b->remote) &&
+	       a->local_port == b->local_port && a->remote_port == b->remote_port &&
+	       a->ip_proto == b->ip_proto;
+}
+
+static struct fm_flow *find(const struct fm_flows *f, const struct fm_tuple *t)
+{
+	for (uint32_t at = f->heads[hash(t)]; at > 0; at = f->list[at - 1].next) {
+		if (is_same(&f->list[at - 1].info.tuple, t))
+			return &f->list[at - 1];
+	}
+	return NULL;
+}
+
+static struct fm_flow *add(struct fm_flows *f, const struct fm_tuple *t)
+{
+	uint32_t at = f->free, *head = &f->heads[hash(t)];
+	struct fm_flow *flow;
+
+	if (at == 0)
+		return NULL;
+	flow = &f->list[at - 1];
+	f->free = flow->next;
+	*flow = (struct fm_flow){ .id = ++f->last_id, .next = *head, .info.tuple = *t };
+	*head = at;
+	f->n++;
+	return flow;
+}
+
+static void forget(struct fm_flows *f, struct fm_flow *flow)
+{
+	uint32_t at = (uint32_t)(flow - f->list) + 1, *link = &f->heads[hash(&flow->info.tuple)];
+
+	while (*link != at)
+		link = &f->list[*link - 1].next;
+	*link = flow->next;
+	flow->id = 0;
+	flow->next = f->free;
+	f->free = at;
+	f->n--;
+}
+
+static void end(struct fm_flows *f, struct fm_flow *flow)
+{
+	struct fm_tuple t = flow->info.tuple;
+
+	(void)fm_dp_flow_end(f->dp, &t);
+	forget(f, flow);
+	f->ended(f->ctx, &t);
+}
+
+static uint64_t rate(const struct fm_flows *f, const struct fm_flow *flow, uint64_t octets)
+{
+	return octets > UINT64_MAX / 16000000u ? 0 : octets * 8000000u / (f->now_us - flow->looked_us);
+}
+
+static void look_at(void *ctx, const struct fm_dp_flow_info *info)
+{
+	struct fm_flows *f = ctx;
+	struct fm_flow *flow = find(f, &info->tuple);
+
+	if (!flow)
+		flow = add(f, &info->tuple);
+	if (!flow)
+		return;
+	flow->is_seen = true;
+	if (flow->looked_us == 0)
+		flow->looked_us = f->now_us - info->age_ns / 1000;
+	if (f->now_us > flow->looked_us + RATE_LEAST_US) {
+		flow->up_bps = rate(f, flow, info->bytes - flow->up);
+		flow->down_bps = rate(f, flow, info->bytes_in - flow->down);
+		flow->looked_us = f->now_us;
+		flow->up = info->bytes;
+		flow->down = info->bytes_in;
+	}
+	flow->info = *info;
+}
+
+void fm_flows_look(struct fm_flows *f, uint64_t now_us)
+{
+	f->now_us = now_us;
+	for (uint32_t i = 0; i < FM_FLOWS_MAX && f->n > 0; i++)
+		f->list[i].is_seen = false;
+	if (fm_dp_flows(f->dp, look_at, f) < 0)
+		return;
+	for (uint32_t i = 0; i < FM_FLOWS_MAX; i++) {
+		struct fm_flow *flow = &f->list[i];
+
+		if (flow->id != 0 && (!flow->is_seen || flow->info.idle_ns > FM_FLOW_IDLE_NS))
+			end(f, flow);
+	}
+}
+
+static void look_at_socket(void *ctx, const struct fm_socket *s)
+{
+	struct fm_flow *flow = find(ctx, &s->tuple);
+
+	if (!flow)
+		return;
+	flow->rtt_us = s->rtt_us;
+	flow->inode = s->inode;
+}
+
+/* Unconnected UDP sockets know only their own end: asked for one by one. */
+static void look_for_the_rest(struct fm_flows *f, struct fm_netlink *diag)
+{
+	struct fm_socket s;
+
+	for (uint32_t i = 0; i < FM_FLOWS_MAX; i++) {
+		struct fm_flow *flow = &f->list[i];
+
+		if (flow->id == 0 || flow->inode != 0 || flow->has_looked_for_app ||
+		    flow->info.tuple.ip_proto != IPPROTO_UDP)
+			continue;
+		if (fm_sockets_find(diag, &flow->info.tuple, &s) == 0)
+			flow->inode = s.inode;
+	}
+}
+
+#define WANTS_MAX 256u
+
+static size_t gather(struct fm_flows *f, struct fm_proc_want *wants, struct fm_flow **whose)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < FM_FLOWS_MAX && n < WANTS_MAX; i++) {
+		struct fm_flow *flow = &f->list[i];
+
+		if (flow->id == 0 || flow->inode == 0 || flow->has_looked_for_app)
+			continue;
+		wants[n] = (struct fm_proc_want){ .inode = flow->inode };
+		whose[n++] = flow;
+		flow->has_looked_for_app = true;
+	}
+	return n;
+}
+
+void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag)
+{
+	struct fm_proc_want wants[WANTS_MAX];
+	struct fm_flow *whose[WANTS_MAX];
+	size_t n;
+
+	(void)fm_sockets_each(diag, look_at_socket, f);
+	look_for_the_rest(f, diag);
+	n = gather(f, wants, whose);
+	if (n == 0)
+		return;
+	fm_proc_find(wants, n);
+	for (size_t i = 0; i < n; i++)
+		memcpy(whose[i]->app, wants[i].name, sizeof(whose[i]->app));
+}
+
+void fm_flows_end(struct fm_flows *f, const struct fm_tuple *t)
+{
+	struct fm_flow *flow = find(f, t);
+
+	if (flow) {
+		end(f, flow);
+		return;
+	}
+	(void)fm_dp_flow_end(f->dp, t); /* never looked at while it lived */
+	f->ended(f->ctx, t);
+}
+
+const struct fm_flow *fm_flows_by_id(const struct fm_flows *f, uint32_t id)
+{
+	for (uint32_t i = 0; i < FM_FLOWS_MAX && id != 0; i++) {
+		if (f->list[i].id == id)
+			return &f->list[i];
+	}
+	return NULL;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	uint32_t x = (*(const struct fm_flow *const *)a)->id;
+	uint32_t y = (*(const struct fm_flow *const *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struct fm_flow *flow),
+		   void *ctx)
+{
+	const struct fm_flow **order = calloc(f->n ? f->n : 1, sizeof(*order));
+	uint32_t n = 0;
+
+	if (!order)
+		return;
+	for (uint32_t i = 0; i < FM_FLOWS_MAX && n < f->n; i++) {
+		if (f->list[i].id != 0)
+			order[n++] = &f->list[i];
+	}
+	qsort(order, n, sizeof(*order), by_id);
+	for (uint32_t i = 0; i < n; i++)
+		each(ctx, order[i]);
+	free(order);
+}
+
+static bool has(const struct fm_selector *s, enum fm_selector_field field)
+{
+	return s->has_start >> field & 1;
+}
+
+/* The end of a range; without one the start is all there is (RFC 6088 §3.1). */
+static int last(const struct fm_selector *s, enum fm_selector_field field)
+{
+	return s->has_end >> field & 1;
+}
+
+static bool is_between(const struct fm_ip *ip, const struct fm_ip range[2], int end)
+{
+	return memcmp(ip->b, range[0].b, 16) >= 0 && memcmp(ip->b, range[end].b, 16) <= 0;
+}
+
+bool fm_flow_matches(const struct fm_tuple *t, const struct fm_selector *s)
+{
+	if ((s->format == 1) != fm_ip_is_v4(&t->local))
+		return false;
+	if (has(s, FM_SEL_SPI) || has(s, FM_SEL_LABEL) || has(s, FM_SEL_TC))
+		return false;
+	if (has(s, FM_SEL_PROTO) && (t->ip_proto < s->proto[0] ||
+				     t->ip_proto > s->proto[last(s, FM_SEL_PROTO)]))
+		return false;
+	if (has(s, FM_SEL_SRC) && !is_between(&t->local, s->src, last(s, FM_SEL_SRC)))
+		return false;
+	if (has(s, FM_SEL_DST) && !is_between(&t->remote, s->dst, last(s, FM_SEL_DST)))
+		return false;
+	if (has(s, FM_SEL_SPORT) && (t->local_port < s->sport[0] ||
+				     t->local_port > s->sport[last(s, FM_SEL_SPORT)]))
+		return false;
+	return !has(s, FM_SEL_DPORT) || (t->remote_port >= s->dport[0] &&
+					 t->remote_port <= s->dport[last(s, FM_SEL_DPORT)]);
+}

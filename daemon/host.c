@@ -1,0 +1,558 @@
+/*
+ * The role host in the daemon: events of the kernel go into the core, what the core decides goes into
+ * the data path, onto fm0 and out of the accesses.
+ */
+#include "daemon/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/*
+ * After a restart the data path of the run before goes on until the accesses are bound again, or so
+ * long: what would be put into it earlier could only be less (digest D51).
+ */
+#define TAKE_AFTER_US 3000000u
+
+static void changed(struct fm_daemon *d)
+{
+	d->host->is_dirty = true;
+	fm_daemon_changed(d);
+}
+
+static void told(struct fm_daemon *d, enum fm_daemon_event event, const char *what, int err)
+{
+	if (err < 0)
+		fm_events_printf(&d->events, &fm_daemon_events[event], NULL, "%s: %s", what,
+				 strerror(-err));
+}
+
+static void told_dp(struct fm_daemon *d, int err)
+{
+	if (err < 0)
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_DATAPATH],
+			      fm_dp_error(), NULL);
+}
+
+/* What the core wants forwarded, with what only the kernel knows: devices, next hops, sizes, ports. */
+
+static struct fm_ip next_hop(const struct fm_access *a, const struct fm_path *p)
+{
+	struct fm_ip router = fm_ip_is_v4(&p->remote) ? a->router4 : a->router6;
+
+	return fm_ip_is_none(&router) ? p->remote : router;
+}
+
+static void complete_path(struct fm_host_role *h, struct fm_path *p, uint8_t i)
+{
+	const struct fm_access *a = &h->accesses.list[i];
+
+	if (p->encap == FM_ENCAP_NONE || i >= h->accesses.n)
+		return;
+	p->ifindex = a->ifindex;
+	p->next_hop = next_hop(a, p);
+	p->mtu = a->mtu;
+	if (p->encap == FM_ENCAP_UDP4)
+		p->local_port = fm_signal_port(&h->signal, i);
+}
+
+static void look_forwarding(struct fm_host_role *h)
+{
+	fm_host_forwarding(&h->core, fm_now_us(), &h->forwarding);
+	for (uint8_t i = 0; i < h->forwarding.n_paths; i++)
+		complete_path(h, &h->forwarding.paths[i], i);
+}
+
+/* Operations of the core. */
+
+static void op_forward(void *world, const struct fm_forwarding *f)
+{
+	(void)f; /* asked for whole at the end of the turn */
+	changed(world);
+}
+
+static void op_unforward(void *world, uint32_t id)
+{
+	(void)id;
+	changed(world);
+}
+
+static void op_pin(void *world, const struct fm_tuple *flow, uint16_t bid)
+{
+	struct fm_daemon *d = world;
+
+	told_dp(d, fm_dp_pin(d->host->dp, flow, bid));
+}
+
+static void op_probe(void *world, uint8_t access, uint64_t nonce)
+{
+	struct fm_daemon *d = world;
+	struct fm_host_role *h = d->host;
+
+	if (h->is_dirty)
+		look_forwarding(h); /* the path may be as new as the wish to probe it */
+	if (access < h->forwarding.n_paths && h->forwarding.paths[access].ifindex != 0)
+		(void)fm_probe_send(&h->probe, &h->forwarding.paths[access], &h->core.hoa,
+				    &h->core.conf.anchor, nonce);
+}
+
+static void op_lease(void *world, const struct fm_odp *lease, const struct fm_ip *address)
+{
+	struct fm_daemon *d = world;
+
+	told(d, FM_DAEMON_EVENT_NETLINK, "an address on fm0",
+	     fm_homes_lease(&d->host->homes, lease, address));
+	changed(d);
+}
+
+static const struct fm_ops ops = {
+	.send = fm_daemon_send,
+	.wake_at = fm_daemon_wake_at,
+	.random = fm_daemon_random,
+	.mac = fm_daemon_mac,
+	.save = fm_daemon_save,
+	.forward = op_forward,
+	.unforward = op_unforward,
+	.pin = op_pin,
+	.probe = op_probe,
+	.lease = op_lease,
+	.tell = fm_daemon_tell,
+};
+
+/* Accesses. */
+
+static void tell_facts(struct fm_daemon *d, uint8_t i)
+{
+	const struct fm_access *a = &d->host->accesses.list[i];
+	struct fm_prefix home = { .ip = d->host->core.conf.anchor, .len = 64 };
+	struct fm_host_facts facts = { .is_up = a->is_up };
+
+	if (a->is_up && a->has_route6)
+		facts.coa6 = a->coa6;
+	if (a->is_up && a->has_route4)
+		facts.coa4 = a->coa4;
+	facts.is_home = !fm_ip_is_none(&a->coa6) && fm_prefix_has(&home, &a->coa6);
+	fm_host_access(&d->host->core, i, &facts, fm_now_us());
+}
+
+static void attach(struct fm_daemon *d, uint8_t i)
+{
+	struct fm_host_role *h = d->host;
+	uint32_t ifindex = h->accesses.list[i].ifindex;
+
+	if (!h->is_taken || h->attached[i] == ifindex)
+		return;
+	if (h->attached[i] != 0)
+		(void)fm_dp_detach(h->dp, h->attached[i], FM_DP_ACCESS); /* often gone already */
+	h->attached[i] = 0;
+	if (ifindex == 0)
+		return;
+	if (fm_dp_attach(h->dp, ifindex, FM_DP_ACCESS) == 0)
+		h->attached[i] = ifindex;
+	else
+		told_dp(d, -EIO);
+}
+
+static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
+{
+	struct fm_daemon *d = ctx;
+	char coa6[FM_ADDRESS_TEXT_MAX], coa4[FM_ADDRESS_TEXT_MAX];
+
+	attach(d, i);
+	told(d, FM_DAEMON_EVENT_NETLINK, "the UDP socket of an access",
+	     fm_signal_access(&d->host->signal, i));
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_ACCESS], NULL,
+		      json_pack("{s:s, s:s, s:b, s:s, s:s}", "access",
+				d->config->host.accesses[i].name, "interface", a->ifname, "up",
+				a->is_up, "ipv6", fm_address_text(&a->coa6, coa6), "ipv4",
+				fm_ip_is_none(&a->coa4) ? "" : fm_address_text(&a->coa4, coa4)));
+	tell_facts(d, i);
+	changed(d);
+}
+
+static void neighbour_changed(void *ctx, const struct fm_neighbour *n)
+{
+	struct fm_daemon *d = ctx;
+	char text[FM_ADDRESS_TEXT_MAX];
+
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_NEXT_HOP],
+		      n->is_valid ? "resolved" : "not resolved",
+		      json_pack("{s:s, s:i}", "next_hop", fm_address_text(&n->ip, text), "ifindex",
+				(int)n->ifindex));
+	changed(d);
+}
+
+static void signal_received(void *ctx, const struct fm_via *via, const uint8_t *mh, size_t len)
+{
+	struct fm_daemon *d = ctx;
+
+	(void)fm_host_receive(&d->host->core, via, mh, len, fm_now_us());
+	fm_daemon_changed(d);
+}
+
+static void probe_answered(void *ctx, uint64_t nonce, const struct fm_ip *from,
+			   const struct fm_ip *to)
+{
+	struct fm_daemon *d = ctx;
+
+	(void)from, (void)to; /* the nonce is the proof */
+	for (uint8_t i = 0; i < d->host->core.conf.n_accesses; i++)
+		fm_host_probe_answered(&d->host->core, i, nonce, fm_now_us());
+	fm_daemon_changed(d);
+}
+
+/* The data path. */
+
+/* A path whose next hop is not resolved would lose packets: they wait in the slow path instead. */
+static void leave_out_unresolved(struct fm_host_role *h, struct fm_forwarding *f)
+{
+	for (uint8_t i = 0; i < f->n_paths; i++) {
+		struct fm_path *p = &f->paths[i];
+
+		if (p->encap == FM_ENCAP_NONE || p->ifindex == 0)
+			continue;
+		if (fm_neighbours_keep(&h->neighbours, p->ifindex, &p->next_hop) == 0)
+			p->encap = FM_ENCAP_NONE;
+	}
+}
+
+static void forward(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	struct fm_forwarding *f = &h->forwarding, usable;
+
+	look_forwarding(h);
+	told(d, FM_DAEMON_EVENT_NETLINK, "the registration address on fm0",
+	     fm_homes_registration(&h->homes, &f->registration));
+	usable = *f;
+	leave_out_unresolved(h, &usable);
+	if (h->is_taken)
+		told_dp(d, fm_dp_forward(h->dp, &usable));
+}
+
+/* Adopts what an earlier run left: from now on the data path is as the core says. */
+static void take(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	struct fm_dp_sync sync;
+
+	h->is_taken = true;
+	fm_dp_sync_begin(h->dp);
+	forward(d);
+	sync = fm_dp_sync_end(h->dp);
+	if (sync.repaired + sync.removed > 0)
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_REPAIRED], NULL,
+			      json_pack("{s:i, s:i}", "repaired", (int)sync.repaired, "removed",
+					(int)sync.removed));
+	told_dp(d, fm_dp_attach(h->dp, h->tun.ifindex, FM_DP_FM0));
+	for (uint8_t i = 0; i < h->accesses.n; i++)
+		attach(d, i);
+	fm_homes_tidy(&h->homes);
+}
+
+static bool is_all_bound(const struct fm_host_role *h, uint64_t now_us)
+{
+	for (uint8_t i = 0; i < h->core.conf.n_accesses; i++) {
+		struct fm_access_status s;
+
+		fm_host_access_status(&h->core, i, now_us, &s);
+		if (!fm_ip_is_none(&s.coa) && !s.is_registered)
+			return false;
+	}
+	return fm_host_is_bound(&h->core, now_us);
+}
+
+/* `flowmob down`: the anchor has answered, or did not in time. */
+static void leave(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	json_t *done = json_pack("{s:i, s:b}", "schema", 1, "down", 1);
+
+	fm_homes_drop(&h->homes);
+	fm_dp_down(h->dp);
+	h->dp = NULL;
+	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
+	if (h->leaving)
+		(void)fm_client_send(h->leaving, done);
+	json_decref(done);
+	d->is_ending = true;
+}
+
+static void host_turn(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	uint64_t now_us = fm_now_us();
+
+	if (h->is_leaving) {
+		if (!d->is_ending && fm_host_is_down(&h->core))
+			leave(d);
+		return;
+	}
+	if (!h->is_taken && (now_us >= h->take_at_us || is_all_bound(h, now_us)))
+		take(d);
+	else if (h->is_dirty)
+		forward(d);
+	h->is_dirty = false;
+	fm_slow_offer(&h->slow, now_us);
+}
+
+static void host_wake(struct fm_daemon *d, uint64_t now_us)
+{
+	fm_host_wake(&d->host->core, now_us);
+}
+
+static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *ip)
+{
+	struct fm_daemon *d = ctx;
+
+	return fm_homes_find(&d->host->homes, ip) ? &d->host->forwarding : NULL;
+}
+
+static void flow_ended(void *ctx, const struct fm_tuple *t)
+{
+	struct fm_daemon *d = ctx;
+
+	fm_host_flow_ended(&d->host->core, t, fm_now_us());
+	fm_daemon_changed(d);
+}
+
+static void socket_ended(void *ctx, const struct fm_socket *s)
+{
+	struct fm_daemon *d = ctx;
+
+	if (fm_homes_find(&d->host->homes, &s->tuple.local))
+		fm_flows_end(&d->host->flows, &s->tuple);
+}
+
+static void second(void *ctx, uint64_t now_us)
+{
+	struct fm_daemon *d = ctx;
+
+	if (!d->host->is_leaving)
+		fm_flows_look(&d->host->flows, now_us);
+	fm_slow_offer(&d->host->slow, now_us);
+	fm_timer_set(&d->host->second, now_us + 1000000);
+	fm_daemon_changed(d);
+}
+
+/* The start. */
+
+static int open_tun(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	int ret;
+
+	h->slow.tun = &h->tun;
+	h->slow.raw = &d->raw;
+	h->slow.forwarding = forwarding_of;
+	h->slow.ctx = d;
+	fm_slow_open(&h->slow);
+	ret = fm_tun_open(&h->tun, &d->loop, &d->netlink, FM_TUN_NAME);
+	if (ret < 0)
+		return ret;
+	h->homes.netlink = &d->netlink;
+	h->homes.ifindex = h->tun.ifindex;
+	h->homes.default_type = h->core.conf.default_type;
+	return fm_homes_open(&h->homes);
+}
+
+static int open_datapath(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	struct fm_dp_conf conf = {
+		.pin_dir = d->options.pin,
+		.role = FM_DP_HOST,
+		.fm0_ifindex = h->tun.ifindex,
+		.anchor6 = h->core.conf.anchor,
+		.anchor4 = h->core.conf.anchor_v4,
+	};
+	int ret = fm_dp_open(&conf, &h->dp);
+
+	if (ret < 0)
+		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
+	return ret;
+}
+
+static int open_neighbours(struct fm_daemon *d)
+{
+	struct fm_neighbours *n = &d->host->neighbours;
+
+	n->netlink = &d->netlink;
+	n->changed = neighbour_changed;
+	n->ctx = d;
+	return fm_neighbours_open(n, &d->loop);
+}
+
+static int open_signal(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	int ret;
+
+	h->signal.accesses = &h->accesses;
+	h->signal.raw = &d->raw;
+	h->signal.received = signal_received;
+	h->signal.ctx = d;
+	d->signal = &h->signal;
+	ret = fm_signal_open(&h->signal, &d->loop, NULL);
+	if (ret < 0)
+		return ret;
+	h->probe.raw = &d->raw;
+	h->probe.answered = probe_answered;
+	h->probe.ctx = d;
+	return fm_probe_open(&h->probe, &d->loop);
+}
+
+static int open_flows(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	int ret;
+
+	h->flows.dp = h->dp;
+	h->flows.ended = flow_ended;
+	h->flows.ctx = d;
+	ret = fm_flows_open(&h->flows);
+	if (ret == 0)
+		ret = fm_netlink_open(&h->diag, NETLINK_SOCK_DIAG);
+	h->ends.ended = socket_ended;
+	h->ends.ctx = d;
+	if (ret == 0)
+		ret = fm_sockets_watch_open(&h->ends, &d->loop);
+	if (ret == 0)
+		ret = fm_timer_open(&h->second, &d->loop, second, d);
+	return ret;
+}
+
+static void restore_record(void *ctx, const struct fm_octets *key, const struct fm_octets *value)
+{
+	struct fm_daemon *d = ctx;
+
+	(void)key;
+	(void)fm_host_restore(&d->host->core, value->p, value->len, fm_now_us());
+}
+
+static int restore(struct fm_daemon *d)
+{
+	return fm_store_each(d->store, FM_RECORD_HOST, restore_record, d);
+}
+
+static int start_core(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+
+	h->take_at_us = fm_now_us() + TAKE_AFTER_US;
+	fm_host_start(&h->core, fm_now_us());
+	fm_timer_set(&h->second, fm_now_us() + 1000000);
+	return 0;
+}
+
+static int open_accesses(struct fm_daemon *d)
+{
+	struct fm_accesses *as = &d->host->accesses;
+
+	as->netlink = &d->netlink;
+	as->changed = access_changed;
+	as->ctx = d;
+	as->n = d->config->host.n_accesses;
+	for (uint8_t i = 0; i < as->n; i++) {
+		as->patterns[i].pattern[0] = d->config->host.accesses[i].interface;
+		as->patterns[i].n = 1;
+	}
+	return fm_accesses_open(as, &d->loop);
+}
+
+/* Names of anchors are looked up once, at the start. */
+static int find_anchor(struct fm_daemon *d)
+{
+	return fm_config_resolve(&d->config->host.home.address, stderr);
+}
+
+static int open_core(struct fm_daemon *d)
+{
+	struct fm_host_conf conf;
+
+	fm_host_conf_make(d->config, &conf);
+	fm_host_init(&d->host->core, &conf, &ops, d);
+	return 0;
+}
+
+static const struct {
+	const char *what;
+	int (*open)(struct fm_daemon *d);
+} steps[] = {
+	{ "the anchor's name", find_anchor },
+	{ "the core", open_core },
+	{ "device fm0 and its rules", open_tun },
+	{ "the data path", open_datapath },
+	{ "next hops", open_neighbours },
+	{ "signalling", open_signal },
+	{ "flows", open_flows },
+	{ "the host's record", restore },
+	{ "accesses", open_accesses },
+	{ "the binding", start_core },
+};
+
+static int host_start(struct fm_daemon *d)
+{
+	d->host = calloc(1, sizeof(*d->host));
+	if (!d->host)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int ret = steps[i].open(d);
+
+		if (ret < 0) {
+			fprintf(stderr, "flowmobd: %s: %s\n", steps[i].what, strerror(-ret));
+			return ret;
+		}
+	}
+	return 0;
+}
+
+int fm_host_access_named(const struct fm_daemon *d, const char *name)
+{
+	for (uint8_t i = 0; i < d->config->host.n_accesses; i++) {
+		if (strcmp(d->config->host.accesses[i].name, name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static void host_stop(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+
+	fm_accesses_close(&h->accesses);
+	fm_sockets_watch_close(&h->ends);
+	fm_netlink_close(&h->diag);
+	fm_timer_close(&h->second);
+	fm_probe_close(&h->probe);
+	fm_signal_close(&h->signal);
+	fm_neighbours_close(&h->neighbours);
+	if (h->dp)
+		fm_dp_close(h->dp);
+	fm_tun_close(&h->tun);
+	fm_slow_close(&h->slow);
+	fm_flows_close(&h->flows);
+}
+
+static int host_reload(struct fm_daemon *d)
+{
+	(void)d;
+	return -ENOTSUP;
+}
+
+static void host_gone(struct fm_daemon *d, struct fm_client *client)
+{
+	if (d->host && d->host->leaving == client)
+		d->host->leaving = NULL;
+}
+
+const struct fm_role fm_role_host = {
+	.name = "host",
+	.start = host_start,
+	.wake = host_wake,
+	.turn = host_turn,
+	.reload = host_reload,
+	.gone = host_gone,
+	.stop = host_stop,
+};

@@ -1,0 +1,53 @@
+/*
+ * The role host in the daemon: the mobile node of core/host.h with Linux around it.
+ */
+#ifndef FM_DAEMON_HOST_H
+#define FM_DAEMON_HOST_H
+
+#include "core/host.h"
+#include "daemon/daemon.h"
+#include "daemon/flows.h"
+#include "daemon/homes.h"
+#include "daemon/slow.h"
+#include "datapath/loader.h"
+#include "net/neighbour.h"
+#include "net/probe.h"
+#include "net/route.h"
+#include "net/tun.h"
+
+/**
+ * struct fm_host_role - all state of the role
+ * @forwarding: what the data path was last given, with next hops filled in
+ * @is_dirty:   it must be made anew at the end of this turn
+ * @is_taken:   the data path of an earlier run is ours now; before that it is left as it was
+ * @attached:   interface whose ingress runs our program, per access; 0: none
+ * @is_leaving: `down` was asked for; @leaving: who waits for its answer, NULL: nobody any more
+ */
+struct fm_host_role {
+	struct fm_host core;
+	struct fm_accesses accesses;
+	struct fm_signal signal;
+	struct fm_probe probe;
+	struct fm_neighbours neighbours;
+	struct fm_tun tun;
+	struct fm_slow slow;
+	struct fm_dp *dp;
+	struct fm_forwarding forwarding;
+	struct fm_homes homes;
+	struct fm_flows flows;
+	struct fm_netlink diag;
+	struct fm_sockets_watch ends;
+	struct fm_timer second;
+	bool is_dirty, is_taken, is_leaving;
+	uint64_t take_at_us;
+	uint32_t attached[FM_ACCESSES_MAX];
+	struct fm_client *leaving;
+};
+
+/* The number of the access with that name; -1: none. */
+int fm_host_access_named(const struct fm_daemon *d, const char *name);
+
+/* host_conf.c: the configuration as the core wants it. */
+void fm_host_conf_make(const struct fm_config *c, struct fm_host_conf *out);
+
+#endif

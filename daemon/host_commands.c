@@ -1,0 +1,194 @@
+/*
+ * Commands of the role host: the table, and those that change or test something.
+ */
+#include "daemon/host_commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/host.h"
+
+#define MOVES_MAX 256u
+
+/* The flows that a move is about. */
+struct chosen {
+	struct fm_daemon *d;
+	const char *app;
+	struct fm_match match; /* n 0: none asked for */
+	uint32_t n;
+	struct fm_tuple flows[MOVES_MAX];
+};
+
+static void choose_flow(void *ctx, const struct fm_flow *f)
+{
+	struct chosen *c = ctx;
+	bool is_wanted = c->app && strcmp(f->app, c->app) == 0;
+
+	for (uint8_t i = 0; i < c->match.n; i++)
+		is_wanted = is_wanted || fm_flow_matches(&f->info.tuple, &c->match.selectors[i]);
+	if (is_wanted && c->n < MOVES_MAX)
+		c->flows[c->n++] = f->info.tuple;
+}
+
+static uint32_t number_of(const json_t *value)
+{
+	uint64_t n;
+
+	if (json_is_integer(value))
+		return (uint32_t)json_integer_value(value);
+	return json_is_string(value) && fm_value_number(json_string_value(value), UINT32_MAX, &n) ?
+		       (uint32_t)n :
+		       0;
+}
+
+/* Fills @c from "flow", "app" or "match"; returns an error object, or NULL. */
+static json_t *choose(struct chosen *c, const json_t *request)
+{
+	const char *match = json_string_value(json_object_get(request, "match"));
+	const json_t *id = json_object_get(request, "flow");
+	char why[FM_MATCH_TEXT_MAX];
+	const struct fm_flow *f;
+
+	fm_flows_look(&c->d->host->flows, fm_now_us());
+	c->app = json_string_value(json_object_get(request, "app"));
+	if (match && fm_match_read(match, &c->match, why) < 0)
+		return fm_control_error("bad-selector", why);
+	if (c->app)
+		fm_flows_find_owners(&c->d->host->flows, &c->d->host->diag);
+	if (id) {
+		f = fm_flows_by_id(&c->d->host->flows, number_of(id));
+		if (f)
+			c->flows[c->n++] = f->info.tuple;
+	} else {
+		fm_flows_each(&c->d->host->flows, choose_flow, c);
+	}
+	return c->n > 0 ? NULL : fm_control_error("no-such-flow", "no such flow; flowmob flows lists them");
+}
+
+static json_t *refuse_move(int err)
+{
+	if (err == -ENETDOWN)
+		return fm_control_error("access-down", "no path over that access; see flowmob access");
+	if (err == -ENOBUFS)
+		return fm_control_error("too-many-moves", "too many flows are moved by hand already");
+	return fm_control_error("refused", strerror(-err));
+}
+
+static void tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access)
+{
+	char local[FM_ADDRESS_TEXT_MAX + 8], remote[FM_ADDRESS_TEXT_MAX + 8];
+
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_FLOW_MOVED], "command",
+		      json_pack("{s:s, s:s, s:s}", "local",
+				fm_endpoint_text(&t->local, t->local_port, local), "remote",
+				fm_endpoint_text(&t->remote, t->remote_port, remote), "access",
+				d->config->host.accesses[access].name));
+}
+
+static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "access"));
+	double for_s = json_number_value(json_object_get(request, "for_s"));
+	int access = name ? fm_host_access_named(d, name) : -1;
+	uint64_t now_us = fm_now_us();
+	struct chosen c = { .d = d };
+	json_t *error;
+
+	(void)client;
+	if (access < 0)
+		return fm_control_error("no-such-access", "no such access; flowmob access lists them");
+	error = choose(&c, request);
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < c.n; i++) {
+		int ret = fm_host_move(&d->host->core, &c.flows[i], (uint8_t)access,
+				       for_s > 0 ? now_us + (uint64_t)(for_s * 1e6) : UINT64_MAX,
+				       now_us);
+
+		if (ret < 0)
+			return refuse_move(ret);
+		tell_move(d, &c.flows[i], (uint8_t)access);
+	}
+	fm_daemon_changed(d);
+	return json_pack("{s:i, s:s}", "moved", (int)c.n, "access", name);
+}
+
+/* One line of `flowmob check`. */
+static void add_check(json_t *list, const char *access, const char *check, bool ok,
+		      const char *detail)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s}", "access", access, "check",
+					      check, "ok", ok, "detail", detail));
+}
+
+static void check_access(struct fm_daemon *d, uint8_t i, json_t *list)
+{
+	const char *name = d->config->host.accesses[i].name;
+	const struct fm_access *a = &d->host->accesses.list[i];
+	const struct fm_path *p = &d->host->forwarding.paths[i];
+	char text[128], address[FM_ADDRESS_TEXT_MAX];
+	struct fm_access_status s;
+
+	fm_host_access_status(&d->host->core, i, fm_now_us(), &s);
+	add_check(list, name, "link", a->is_up, a->ifindex ? a->ifname : "no such interface");
+	if (!a->is_up)
+		return;
+	add_check(list, name, "ipv6", true, a->has_route6 && !fm_ip_is_none(&a->coa6) ?
+			  fm_address_text(&a->coa6, address) : "none");
+	add_check(list, name, "ipv4", true, a->has_route4 && !fm_ip_is_none(&a->coa4) ?
+			  fm_address_text(&a->coa4, address) : "none");
+	add_check(list, name, "registered", s.is_registered,
+		  s.is_registered ? "the anchor knows this access" : "no answer from the anchor yet");
+	if (!s.is_registered)
+		return;
+	snprintf(text, sizeof(text), "%s", s.is_udp ? "UDP: address translation on the way" :
+						      "none on the way");
+	add_check(list, name, "nat", true, text);
+	snprintf(text, sizeof(text), "%u octets inside", fm_slow_inner_mtu(p));
+	add_check(list, name, "mtu", fm_slow_inner_mtu(p) >= 1280, text);
+	snprintf(text, sizeof(text), "%.1f ms, %.1f %% lost", s.rtt_us / 1000.0, s.loss_ppm / 1e4);
+	add_check(list, name, "round-trip", s.rtt_us > 0 && s.state == FM_ACCESS_UP, text);
+	add_check(list, name, "next-hop",
+		  fm_neighbours_valid(&d->host->neighbours, p->ifindex, &p->next_hop),
+		  fm_address_text(&p->next_hop, address));
+}
+
+static json_t *run_check(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	json_t *list = json_array(), *check;
+	bool ok = true;
+	size_t i;
+
+	(void)client;
+	if (json_object_get(request, "handover"))
+		return fm_control_error("not-yet", "check --handover is not there yet");
+	for (uint8_t k = 0; k < d->config->host.n_accesses; k++)
+		check_access(d, k, list);
+	json_array_foreach(list, i, check)
+		ok = ok && json_is_true(json_object_get(check, "ok"));
+	return json_pack("{s:b, s:o}", "ok", ok, "checks", list);
+}
+
+/* De-registers; the answer comes when the anchor has answered, then everything of ours goes. */
+static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	(void)request;
+	d->host->leaving = client;
+	d->host->is_leaving = true;
+	fm_host_down(&d->host->core, fm_now_us());
+	fm_daemon_changed(d);
+	return NULL;
+}
+
+const struct fm_command fm_host_commands[] = {
+	{ "status", FM_CONTROL_READ, fm_host_command_status },
+	{ "access", FM_CONTROL_READ, fm_host_command_access },
+	{ "address", FM_CONTROL_READ, fm_host_command_address },
+	{ "flows", FM_CONTROL_READ, fm_host_command_flows },
+	{ "counters", FM_CONTROL_READ, fm_host_command_counters },
+	{ "move", FM_CONTROL_ADMIN, run_move },
+	{ "check", FM_CONTROL_READ, run_check },
+	{ "down", FM_CONTROL_ADMIN, run_down },
+	{ NULL, FM_CONTROL_NONE, NULL },
+};

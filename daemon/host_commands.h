@@ -1,0 +1,16 @@
+/*
+ * Commands of the role host, for the table in host_commands.c.
+ */
+#ifndef FM_DAEMON_HOST_COMMANDS_H
+#define FM_DAEMON_HOST_COMMANDS_H
+
+#include "daemon/commands.h"
+#include "daemon/show.h"
+
+json_t *fm_host_command_status(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_host_command_access(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_host_command_address(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, json_t *request);
+
+#endif

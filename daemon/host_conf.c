@@ -1,0 +1,77 @@
+/*
+ * The configuration of a host as its core wants it.
+ */
+#include <string.h>
+
+#include "daemon/host.h"
+#include "net/loop.h"
+
+#define FOREVER_S UINT32_MAX
+
+static uint32_t seconds(uint64_t us)
+{
+	uint64_t s = us / 1000000;
+
+	return us == FM_INFINITE_US || s >= FOREVER_S ? FOREVER_S : (uint32_t)s;
+}
+
+/* enum fm_mode and enum fm_steer_mode stand in one order, that of 3GPP TS 24.193 §5.2. */
+static void put_steer(const struct fm_conf_steer *c, struct fm_steer *out)
+{
+	out->mode = c->mode;
+	out->n_via = c->n_via;
+	memcpy(out->via, c->via, c->n_via);
+	out->is_wait = c->on_none == FM_ON_NONE_WAIT;
+	out->is_keep = c->on_recovery == FM_ON_RECOVERY_KEEP;
+}
+
+static void put_rule(const struct fm_conf_rule *rule, uint16_t number, struct fm_host_conf *out)
+{
+	for (uint8_t i = 0; i < rule->n_matches; i++) {
+		const struct fm_match *m = &rule->matches[i];
+
+		for (uint8_t k = 0; k < m->n && out->n_rules < FM_HOST_RULES_MAX; k++) {
+			struct fm_host_rule_conf *r = &out->rules[out->n_rules++];
+
+			r->number = number;
+			r->selector = m->selectors[k];
+			put_steer(&rule->steer, &r->steer);
+		}
+	}
+}
+
+static void put_home(const struct fm_conf_home *home, struct fm_host_conf *out)
+{
+	out->mn_id_len = (uint8_t)strlen(home->id);
+	memcpy(out->mn_id, home->id, out->mn_id_len);
+	out->sas = home->key.sas;
+	out->n_sas = home->key.n;
+	out->anchor = home->address.v6;
+	out->anchor_v4 = home->address.v4;
+	out->home_address = home->home_address;
+	out->ipv4 = home->ipv4;
+	out->force_udp = home->force_udp;
+	out->vendor_id = home->vendor_id;
+}
+
+void fm_host_conf_make(const struct fm_config *c, struct fm_host_conf *out)
+{
+	const struct fm_conf_host *host = &c->host;
+
+	memset(out, 0, sizeof(*out));
+	put_home(&host->home, out);
+	out->wall_us = fm_wall_us() - fm_now_us();
+	if (host->fallback.is_set)
+		out->default_type = host->fallback.type;
+	if (host->types[host->fallback.type].is_set)
+		out->lifetime_s = seconds(host->types[host->fallback.type].lifetime_us);
+	out->n_accesses = host->n_accesses;
+	for (uint8_t i = 0; i < host->n_accesses; i++) {
+		out->accesses[i].preference = (uint32_t)host->accesses[i].preference;
+		out->accesses[i].loss_limit_ppm = host->accesses[i].loss_limit_ppm;
+		out->accesses[i].probe_interval_us = host->accesses[i].probe_interval_us;
+	}
+	put_steer(&host->fallback.steer, &out->fallback);
+	for (uint8_t i = 0; i < host->n_rules; i++)
+		put_rule(&host->rules[i], (uint16_t)(i + 1), out);
+}

@@ -1,0 +1,275 @@
+/*
+ * Commands of the role host that only look: status, access, address, flows, counters.
+ */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "daemon/host.h"
+#include "daemon/host_commands.h"
+
+static const char *const reg_states[] = {
+	[FM_REG_IDLE] = "idle",	      [FM_REG_FIRST] = "registering", [FM_REG_BOUND] = "bound",
+	[FM_REG_UPDATE] = "bound",    [FM_REG_STOPPED] = "refused",   [FM_REG_LEAVING] = "leaving",
+	[FM_REG_GONE] = "gone",
+};
+static const char *const access_states[] = {
+	[FM_ACCESS_OFF] = "off",
+	[FM_ACCESS_DOWN] = "down",
+	[FM_ACCESS_SUSPECT] = "suspect",
+	[FM_ACCESS_UP] = "up",
+};
+static const char *const handover_reasons[] = {
+	[FM_HANDOVER_NONE] = "none",	   [FM_HANDOVER_FIRST] = "first-access",
+	[FM_HANDOVER_CARRIER] = "carrier", [FM_HANDOVER_SILENT] = "silent",
+	[FM_HANDOVER_LOSS] = "loss",	   [FM_HANDOVER_REVOKED] = "revoked",
+	[FM_HANDOVER_RECOVERED] = "recovered",
+};
+
+static const char *access_name(const struct fm_daemon *d, uint8_t i)
+{
+	return i < d->config->host.n_accesses ? d->config->host.accesses[i].name : NULL;
+}
+
+/* What flows say of one access. */
+struct traffic {
+	uint16_t bid;
+	uint64_t up_bps, down_bps;
+	unsigned flows;
+};
+
+static void add_flow(void *ctx, const struct fm_flow *f)
+{
+	struct traffic *t = ctx;
+
+	if (f->info.bid != t->bid)
+		return;
+	t->flows++;
+	t->up_bps += f->up_bps;
+	t->down_bps += f->down_bps;
+}
+
+static json_t *access_json(struct fm_daemon *d, uint8_t i, uint64_t now_us)
+{
+	const struct fm_conf_access *conf = &d->config->host.accesses[i];
+	const struct fm_access *a = &d->host->accesses.list[i];
+	struct fm_access_status s;
+	struct traffic t;
+
+	fm_host_access_status(&d->host->core, i, now_us, &s);
+	t = (struct traffic){ .bid = s.bid };
+	fm_flows_each(&d->host->flows, add_flow, &t);
+	return json_pack("{s:s, s:s, s:s, s:o, s:i, s:o, s:f, s:I, s:I, s:s, s:o, s:i, s:b, s:s*, s:f, s:i}",
+			 "name", conf->name, "interface", a->ifindex ? a->ifname : conf->interface,
+			 "state", access_states[s.state], "care_of_address", fm_show_ip(&s.coa), "bid",
+			 (int)s.bid, "rtt_ms", fm_show_ms(s.rtt_us), "loss_percent",
+			 (double)s.loss_ppm / 1e4, "rate_up_bps", (json_int_t)t.up_bps,
+			 "rate_down_bps", (json_int_t)t.down_bps, "cost",
+			 fm_cost_names[conf->cost], "quota",
+			 conf->quota.bytes ? json_integer((json_int_t)conf->quota.bytes) : json_null(),
+			 "flows", (int)t.flows, "registered", s.is_registered, "encapsulation",
+			 s.is_udp ? "udp" : s.is_registered ? "ip" : NULL, "since_s",
+			 fm_daemon_wall_s(s.changed_us), "mtu", (int)a->mtu);
+}
+
+static json_t *accesses_json(struct fm_daemon *d, uint64_t now_us)
+{
+	json_t *list = json_array();
+
+	fm_flows_look(&d->host->flows, now_us);
+	for (uint8_t i = 0; i < d->config->host.n_accesses; i++)
+		json_array_append_new(list, access_json(d, i, now_us));
+	return list;
+}
+
+/* How many sockets have an address of @prefix as their own. */
+struct users {
+	struct fm_prefix prefix;
+	unsigned sockets;
+};
+
+static void count_socket(void *ctx, const struct fm_socket *s)
+{
+	struct users *u = ctx;
+
+	u->sockets += fm_prefix_has(&u->prefix, &s->tuple.local);
+}
+
+static const char *lease_state(const struct fm_address_status *s)
+{
+	if (s->state == FM_LEASE_HELD)
+		return s->preferred_s > 0 ? "ready" : "deprecated";
+	return s->state == FM_LEASE_REFUSED ? "refused" : "requested";
+}
+
+static json_t *life_json(uint32_t s)
+{
+	return s == UINT32_MAX ? json_null() : json_integer(s);
+}
+
+static json_t *address_json(struct fm_daemon *d, const struct fm_address_status *s)
+{
+	struct users u = { .prefix = s->prefix };
+	char prefix[FM_ADDRESS_TEXT_MAX];
+
+	if (s->state == FM_LEASE_HELD)
+		(void)fm_sockets_each(&d->host->diag, count_socket, &u);
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:i}", "type", fm_type_names[s->type],
+			 "prefix", fm_ip_is_none(&s->prefix.ip) ?
+					   json_null() : json_string(fm_prefix_text(&s->prefix, prefix)),
+			 "address", fm_show_ip(&s->address), "state", lease_state(s), "preferred_s",
+			 life_json(s->preferred_s), "valid_s", life_json(s->valid_s), "sockets",
+			 (int)u.sockets);
+}
+
+static json_t *addresses_json(struct fm_daemon *d, uint64_t now_us)
+{
+	struct fm_address_status s;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; fm_host_address_status(&d->host->core, i, now_us, &s); i++)
+		json_array_append_new(list, address_json(d, &s));
+	return list;
+}
+
+static json_t *handover_json(const struct fm_daemon *d)
+{
+	const struct fm_handover *h = &d->host->core.handover;
+
+	if (h->at_us == 0)
+		return json_null();
+	return json_pack("{s:f, s:s?, s:s?, s:s, s:f}", "at_s", fm_daemon_wall_s(h->at_us), "from",
+			 access_name(d, h->from), "to", access_name(d, h->to), "reason",
+			 handover_reasons[h->reason], "gap_ms", (double)h->gap_us / 1000);
+}
+
+/* The round trip of the access that flows take by default. */
+static uint32_t anchor_rtt_us(const struct fm_daemon *d, uint64_t now_us)
+{
+	const struct fm_host *h = &d->host->core;
+	uint8_t access = h->chosen[h->conf.n_rules];
+	struct fm_access_status s;
+
+	if (access >= h->conf.n_accesses)
+		return 0;
+	fm_host_access_status(h, access, now_us, &s);
+	return s.rtt_us;
+}
+
+static const char *anchor_state(const struct fm_host *h, uint64_t now_us)
+{
+	if (fm_host_is_bound(h, now_us))
+		return "bound";
+	return h->reg.state == FM_REG_BOUND || h->reg.state == FM_REG_UPDATE ?
+		       "registering" :
+		       reg_states[h->reg.state];
+}
+
+json_t *fm_host_command_status(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	const struct fm_host *h = &d->host->core;
+	uint64_t now_us = fm_now_us();
+
+	(void)client, (void)request;
+	return json_pack("{s:[s], s:{s:s, s:o, s:s, s:o}, s:o, s:o, s:o, s:o}", "roles", "host",
+			 "anchor", "name", d->config->host.home.name, "address", fm_show_ip(&h->conf.anchor),
+			 "state", anchor_state(h, now_us), "rtt_ms", fm_show_ms(anchor_rtt_us(d, now_us)),
+			 "accesses", accesses_json(d, now_us), "addresses", addresses_json(d, now_us),
+			 "last_handover", handover_json(d), "registration_address", fm_show_ip(&h->hoa));
+}
+
+json_t *fm_host_command_access(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	(void)client, (void)request;
+	return json_pack("{s:o}", "accesses", accesses_json(d, fm_now_us()));
+}
+
+json_t *fm_host_command_address(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	(void)client, (void)request;
+	return json_pack("{s:o}", "addresses", addresses_json(d, fm_now_us()));
+}
+
+static const char *proto_name(uint8_t proto, char buf[8])
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return "tcp";
+	case IPPROTO_UDP:
+		return "udp";
+	case IPPROTO_ICMP:
+		return "icmp";
+	case IPPROTO_ICMPV6:
+		return "icmpv6";
+	case IPPROTO_SCTP:
+		return "sctp";
+	case IPPROTO_DCCP:
+		return "dccp";
+	default:
+		snprintf(buf, 8, "%u", proto);
+		return buf;
+	}
+}
+
+/* Which rule a flow follows; numbers of the configuration come back as FID. */
+static const char *rule_name(const struct fm_daemon *d, const struct fm_dp_flow_info *f)
+{
+	if (f->is_pinned)
+		return "moved";
+	if (f->fid == 0)
+		return "default";
+	return f->fid <= d->config->host.n_rules ? d->config->host.rules[f->fid - 1].name : "anchor";
+}
+
+struct listing {
+	struct fm_daemon *d;
+	json_t *list;
+};
+
+static void list_flow(void *ctx, const struct fm_flow *f)
+{
+	struct listing *l = ctx;
+	const struct fm_dp_flow_info *i = &f->info;
+	const struct fm_home *home = fm_homes_find(&l->d->host->homes, &i->tuple.local);
+	char local[FM_ADDRESS_TEXT_MAX + 8], remote[FM_ADDRESS_TEXT_MAX + 8], proto[8];
+
+	json_array_append_new(
+		l->list,
+		json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o, s:I, s:f, s:i, s:I, s:I, s:i}",
+			  "id", (int)f->id, "proto", proto_name(i->tuple.ip_proto, proto), "local",
+			  fm_endpoint_text(&i->tuple.local, i->tuple.local_port, local), "remote",
+			  fm_endpoint_text(&i->tuple.remote, i->tuple.remote_port, remote), "app",
+			  f->app[0] ? f->app : NULL, "type", home ? fm_type_names[home->type] : NULL,
+			  "access", i->bid ? access_name(l->d, (uint8_t)(i->bid - 1)) : NULL, "rule",
+			  rule_name(l->d, i), "rtt_ms", fm_show_ms(f->rtt_us), "rate_bps",
+			  (json_int_t)(f->up_bps + f->down_bps), "age_s", (double)i->age_ns / 1e9,
+			  "moves", (int)i->moves, "packets", (json_int_t)(i->packets + i->packets_in),
+			  "bytes", (json_int_t)(i->bytes + i->bytes_in), "copies", (int)i->copies));
+}
+
+json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	struct listing l = { .d = d, .list = json_array() };
+
+	(void)client, (void)request;
+	fm_flows_look(&d->host->flows, fm_now_us());
+	fm_flows_find_owners(&d->host->flows, &d->host->diag);
+	fm_flows_each(&d->host->flows, list_flow, &l);
+	return json_pack("{s:o}", "flows", l.list);
+}
+
+static void add_own(json_t *o, const char *name, uint64_t n)
+{
+	json_object_set_new(o, name, json_integer((json_int_t)n));
+}
+
+json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	json_t *counters = json_object();
+
+	(void)client, (void)request;
+	(void)fm_dp_counters(d->host->dp, fm_show_dp_counter, counters);
+	fm_show_common_counters(counters, d->signal, &d->host->slow);
+	add_own(counters, "probes-sent", d->host->probe.sent);
+	add_own(counters, "probes-answered", d->host->probe.heard);
+	return json_pack("{s:o}", "counters", counters);
+}

@@ -1,0 +1,205 @@
+/*
+ * The slow path: packets that eBPF let fall into the TUN.
+ */
+#include "daemon/slow.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "daemon/flows.h"
+#include "daemon/match.h"
+
+#define BACK_AGAIN_US 50000u /* so soon after it was put back, eBPF had no path for it */
+
+static const struct fm_hold_limits limits = {
+	.packets = 256,
+	.octets = 512 * 1024,
+	.age_us = 3000000,
+};
+
+/* Digest §10.1. */
+static const uint32_t overhead[] = {
+	[FM_ENCAP_NONE] = 0,
+	[FM_ENCAP_IP6] = 40,
+	[FM_ENCAP_IP4] = 20,
+	[FM_ENCAP_UDP4] = 28,
+};
+
+uint32_t fm_slow_inner_mtu(const struct fm_path *p)
+{
+	return (p->mtu ? p->mtu : 1500u) - overhead[p->encap];
+}
+
+static bool has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
+}
+
+/* Where the payload begins and what it is; false: not an IP packet. Extension headers are not followed. */
+static bool read_header(const struct fm_packet *p, struct fm_ip *src, struct fm_ip *dst,
+			uint8_t *proto, size_t *at)
+{
+	if (p->len >= 40 && p->ip[0] >> 4 == 6) {
+		memcpy(src->b, p->ip + 8, 16);
+		memcpy(dst->b, p->ip + 24, 16);
+		*proto = p->ip[6];
+		*at = 40;
+		return true;
+	}
+	if (p->len >= 20 && p->ip[0] >> 4 == 4) {
+		*src = fm_ip_from_v4(p->ip + 12);
+		*dst = fm_ip_from_v4(p->ip + 16);
+		*proto = p->ip[9];
+		*at = (size_t)(p->ip[0] & 15) * 4;
+		return true;
+	}
+	return false;
+}
+
+/* The flow of a packet, seen by its host. */
+static bool read_tuple(const struct fm_slow *s, const struct fm_packet *p, struct fm_tuple *t)
+{
+	struct fm_ip src, dst;
+	uint16_t sport = 0, dport = 0;
+	size_t at;
+
+	memset(t, 0, sizeof(*t));
+	if (!read_header(p, &src, &dst, &t->ip_proto, &at))
+		return false;
+	if (has_ports(t->ip_proto) && p->len >= at + 4) {
+		sport = (uint16_t)(p->ip[at] << 8 | p->ip[at + 1]);
+		dport = (uint16_t)(p->ip[at + 2] << 8 | p->ip[at + 3]);
+	}
+	t->local = s->is_anchor ? dst : src;
+	t->remote = s->is_anchor ? src : dst;
+	t->local_port = s->is_anchor ? dport : sport;
+	t->remote_port = s->is_anchor ? sport : dport;
+	return true;
+}
+
+static bool is_usable(const struct fm_path *p)
+{
+	return p->encap != FM_ENCAP_NONE && p->ifindex != 0;
+}
+
+static const struct fm_path *path_of_rule(const struct fm_forwarding *f, const struct fm_rule *r)
+{
+	for (uint8_t i = 0; i < f->n_paths; i++) {
+		if ((r->paths >> i & 1) && is_usable(&f->paths[i]))
+			return &f->paths[i];
+	}
+	return NULL;
+}
+
+/* As eBPF chooses, but for pins, which only name paths that work. NULL: the packet waits. */
+static const struct fm_path *choose(const struct fm_slow *s, const struct fm_forwarding *f,
+				    const struct fm_tuple *t)
+{
+	for (uint8_t i = 0; i < f->n_rules; i++) {
+		struct fm_selector selector = f->rules[i].selector;
+
+		if (s->is_anchor)
+			fm_match_turn(&selector);
+		if (fm_flow_matches(t, &selector))
+			return path_of_rule(f, &f->rules[i]);
+	}
+	if (f->default_path < f->n_paths && is_usable(&f->paths[f->default_path]))
+		return &f->paths[f->default_path];
+	return NULL;
+}
+
+static uint64_t hash(const struct fm_packet *p)
+{
+	uint64_t h = 1469598103934665603u ^ p->len;
+	size_t n = p->len < 96 ? p->len : 96;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ p->ip[i]) * 1099511628211u;
+	return h;
+}
+
+static bool was_put_back(const struct fm_slow *s, uint64_t h, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < FM_SLOW_RECENT; i++) {
+		if (s->recent[i].hash == h && now_us - s->recent[i].at_us < BACK_AGAIN_US)
+			return true;
+	}
+	return false;
+}
+
+struct fragmenting {
+	struct fm_slow *s;
+	const struct fm_path *path;
+};
+
+static void send_in(void *ctx, const uint8_t *ip, size_t len)
+{
+	struct fragmenting *f = ctx;
+
+	if (fm_raw_send_in(f->s->raw, f->path, ip, len) == 0)
+		f->s->fragmented++;
+}
+
+/* True when the packet is taken care of. */
+static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t now_us)
+{
+	const struct fm_forwarding *f;
+	const struct fm_path *path;
+	struct fm_tuple t;
+	uint64_t h;
+
+	if (!read_tuple(s, p, &t))
+		return true;
+	f = s->forwarding(s->ctx, &t.local);
+	if (!f) {
+		s->stray++;
+		return true;
+	}
+	path = choose(s, f, &t);
+	if (!path)
+		return false;
+	if (p->vnet.gso_type == 0 && p->len > fm_slow_inner_mtu(path)) {
+		fm_packet_segments(p, send_in, &(struct fragmenting){ s, path });
+		return true;
+	}
+	h = hash(p);
+	if (was_put_back(s, h, now_us))
+		return false;
+	s->recent[s->next].hash = h;
+	s->recent[s->next].at_us = now_us;
+	s->next = (s->next + 1) % FM_SLOW_RECENT;
+	return fm_tun_inject(s->tun, p) == 0;
+}
+
+static void fell(void *ctx, const struct fm_packet *p)
+{
+	struct fm_slow *s = ctx;
+	uint64_t now_us = fm_now_us();
+
+	if (!try_send(s, p, now_us))
+		(void)fm_hold_put(&s->hold, p, now_us);
+}
+
+static bool take(void *ctx, const struct fm_packet *p)
+{
+	return try_send(ctx, p, fm_now_us());
+}
+
+void fm_slow_open(struct fm_slow *s)
+{
+	fm_hold_init(&s->hold, &limits);
+	s->tun->fell = fell;
+	s->tun->ctx = s;
+}
+
+void fm_slow_close(struct fm_slow *s)
+{
+	fm_hold_clear(&s->hold);
+}
+
+void fm_slow_offer(struct fm_slow *s, uint64_t now_us)
+{
+	if (s->hold.packets > 0)
+		fm_hold_offer(&s->hold, now_us, take, s);
+}

@@ -1,0 +1,45 @@
+/*
+ * The slow path: packets that eBPF let fall into the TUN. They wait for a path, go out again through
+ * eBPF, or are encapsulated here because the outer packet must be fragmented (digest §10.3).
+ */
+#ifndef FM_DAEMON_SLOW_H
+#define FM_DAEMON_SLOW_H
+
+#include "core/world.h"
+#include "net/hold.h"
+#include "net/raw.h"
+
+#define FM_SLOW_RECENT 64u
+
+/**
+ * struct fm_slow - the slow path of one role
+ * @tun:        where packets fall from and go to; its fell and ctx are set by fm_slow_open()
+ * @is_anchor:  packets go to home addresses, and selectors are seen from the anchor
+ * @forwarding: of the binding that home address @ip belongs to; NULL: of none
+ * @recent:     what was put back last: a packet that comes again at once waits
+ */
+struct fm_slow {
+	struct fm_tun *tun;
+	struct fm_raw *raw;
+	bool is_anchor;
+	const struct fm_forwarding *(*forwarding)(void *ctx, const struct fm_ip *ip);
+	void *ctx;
+	struct fm_hold hold;
+	struct {
+		uint64_t hash, at_us;
+	} recent[FM_SLOW_RECENT];
+	uint32_t next;
+	uint64_t fragmented, stray;
+};
+
+/* The caller sets tun, raw, is_anchor, forwarding and ctx. Before fm_tun_open(). */
+void fm_slow_open(struct fm_slow *s);
+void fm_slow_close(struct fm_slow *s);
+
+/* Paths changed, or time passed: what can go goes, what is too old is dropped. */
+void fm_slow_offer(struct fm_slow *s, uint64_t now_us);
+
+/* The inner size that fits @p unfragmented. */
+uint32_t fm_slow_inner_mtu(const struct fm_path *p);
+
+#endif
