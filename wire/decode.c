@@ -84,8 +84,11 @@ static struct fm_reader get_item(struct fm_reader *r, const struct fm_table *t, 
 	struct fm_reader body = fm_get_part(r, len);
 	if (t->has_pads && type == FM_OPT_PADN)
 		return none;
-	if (row && !fm_option_fits(row, length, body.at))
-		return fm_refuse(r, FM_REFUSE_OPTION_LENGTH, at), none;
+	if (row && !fm_option_fits(row, length, body.at)) {
+		if (!r->is_skimming)
+			fm_refuse(r, FM_REFUSE_OPTION_LENGTH, at);
+		return none;
+	}
 
 	struct fm_item *it = depth ? fm_msg_add_sub(m, type) : fm_msg_add(m, type);
 	if (!it)
@@ -112,18 +115,36 @@ static void get_option(struct fm_reader *r, struct fm_msg *m)
 	fm_join(r, &inside);
 }
 
+static void get_message(struct fm_reader *r, const struct fm_ip *src, const struct fm_ip *dst,
+			struct fm_msg *m)
+{
+	const struct fm_message_row *row = get_header(r, src, dst);
+
+	if (row) {
+		fm_msg_init(m, r->start[2]);
+		get_fixed(r, row, m);
+	}
+	while (fm_left(r) > 0)
+		get_option(r, m);
+}
+
 enum fm_refusal fm_msg_decode(const uint8_t *mh, size_t len, const struct fm_ip *src,
 			      const struct fm_ip *dst, struct fm_msg *out, uint32_t *offset)
 {
 	struct fm_reader r = { .start = mh, .at = mh, .end = mh + len };
-	const struct fm_message_row *row = get_header(&r, src, dst);
 
-	if (row) {
-		fm_msg_init(out, mh[2]);
-		get_fixed(&r, row, out);
-	}
-	while (fm_left(&r) > 0)
-		get_option(&r, out);
+	get_message(&r, src, dst, out);
 	*offset = r.offset;
 	return r.why;
+}
+
+bool fm_msg_skim(const uint8_t *mh, size_t len, uint32_t offset, struct fm_msg *out, uint8_t *type)
+{
+	struct fm_reader r = { .start = mh, .at = mh, .end = mh + len, .is_skimming = true };
+
+	get_message(&r, NULL, NULL, out);
+	if (r.why != FM_REFUSE_NONE || offset >= len)
+		return false;
+	*type = mh[offset];
+	return true;
 }

@@ -384,6 +384,14 @@ struct fm_selector {
 enum fm_refusal fm_msg_decode(const uint8_t *mh, size_t len, const struct fm_ip *src,
 			      const struct fm_ip *dst, struct fm_msg *out, uint32_t *offset);
 
+/**
+ * fm_msg_skim() - read a message that fm_msg_decode() refused with FM_REFUSE_OPTION_LENGTH (digest D7)
+ * Options whose length is wrong are left out, so that who sent it can be told.
+ * @offset: of the refusal; @type: what stands there, the number of the option or sub-option at fault
+ * Return: false when more is wrong than lengths.
+ */
+bool fm_msg_skim(const uint8_t *mh, size_t len, uint32_t offset, struct fm_msg *out, uint8_t *type);
+
 /* Starts a message of @type: no items, fixed part zero. */
 void fm_msg_init(struct fm_msg *m, uint8_t type);
 

@@ -5,6 +5,7 @@
 #ifndef FM_WIRE_READER_H
 #define FM_WIRE_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,11 +16,13 @@
  * @start:  first octet of the message; offsets count from here, in parts too
  * @why:    first refusal; FM_REFUSE_NONE: none yet
  * @offset: of that refusal
+ * @is_skimming: options whose length is wrong are left out, not refused
  */
 struct fm_reader {
 	const uint8_t *start, *at, *end;
 	enum fm_refusal why;
 	uint32_t offset;
+	bool is_skimming;
 };
 
 static inline size_t fm_left(const struct fm_reader *r)
@@ -53,7 +56,8 @@ static inline uint8_t fm_get_u8(struct fm_reader *r)
 /* Hands out the next @len octets as a reader of their own; the caller has looked at fm_left(). */
 static inline struct fm_reader fm_get_part(struct fm_reader *r, size_t len)
 {
-	struct fm_reader part = { .start = r->start, .at = r->at, .end = r->at + len };
+	struct fm_reader part = { .start = r->start, .at = r->at, .end = r->at + len,
+				  .is_skimming = r->is_skimming };
 
 	r->at += len;
 	return part;
