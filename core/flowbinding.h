@@ -88,6 +88,6 @@ int fm_flow_put(struct fm_ha *ha, struct fm_binding *b, const struct fm_flow *f)
  * Return: bit i: paths[i] gets a copy; 0: no path.
  * Source: RFC 6089 §4.3, §5.3.6. Signalling is never given to it.
  */
-uint16_t fm_flow_match(const struct fm_forwarding *f, const struct fm_packet *p, uint16_t *fid);
+uint16_t fm_flow_match(const struct fm_forwarding *f, const struct fm_packet_fields *p, uint16_t *fid);
 
 #endif

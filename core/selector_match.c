@@ -15,7 +15,7 @@ static int compare(uint32_t a, uint32_t b)
 
 /* Compares @value with bound @i (0 start, 1 end) of field @f. */
 static int against(const struct fm_selector *s, enum fm_selector_field f, int i,
-		   const struct fm_packet *p)
+		   const struct fm_packet_fields *p)
 {
 	switch (f) {
 	case FM_SEL_SRC:
@@ -38,7 +38,7 @@ static int against(const struct fm_selector *s, enum fm_selector_field f, int i,
 	return 1;
 }
 
-static bool lacks(const struct fm_packet *p, enum fm_selector_field f)
+static bool lacks(const struct fm_packet_fields *p, enum fm_selector_field f)
 {
 	if (f == FM_SEL_SPI)
 		return !p->has_spi;
@@ -47,7 +47,7 @@ static bool lacks(const struct fm_packet *p, enum fm_selector_field f)
 	return false;
 }
 
-bool fm_selector_match(const struct fm_selector *s, const struct fm_packet *p)
+bool fm_selector_match(const struct fm_selector *s, const struct fm_packet_fields *p)
 {
 	if ((s->format == 1) != p->is_v4)
 		return false;
@@ -65,7 +65,7 @@ bool fm_selector_match(const struct fm_selector *s, const struct fm_packet *p)
 bool fm_selector_is_sound(const struct fm_selector *s)
 {
 	/* A packet that stands on every start: it must not be above any end. */
-	const struct fm_packet p = {
+	const struct fm_packet_fields p = {
 		.src = s->src[0], .dst = s->dst[0], .spi = s->spi[0], .label = s->label[0],
 		.sport = s->sport[0], .dport = s->dport[0], .tc = s->tc[0], .ip_proto = s->proto[0],
 	};

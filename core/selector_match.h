@@ -7,11 +7,11 @@
 #include "core/world.h"
 
 /**
- * struct fm_packet - what a selector asks about a packet, as it travels
+ * struct fm_packet_fields - what a selector asks about a packet, as it travels
  * @ip_proto: the last upper-layer protocol behind extension headers
  * @spi: has_spi: ESP and AH; @sport, @dport: has_ports: TCP, UDP, UDP-Lite, SCTP, DCCP
  */
-struct fm_packet {
+struct fm_packet_fields {
 	struct fm_ip src, dst; /* v4-mapped for IPv4 */
 	uint32_t spi, label;
 	uint16_t sport, dport;
@@ -20,7 +20,7 @@ struct fm_packet {
 };
 
 /* False too when the packet lacks a field that the selector asks for. */
-bool fm_selector_match(const struct fm_selector *s, const struct fm_packet *p);
+bool fm_selector_match(const struct fm_selector *s, const struct fm_packet_fields *p);
 
 /* No end without its start, and no start above its end (D24). */
 bool fm_selector_is_sound(const struct fm_selector *s);

@@ -48,7 +48,7 @@ static bool is_same(const struct fm_tuple *a, const struct fm_tuple *b)
 	       a->ip_proto == b->ip_proto;
 }
 
-static struct fm_flow *find(const struct fm_flows *f, const struct fm_tuple *t)
+static struct fm_live_flow *find(const struct fm_flows *f, const struct fm_tuple *t)
 {
 	for (uint32_t at = f->heads[hash(t)]; at > 0; at = f->list[at - 1].next) {
 		if (is_same(&f->list[at - 1].info.tuple, t))
@@ -57,22 +57,22 @@ static struct fm_flow *find(const struct fm_flows *f, const struct fm_tuple *t)
 	return NULL;
 }
 
-static struct fm_flow *add(struct fm_flows *f, const struct fm_tuple *t)
+static struct fm_live_flow *add(struct fm_flows *f, const struct fm_tuple *t)
 {
 	uint32_t at = f->free, *head = &f->heads[hash(t)];
-	struct fm_flow *flow;
+	struct fm_live_flow *flow;
 
 	if (at == 0)
 		return NULL;
 	flow = &f->list[at - 1];
 	f->free = flow->next;
-	*flow = (struct fm_flow){ .id = ++f->last_id, .next = *head, .info.tuple = *t };
+	*flow = (struct fm_live_flow){ .id = ++f->last_id, .next = *head, .info.tuple = *t };
 	*head = at;
 	f->n++;
 	return flow;
 }
 
-static void forget(struct fm_flows *f, struct fm_flow *flow)
+static void forget(struct fm_flows *f, struct fm_live_flow *flow)
 {
 	uint32_t at = (uint32_t)(flow - f->list) + 1, *link = &f->heads[hash(&flow->info.tuple)];
 
@@ -85,7 +85,7 @@ static void forget(struct fm_flows *f, struct fm_flow *flow)
 	f->n--;
 }
 
-static void end(struct fm_flows *f, struct fm_flow *flow)
+static void end(struct fm_flows *f, struct fm_live_flow *flow)
 {
 	struct fm_tuple t = flow->info.tuple;
 
@@ -94,7 +94,7 @@ static void end(struct fm_flows *f, struct fm_flow *flow)
 	f->ended(f->ctx, &t);
 }
 
-static uint64_t rate(const struct fm_flows *f, const struct fm_flow *flow, uint64_t octets)
+static uint64_t rate(const struct fm_flows *f, const struct fm_live_flow *flow, uint64_t octets)
 {
 	return octets > UINT64_MAX / 16000000u ? 0 : octets * 8000000u / (f->now_us - flow->looked_us);
 }
@@ -102,7 +102,7 @@ static uint64_t rate(const struct fm_flows *f, const struct fm_flow *flow, uint6
 static void look_at(void *ctx, const struct fm_dp_flow_info *info)
 {
 	struct fm_flows *f = ctx;
-	struct fm_flow *flow = find(f, &info->tuple);
+	struct fm_live_flow *flow = find(f, &info->tuple);
 
 	if (!flow)
 		flow = add(f, &info->tuple);
@@ -129,7 +129,7 @@ void fm_flows_look(struct fm_flows *f, uint64_t now_us)
 	if (fm_dp_flows(f->dp, look_at, f) < 0)
 		return;
 	for (uint32_t i = 0; i < FM_FLOWS_MAX; i++) {
-		struct fm_flow *flow = &f->list[i];
+		struct fm_live_flow *flow = &f->list[i];
 
 		if (flow->id != 0 && (!flow->is_seen || flow->info.idle_ns > FM_FLOW_IDLE_NS))
 			end(f, flow);
@@ -138,7 +138,7 @@ void fm_flows_look(struct fm_flows *f, uint64_t now_us)
 
 static void look_at_socket(void *ctx, const struct fm_socket *s)
 {
-	struct fm_flow *flow = find(ctx, &s->tuple);
+	struct fm_live_flow *flow = find(ctx, &s->tuple);
 
 	if (!flow)
 		return;
@@ -152,7 +152,7 @@ static void look_for_the_rest(struct fm_flows *f, struct fm_netlink *diag)
 	struct fm_socket s;
 
 	for (uint32_t i = 0; i < FM_FLOWS_MAX; i++) {
-		struct fm_flow *flow = &f->list[i];
+		struct fm_live_flow *flow = &f->list[i];
 
 		if (flow->id == 0 || flow->inode != 0 || flow->has_looked_for_app ||
 		    flow->info.tuple.ip_proto != IPPROTO_UDP)
@@ -164,12 +164,12 @@ static void look_for_the_rest(struct fm_flows *f, struct fm_netlink *diag)
 
 #define WANTS_MAX 256u
 
-static size_t gather(struct fm_flows *f, struct fm_proc_want *wants, struct fm_flow **whose)
+static size_t gather(struct fm_flows *f, struct fm_proc_want *wants, struct fm_live_flow **whose)
 {
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < FM_FLOWS_MAX && n < WANTS_MAX; i++) {
-		struct fm_flow *flow = &f->list[i];
+		struct fm_live_flow *flow = &f->list[i];
 
 		if (flow->id == 0 || flow->inode == 0 || flow->has_looked_for_app)
 			continue;
@@ -183,7 +183,7 @@ static size_t gather(struct fm_flows *f, struct fm_proc_want *wants, struct fm_f
 void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag)
 {
 	struct fm_proc_want wants[WANTS_MAX];
-	struct fm_flow *whose[WANTS_MAX];
+	struct fm_live_flow *whose[WANTS_MAX];
 	size_t n;
 
 	(void)fm_sockets_each(diag, look_at_socket, f);
@@ -198,7 +198,7 @@ void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag)
 
 void fm_flows_end(struct fm_flows *f, const struct fm_tuple *t)
 {
-	struct fm_flow *flow = find(f, t);
+	struct fm_live_flow *flow = find(f, t);
 
 	if (flow) {
 		end(f, flow);
@@ -208,7 +208,7 @@ void fm_flows_end(struct fm_flows *f, const struct fm_tuple *t)
 	f->ended(f->ctx, t);
 }
 
-const struct fm_flow *fm_flows_by_id(const struct fm_flows *f, uint32_t id)
+const struct fm_live_flow *fm_flows_by_id(const struct fm_flows *f, uint32_t id)
 {
 	for (uint32_t i = 0; i < FM_FLOWS_MAX && id != 0; i++) {
 		if (f->list[i].id == id)
@@ -219,16 +219,16 @@ const struct fm_flow *fm_flows_by_id(const struct fm_flows *f, uint32_t id)
 
 static int by_id(const void *a, const void *b)
 {
-	uint32_t x = (*(const struct fm_flow *const *)a)->id;
-	uint32_t y = (*(const struct fm_flow *const *)b)->id;
+	uint32_t x = (*(const struct fm_live_flow *const *)a)->id;
+	uint32_t y = (*(const struct fm_live_flow *const *)b)->id;
 
 	return x < y ? -1 : x > y;
 }
 
-void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struct fm_flow *flow),
+void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struct fm_live_flow *flow),
 		   void *ctx)
 {
-	const struct fm_flow **order = calloc(f->n ? f->n : 1, sizeof(*order));
+	const struct fm_live_flow **order = calloc(f->n ? f->n : 1, sizeof(*order));
 	uint32_t n = 0;
 
 	if (!order)
@@ -259,7 +259,7 @@ static bool is_between(const struct fm_ip *ip, const struct fm_ip range[2], int 
 	return memcmp(ip->b, range[0].b, 16) >= 0 && memcmp(ip->b, range[end].b, 16) <= 0;
 }
 
-bool fm_flow_matches(const struct fm_tuple *t, const struct fm_selector *s)
+bool fm_flows_match(const struct fm_tuple *t, const struct fm_selector *s)
 {
 	if ((s->format == 1) != fm_ip_is_v4(&t->local))
 		return false;

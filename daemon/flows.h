@@ -13,7 +13,7 @@
 #define FM_FLOW_IDLE_NS 120000000000ull /* interfaces.md: a flow ends after 120 s without a packet */
 
 /**
- * struct fm_flow - one flow
+ * struct fm_live_flow - one flow
  * @id:       number for people; 0: this place is free
  * @info:     as the data path last had it
  * @up_bps, @down_bps: since the look before
@@ -21,7 +21,7 @@
  * @looked_us, @up, @down: time and octets of the last look, for the rates
  * @next:     place of the next one in its chain + 1
  */
-struct fm_flow {
+struct fm_live_flow {
 	uint32_t id, next, inode, rtt_us;
 	struct fm_dp_flow_info info;
 	char app[FM_PROC_NAME];
@@ -30,7 +30,7 @@ struct fm_flow {
 };
 
 struct fm_flows {
-	struct fm_flow *list; /* FM_FLOWS_MAX places */
+	struct fm_live_flow *list; /* FM_FLOWS_MAX places */
 	uint32_t n, last_id, free; /* free: place + 1 */
 	uint32_t heads[4096];
 	uint64_t now_us;
@@ -53,13 +53,13 @@ void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag);
 void fm_flows_end(struct fm_flows *f, const struct fm_tuple *t);
 
 /* NULL: no such flow. */
-const struct fm_flow *fm_flows_by_id(const struct fm_flows *f, uint32_t id);
+const struct fm_live_flow *fm_flows_by_id(const struct fm_flows *f, uint32_t id);
 
 /* Calls @each for every flow in the order of their numbers. */
-void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struct fm_flow *flow),
+void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struct fm_live_flow *flow),
 		   void *ctx);
 
 /* Does a selector, as the host sends, match the flow? A selector that asks for what a tuple lacks does not. */
-bool fm_flow_matches(const struct fm_tuple *t, const struct fm_selector *s);
+bool fm_flows_match(const struct fm_tuple *t, const struct fm_selector *s);
 
 #endif

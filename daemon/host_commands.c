@@ -20,13 +20,13 @@ struct chosen {
 	struct fm_tuple flows[MOVES_MAX];
 };
 
-static void choose_flow(void *ctx, const struct fm_flow *f)
+static void choose_flow(void *ctx, const struct fm_live_flow *f)
 {
 	struct chosen *c = ctx;
 	bool is_wanted = c->app && strcmp(f->app, c->app) == 0;
 
 	for (uint8_t i = 0; i < c->match.n; i++)
-		is_wanted = is_wanted || fm_flow_matches(&f->info.tuple, &c->match.selectors[i]);
+		is_wanted = is_wanted || fm_flows_match(&f->info.tuple, &c->match.selectors[i]);
 	if (is_wanted && c->n < MOVES_MAX)
 		c->flows[c->n++] = f->info.tuple;
 }
@@ -48,7 +48,7 @@ static json_t *choose(struct chosen *c, const json_t *request)
 	const char *match = json_string_value(json_object_get(request, "match"));
 	const json_t *id = json_object_get(request, "flow");
 	char why[FM_MATCH_TEXT_MAX];
-	const struct fm_flow *f;
+	const struct fm_live_flow *f;
 
 	fm_flows_look(&c->d->host->flows, fm_now_us());
 	c->app = json_string_value(json_object_get(request, "app"));

@@ -37,7 +37,7 @@ struct traffic {
 	unsigned flows;
 };
 
-static void add_flow(void *ctx, const struct fm_flow *f)
+static void add_flow(void *ctx, const struct fm_live_flow *f)
 {
 	struct traffic *t = ctx;
 
@@ -225,7 +225,7 @@ struct listing {
 	json_t *list;
 };
 
-static void list_flow(void *ctx, const struct fm_flow *f)
+static void list_flow(void *ctx, const struct fm_live_flow *f)
 {
 	struct listing *l = ctx;
 	const struct fm_dp_flow_info *i = &f->info;

@@ -101,7 +101,7 @@ static const struct fm_path *choose(const struct fm_slow *s, const struct fm_for
 
 		if (s->is_anchor)
 			fm_match_turn(&selector);
-		if (fm_flow_matches(t, &selector))
+		if (fm_flows_match(t, &selector))
 			return path_of_rule(f, &f->rules[i]);
 	}
 	if (f->default_path < f->n_paths && is_usable(&f->paths[f->default_path]))
