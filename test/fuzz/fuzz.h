@@ -1,0 +1,28 @@
+/*
+ * What the fuzz targets share.
+ */
+#ifndef FM_TEST_FUZZ_FUZZ_H
+#define FM_TEST_FUZZ_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "wire/msg.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Makes a header with a right payload proto and length from input with an even first octet; 0: none. */
+static inline size_t fm_fuzz_header(const uint8_t *data, size_t size, uint8_t mh[FM_MH_MAX])
+{
+	size_t len = (size - 1) / 8 * 8;
+
+	if (size < 9 || data[0] % 2 != 0 || len > FM_MH_MAX)
+		return 0;
+	memcpy(mh, data + 1, len);
+	mh[0] = 59;
+	mh[1] = (uint8_t)(len / 8 - 1);
+	return len;
+}
+
+#endif

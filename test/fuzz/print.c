@@ -1,0 +1,28 @@
+/*
+ * Any message that is read can be printed, as JSON and as text.
+ */
+#include <stdlib.h>
+
+#include "cli/message_json.h"
+#include "test/fuzz/fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct fm_msg msg;
+	static FILE *nowhere;
+	uint8_t mh[FM_MH_MAX];
+	uint32_t offset;
+	size_t len = fm_fuzz_header(data, size, mh);
+
+	if (!nowhere)
+		nowhere = fopen("/dev/null", "w");
+	enum fm_refusal why = fm_msg_decode(mh, len, NULL, NULL, &msg, &offset);
+	json_t *object = why ? fm_refusal_json(why, offset) : fm_message_json(&msg, 32473);
+	char *text = json_dumps(object, JSON_COMPACT);
+	if (!text || !nowhere)
+		abort();
+	fm_message_text(object, nowhere);
+	free(text);
+	json_decref(object);
+	return 0;
+}

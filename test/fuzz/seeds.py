@@ -1,0 +1,80 @@
+"""Seeds for the fuzz targets, made from the vectors: make(NAME) yields octets."""
+import json
+import pathlib
+import struct
+
+VECTORS = pathlib.Path(__file__).resolve().parent.parent / 'vectors'
+SRC = bytes.fromhex('20010db8000100000000000000000001')
+DST = bytes.fromhex('20010db8000200000000000000000002')
+
+
+def headers():
+    """Yield every vector's Mobility Header."""
+    for path in sorted(VECTORS.glob('*.json')):
+        for vector in json.loads(path.read_text()).get('vectors', []):
+            yield bytes.fromhex(vector['hex'])
+
+
+def ip6(payload, proto):
+    return struct.pack('>IHBB', 0x60000000, len(payload), proto, 64) + SRC + DST + payload
+
+
+def udp4(payload, port):
+    udp = struct.pack('>HHHH', port, port, len(payload) + 8, 0) + payload
+    return struct.pack('>BBHHHBBH4s4s', 0x45, 0, len(udp) + 20, 0, 0, 64, 17, 0, SRC[:4], DST[:4]) + udp
+
+
+def carriers(mh):
+    """Yield (link type, packet) for each way a message may travel."""
+    home = bytes.fromhex('8702c910') + SRC + bytes.fromhex('01000000')
+    routing = bytes.fromhex('8702020100000000') + DST
+    plain = ip6(mh, 135)
+    yield 1, bytes(12) + b'\x86\xdd' + plain
+    yield 1, bytes(12) + b'\x81\x00\x00\x01\x86\xdd' + ip6(home + mh, 60)
+    yield 101, ip6(routing + mh, 43)
+    yield 101, ip6(plain, 41)
+    yield 113, bytes(14) + b'\x08\x00' + udp4(plain, 4191)
+    yield 276, b'\x08\x00' + bytes(18) + udp4(mh, 5436)
+
+
+def pcap(linktype, packets):
+    records = b''.join(struct.pack('<IIII', 0, 0, len(p), len(p)) + p for p in packets)
+    return struct.pack('<IHHIIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, linktype) + records
+
+
+def pcapng(linktype, packets):
+    def block(kind, body):
+        body += bytes(-len(body) % 4)
+        return struct.pack('<II', kind, len(body) + 12) + body + struct.pack('<I', len(body) + 12)
+    out = block(0x0a0d0d0a, struct.pack('<IHHq', 0x1a2b3c4d, 1, 0, -1))
+    out += block(1, struct.pack('<HHI', linktype, 0, 0))
+    for p in packets:
+        out += block(6, struct.pack('<IIIII', 0, 0, 0, len(p), len(p)) + p)
+        out += block(3, struct.pack('<I', len(p)) + p)
+    return out
+
+
+def selectors():
+    """Yield a selector of each format with all fields, with none, and with each alone."""
+    for kind, widths in ((1, [4] * 6 + [2] * 4 + [1] * 4), (2, [16] * 4 + [4] * 4 + [2] * 4 + [1] * 4)):
+        every = 0xffffffff >> 32 - len(widths) << 32 - len(widths)
+        yield struct.pack('>BI', kind, every) + bytes(sum(widths))
+        yield struct.pack('>BI', kind, 0)
+        for i, width in enumerate(widths):
+            yield struct.pack('>BI', kind, 0x80000000 >> i) + bytes(width)
+
+
+def make(name):
+    if name == 'selector':
+        yield from selectors()
+    for i, mh in enumerate(headers()):
+        if name in ('decode', 'print'):
+            yield b'\0' + mh
+            yield b'\1' + mh
+        elif name == 'packet' and i % 8 == 0:
+            for linktype, packet in carriers(mh):
+                yield struct.pack('>H', linktype) + packet
+        elif name == 'pcap' and i % 8 == 0:
+            for linktype, packet in carriers(mh):
+                yield pcap(linktype, [packet, packet[:30]])
+                yield pcapng(linktype, [packet])
