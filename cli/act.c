@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/daemon.h"
 #include "cli/say.h"
 #include "cli/table.h"
+#include "cli/talk.h"
 #include "cli/units.h"
 
 struct move_options {
@@ -89,7 +89,7 @@ int fm_cmd_move(int argc, char **argv)
 		json_decref(request);
 		return code;
 	}
-	code = fm_daemon_ask(request, a.json, &answer);
+	code = fm_talk_ask(request, a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;
 	if (a.json)
@@ -110,7 +110,7 @@ int fm_cmd_down(int argc, char **argv)
 
 	if (!fm_args_read(&a, argc, argv, &code))
 		return code;
-	code = fm_daemon_ask(json_pack("{s:s}", "command", "down"), a.json, &answer);
+	code = fm_talk_ask(json_pack("{s:s}", "command", "down"), a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;
 	if (a.json)
@@ -175,7 +175,7 @@ int fm_cmd_check(int argc, char **argv)
 	if (handover)
 		json_object_set_new(request, "handover",
 				    json_pack("[s, s]", a.words[0], a.words[1]));
-	code = fm_daemon_ask(request, a.json, &answer);
+	code = fm_talk_ask(request, a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;
 	code = checks_hold(answer) ? FM_EXIT_OK : FM_EXIT_FAILED;

@@ -8,9 +8,9 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "cli/daemon.h"
 #include "cli/say.h"
 #include "cli/table.h"
+#include "cli/talk.h"
 
 /* clang-format off */
 static const struct fm_column access_columns[] = {
@@ -173,7 +173,7 @@ static void print_status(const json_t *status)
 static bool ask(const struct fm_args *a, const char *command, json_t **answer, int *exit_out)
 {
 	*answer = NULL;
-	*exit_out = fm_daemon_ask(json_pack("{s:s}", "command", command), a->json, answer);
+	*exit_out = fm_talk_ask(json_pack("{s:s}", "command", command), a->json, answer);
 	if (*exit_out != FM_EXIT_OK)
 		return false;
 	if (a->json) {
@@ -405,7 +405,7 @@ int fm_cmd_flows(int argc, char **argv)
 	if (sort && !sort_key(sort))
 		return fm_say_error(a.json, FM_EXIT_USAGE, "usage", "one of: rate, rtt, age, moves",
 				    "--sort %s: there is no such key", sort);
-	code = fm_daemon_ask(json_pack("{s:s}", "command", "flows"), a.json, &answer);
+	code = fm_talk_ask(json_pack("{s:s}", "command", "flows"), a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;
 	filter_flows(json_object_get(answer, "flows"), app, access);

@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "cli/daemon.h"
 #include "cli/say.h"
+#include "cli/talk.h"
 #include "cli/units.h"
 
 #define POLL_MS 50
@@ -38,27 +38,35 @@ static void print_event(const json_t *e)
 	fflush(stdout);
 }
 
-static int print_events(struct fm_daemon *c, bool follow, bool json)
+/* Without -f a ping was sent behind the question: its answer, which is no event, ends the list. */
+static int print_events(struct fm_talk *c, bool follow, bool json)
 {
 	json_t *e;
-	int err;
+	int err, code;
 
-	while ((err = fm_daemon_next(c, follow ? -1 : PAST_MS, &e)) == 0) {
-		int code = fm_daemon_refused(e, json);
-		if (code != FM_EXIT_OK) {
-			json_decref(e);
-			return code;
-		}
-		if (json)
+	while ((err = fm_talk_next(c, follow ? -1 : PAST_MS, &e)) == 0) {
+		bool is_end = !json_object_get(e, "event");
+		code = fm_talk_refused(e, json);
+		if (!is_end && json)
 			fm_say_json(e);
-		else
+		else if (!is_end)
 			print_event(e);
 		json_decref(e);
+		if (is_end)
+			return code;
 	}
-	if (err == -ENODATA && !follow)
-		return FM_EXIT_OK;
 	return fm_say_error(json, FM_EXIT_NO_DAEMON, "no-daemon",
-			    "flowmob events -f follows the next one", "the daemon went away");
+			    "flowmob wait --for bound waits for the next one",
+			    "the daemon went away");
+}
+
+static int ask_events(struct fm_talk *c, bool follow)
+{
+	int err = fm_talk_send(c, json_pack("{s:s, s:b}", "command", "events", "follow", follow));
+
+	if (!err && !follow)
+		err = fm_talk_send(c, json_pack("{s:s}", "command", "ping"));
+	return err;
 }
 
 int fm_cmd_events(int argc, char **argv)
@@ -72,19 +80,16 @@ int fm_cmd_events(int argc, char **argv)
 			     .about = "Shows what happened and why, oldest first. With --json one "
 				      "object a line.",
 			     .options = options };
-	struct fm_daemon c;
+	struct fm_talk c;
 	int code;
 
 	if (!fm_args_read(&a, argc, argv, &code))
 		return code;
-	code = fm_daemon_open(&c, a.json);
+	code = fm_talk_open(&c, a.json);
 	if (code != FM_EXIT_OK)
 		return code;
-	if (fm_daemon_send(&c, json_pack("{s:s, s:b}", "command", "events", "follow", follow)))
-		code = FM_EXIT_NO_DAEMON;
-	else
-		code = print_events(&c, follow, a.json);
-	fm_daemon_close(&c);
+	code = ask_events(&c, follow) ? FM_EXIT_NO_DAEMON : print_events(&c, follow, a.json);
+	fm_talk_close(&c);
 	return code;
 }
 
@@ -158,15 +163,15 @@ static bool has_moved(struct seen *s, const json_t *status, const json_t *flows)
 /* Asks quietly: while one waits, a daemon that is not there is no error. */
 static json_t *ask_quietly(const char *command)
 {
-	struct fm_daemon c = { .fd = -1 };
+	struct fm_talk c = { .fd = -1 };
 	json_t *answer = NULL;
 
-	if (fm_daemon_connect(&c))
+	if (fm_talk_connect(&c))
 		return NULL;
-	if (fm_daemon_send(&c, json_pack("{s:s}", "command", command)) ||
-	    fm_daemon_next(&c, 1000, &answer))
+	if (fm_talk_send(&c, json_pack("{s:s}", "command", command)) ||
+	    fm_talk_next(&c, 1000, &answer))
 		answer = NULL;
-	fm_daemon_close(&c);
+	fm_talk_close(&c);
 	return answer;
 }
 

@@ -17,6 +17,7 @@ class Daemon:
 
     def __init__(self, path):
         self.path, self.answers, self.requests = path, {}, []
+        self.hangs_up = False
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(str(path))
         self.server.listen()
@@ -29,11 +30,21 @@ class Daemon:
             except OSError:
                 return
             with peer, peer.makefile('r') as lines:
-                line = lines.readline()
-                if line:
-                    self.answer(peer, json.loads(line))
+                try:
+                    self.talk(peer, lines)
+                except OSError:
+                    pass  # the other side had enough
+
+    def talk(self, peer, lines):
+        for line in lines:
+            self.answer(peer, json.loads(line))
+            if self.hangs_up:
+                return
 
     def answer(self, peer, request):
+        if request['command'] == 'ping':
+            peer.sendall(b'{"schema":1,"pid":1}\n')
+            return
         self.requests.append(request)
         answer = self.answers.get(request['command'])
         if callable(answer):

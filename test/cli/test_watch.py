@@ -26,6 +26,7 @@ def test_events_as_json_are_one_object_a_line(daemon, flowmob):
 
 def test_a_daemon_that_ends_under_events_f_is_exit_code_4(daemon, flowmob):
     daemon.answers['events'] = EVENTS
+    daemon.hangs_up = True
     done = flowmob('events', '-f')
     assert done.returncode == 4 and done.stdout.count('\n') == 2
     assert daemon.requests == [{'command': 'events', 'follow': True}]

@@ -1,7 +1,7 @@
 /*
  * One request, one answer, or many lines; every failure in words with the next step.
  */
-#include "cli/daemon.h"
+#include "cli/talk.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,19 +18,19 @@
 #define LINE_MAX_BYTES (64u << 20) /* an answer longer than this is no answer */
 #define ANSWER_MS 30000
 
-const char *fm_daemon_path(void)
+const char *fm_talk_path(void)
 {
 	const char *path = getenv("FLOWMOB_SOCKET");
 
 	return path && *path ? path : FM_SOCKET_DEFAULT;
 }
 
-int fm_daemon_connect(struct fm_daemon *c)
+int fm_talk_connect(struct fm_talk *c)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	const char *path = fm_daemon_path();
+	const char *path = fm_talk_path();
 
-	*c = (struct fm_daemon){ .fd = -1, .json = c->json };
+	*c = (struct fm_talk){ .fd = -1, .json = c->json };
 	if (strlen(path) >= sizeof(to.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(to.sun_path, path, strlen(path) + 1);
@@ -39,23 +39,23 @@ int fm_daemon_connect(struct fm_daemon *c)
 		return -errno;
 	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
 		int err = -errno;
-		fm_daemon_close(c);
+		fm_talk_close(c);
 		return err;
 	}
 	return 0;
 }
 
-void fm_daemon_close(struct fm_daemon *c)
+void fm_talk_close(struct fm_talk *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c->buffer);
-	*c = (struct fm_daemon){ .fd = -1, .json = c->json };
+	*c = (struct fm_talk){ .fd = -1, .json = c->json };
 }
 
 static int say_unreachable(int err, bool json)
 {
-	const char *path = fm_daemon_path();
+	const char *path = fm_talk_path();
 
 	if (err == -EACCES || err == -EPERM)
 		return fm_say_error(json, FM_EXIT_NOT_PERMITTED, "not-permitted",
@@ -70,10 +70,10 @@ static int say_unreachable(int err, bool json)
 			    "name its socket in FLOWMOB_SOCKET", "%s: %s", path, strerror(-err));
 }
 
-int fm_daemon_open(struct fm_daemon *c, bool json)
+int fm_talk_open(struct fm_talk *c, bool json)
 {
 	c->json = json;
-	int err = fm_daemon_connect(c);
+	int err = fm_talk_connect(c);
 	return err ? say_unreachable(err, json) : FM_EXIT_OK;
 }
 
@@ -91,7 +91,7 @@ static int send_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-int fm_daemon_send(struct fm_daemon *c, json_t *request)
+int fm_talk_send(struct fm_talk *c, json_t *request)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
 	int err;
@@ -107,7 +107,7 @@ int fm_daemon_send(struct fm_daemon *c, json_t *request)
 }
 
 /* Takes the first whole line out of the buffer; -EAGAIN when there is none yet. */
-static int take_line(struct fm_daemon *c, json_t **out)
+static int take_line(struct fm_talk *c, json_t **out)
 {
 	char *end = c->used ? memchr(c->buffer, '\n', c->used) : NULL;
 
@@ -125,7 +125,7 @@ static int take_line(struct fm_daemon *c, json_t **out)
 	return 0;
 }
 
-static int read_more(struct fm_daemon *c, int timeout_ms)
+static int read_more(struct fm_talk *c, int timeout_ms)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 
@@ -160,7 +160,7 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-int fm_daemon_next(struct fm_daemon *c, int timeout_ms, json_t **out)
+int fm_talk_next(struct fm_talk *c, int timeout_ms, json_t **out)
 {
 	int64_t end = now_ms() + timeout_ms;
 	int err;
@@ -176,7 +176,7 @@ int fm_daemon_next(struct fm_daemon *c, int timeout_ms, json_t **out)
 	return err;
 }
 
-int fm_daemon_refused(const json_t *answer, bool json)
+int fm_talk_refused(const json_t *answer, bool json)
 {
 	const json_t *error = json_object_get(answer, "error");
 	const char *code = json_string_value(json_object_get(error, "code"));
@@ -192,25 +192,25 @@ int fm_daemon_refused(const json_t *answer, bool json)
 		code, next, "%s", message ? message : code);
 }
 
-int fm_daemon_ask(json_t *request, bool json, json_t **answer)
+int fm_talk_ask(json_t *request, bool json, json_t **answer)
 {
-	struct fm_daemon c;
-	int code = fm_daemon_open(&c, json);
+	struct fm_talk c;
+	int code = fm_talk_open(&c, json);
 
 	if (code != FM_EXIT_OK) {
 		json_decref(request);
 		return code;
 	}
-	int err = fm_daemon_send(&c, request);
+	int err = fm_talk_send(&c, request);
 	if (!err)
-		err = fm_daemon_next(&c, ANSWER_MS, answer);
-	fm_daemon_close(&c);
+		err = fm_talk_next(&c, ANSWER_MS, answer);
+	fm_talk_close(&c);
 	if (err)
 		return fm_say_error(json, FM_EXIT_NO_DAEMON, "no-answer",
 				    "look at its log: journalctl -u flowmobd",
 				    "the daemon gave no answer: %s",
 				    err == -ENODATA ? "it closed the connection" : strerror(-err));
-	code = fm_daemon_refused(*answer, json);
+	code = fm_talk_refused(*answer, json);
 	if (code != FM_EXIT_OK) {
 		json_decref(*answer);
 		*answer = NULL;
