@@ -1,57 +1,35 @@
 /*
  * flowmob decode: any mobility message, option by option, from hex digits or a capture.
  */
+#include "cli/decode.h"
+
 #include <arpa/inet.h>
-#include <getopt.h>
 #include <stdlib.h>
 
-#include "cli/decode.h"
+#include "cli/cli.h"
 #include "cli/message_json.h"
 #include "cli/packet.h"
 #include "cli/pcap.h"
+#include "cli/say.h"
 #include "wire/ondemand.h"
 
-enum { EXIT_OK, EXIT_REFUSED, EXIT_USAGE };
-
-#define HEX_OCTETS_MAX (2u * FM_MH_MAX) /* longer than any header: trailing octets are shown as such */
-
+#define HEX_OCTETS_MAX (2u * FM_MH_MAX) /* longer than any header: what trails is told as such */
 #define LINKTYPE_NONE UINT32_MAX
 
 struct request {
-	const char *hex, *pcap;
 	struct fm_ip src, dst;
+	bool has_addresses, is_json;
 	uint32_t vendor_id;
 	uint32_t unknown_linktype; /* of a packet that could not be read */
-	bool has_src, has_dst, is_json, is_help;
 	size_t messages, refused;
 	struct fm_msg message;
 };
-
-static const char usage[] =
-	"usage: flowmob decode --hex HEX [--src ADDRESS --dst ADDRESS] [--json]\n"
-	"       flowmob decode --pcap FILE [--json]\n"
-	"\n"
-	"Prints mobility messages option by option, with the RFC sections of their layout.\n"
-	"\n"
-	"  --hex HEX            one Mobility Header, from Payload Proto on\n"
-	"  --src A, --dst A     IPv6 addresses of the pseudo-header: test the checksum too\n"
-	"  --pcap FILE          every Mobility Header in a capture (pcap or pcapng)\n"
-	"  --vendor-id NUMBER   whose vendor-specific options hold on-demand prefixes (32473)\n"
-	"  --json               one object a message\n"
-	"\n"
-	"Exit status: 0 all messages are well formed, 1 one is refused, 2 usage or unreadable file.\n";
 
 static const char *const carriers[] = {
 	[FM_CARRIER_IP6] = "ipv6",
 	[FM_CARRIER_UDP_DSMIP] = "udp-4191",
 	[FM_CARRIER_UDP_PMIP] = "udp-5436",
 };
-
-static int complain(const char *what, const char *about)
-{
-	fprintf(stderr, "flowmob decode: %s%s\n                try: flowmob decode --help\n", what, about);
-	return EXIT_USAGE;
-}
 
 /* Decodes; the object says what is in the message, or why it is refused. */
 static json_t *decode(struct request *q, const uint8_t *mh, size_t len, const struct fm_ip *src,
@@ -69,12 +47,10 @@ static json_t *decode(struct request *q, const uint8_t *mh, size_t len, const st
 
 static void print(const struct request *q, json_t *object)
 {
-	if (q->is_json) {
-		json_dumpf(object, stdout, JSON_COMPACT);
-		putchar('\n');
-	} else {
+	if (q->is_json)
+		fm_say_json(object);
+	else
 		fm_message_text(object, stdout);
-	}
 	json_decref(object);
 }
 
@@ -102,15 +78,17 @@ static int read_hex(const char *text, uint8_t *out, size_t cap)
 	return (int)(len / 2);
 }
 
-static int decode_hex(struct request *q)
+static int decode_hex(struct request *q, const char *hex)
 {
 	static uint8_t octets[HEX_OCTETS_MAX];
-	int len = read_hex(q->hex, octets, sizeof(octets));
+	int len = read_hex(hex, octets, sizeof(octets));
 
 	if (len < 0)
-		return complain("--hex wants an even number of hex digits, at most 8192", "");
-	print(q, decode(q, octets, (size_t)len, q->has_src ? &q->src : NULL, q->has_src ? &q->dst : NULL));
-	return q->refused > 0 ? EXIT_REFUSED : EXIT_OK;
+		return fm_say_error(q->is_json, FM_EXIT_USAGE, "usage", NULL,
+				    "--hex wants an even number of hex digits, at most 8192");
+	print(q, decode(q, octets, (size_t)len, q->has_addresses ? &q->src : NULL,
+			q->has_addresses ? &q->dst : NULL));
+	return q->refused > 0 ? FM_EXIT_FAILED : FM_EXIT_OK;
 }
 
 static json_t *address(const struct fm_ip *ip)
@@ -149,23 +127,29 @@ static void visit(void *context, size_t number, uint32_t linktype, const uint8_t
 		print_found(q, number, &found);
 }
 
-static int decode_pcap(struct request *q)
+static int decode_pcap(struct request *q, const char *path)
 {
-	const char *error = fm_pcap_read(q->pcap, visit, q);
+	const char *error = fm_pcap_read(path, visit, q);
 
 	fflush(stdout);
-	if (error) {
-		fprintf(stderr, "flowmob decode: %s: %s\n", q->pcap, error);
-		return EXIT_USAGE;
-	}
-	if (q->unknown_linktype != LINKTYPE_NONE) {
-		fprintf(stderr, "flowmob decode: %s: link type %u is none of Ethernet, raw IP, SLL, SLL2\n",
-			q->pcap, q->unknown_linktype);
-		return EXIT_USAGE;
-	}
+	if (error)
+		return fm_say_error(q->is_json, FM_EXIT_USAGE, "unreadable", NULL, "%s: %s", path, error);
+	if (q->unknown_linktype != LINKTYPE_NONE)
+		return fm_say_error(q->is_json, FM_EXIT_USAGE, "link-type",
+				    "capture on Ethernet, or write raw IP, SLL or SLL2",
+				    "%s: packets of link type %u are not read", path, q->unknown_linktype);
 	if (q->messages == 0 && !q->is_json)
 		puts("no mobility message in this capture");
-	return q->refused > 0 ? EXIT_REFUSED : EXIT_OK;
+	return q->refused > 0 ? FM_EXIT_FAILED : FM_EXIT_OK;
+}
+
+static bool read_addresses(struct request *q, const char *src, const char *dst)
+{
+	q->has_addresses = src && dst;
+	if (!src && !dst)
+		return true;
+	return src && dst && inet_pton(AF_INET6, src, q->src.b) == 1 &&
+	       inet_pton(AF_INET6, dst, q->dst.b) == 1;
 }
 
 static bool read_number(const char *text, uint32_t *out)
@@ -177,56 +161,36 @@ static bool read_number(const char *text, uint32_t *out)
 	return *text >= '0' && *text <= '9' && *end == '\0' && v <= UINT32_MAX;
 }
 
-static bool take_option(struct request *q, int option, const char *value)
-{
-	switch (option) {
-	case 'x':
-		q->hex = value;
-		return true;
-	case 'p':
-		q->pcap = value;
-		return true;
-	case 's':
-		return q->has_src = inet_pton(AF_INET6, value, q->src.b) == 1;
-	case 'd':
-		return q->has_dst = inet_pton(AF_INET6, value, q->dst.b) == 1;
-	case 'v':
-		return read_number(value, &q->vendor_id);
-	case 'j':
-		return q->is_json = true;
-	case 'h':
-		return q->is_help = true;
-	default:
-		return false;
-	}
-}
-
 int fm_cli_decode(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "hex", required_argument, NULL, 'x' },       { "pcap", required_argument, NULL, 'p' },
-		{ "src", required_argument, NULL, 's' },       { "dst", required_argument, NULL, 'd' },
-		{ "vendor-id", required_argument, NULL, 'v' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },	       { 0 },
+	const char *hex = NULL, *pcap = NULL, *src = NULL, *dst = NULL, *vendor = NULL;
+	const struct fm_option options[] = {
+		{ "--hex", "HEX", "one Mobility Header, from Payload Proto on", &hex, NULL },
+		{ "--pcap", "FILE", "every Mobility Header of a capture, pcap or pcapng", &pcap, NULL },
+		{ "--src", "ADDRESS", "of the pseudo-header, with --dst: test the checksum", &src, NULL },
+		{ "--dst", "ADDRESS", "of the pseudo-header", &dst, NULL },
+		{ "--vendor-id", "N", "whose options hold on-demand prefixes (32473)", &vendor, NULL },
+		{ 0 },
+	};
+	struct fm_args args = {
+		.usage = "decode --hex HEX [--src ADDRESS --dst ADDRESS] | --pcap FILE",
+		.about = "Prints mobility messages option by option, with the RFC sections of their layout.",
+		.options = options,
 	};
 	static struct request q = { .vendor_id = FM_ODP_VENDOR_ID, .unknown_linktype = LINKTYPE_NONE };
-	int option, at = -1;
+	int code;
 
-	optind = 1;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "h", options, &at)) != -1) {
-		if (option == '?')
-			return complain("not understood: ", argv[optind - 1]);
-		if (!take_option(&q, option, optarg))
-			return complain("not an address or a number: ", optarg);
-	}
-	if (q.is_help)
-		return fputs(usage, stdout) < 0 ? EXIT_REFUSED : EXIT_OK;
-	if (optind < argc)
-		return complain("not understood: ", argv[optind]);
-	if (!q.hex == !q.pcap)
-		return complain("say either --hex or --pcap", "");
-	if (q.has_src != q.has_dst || (q.pcap && q.has_src))
-		return complain("--src and --dst belong together, and to --hex", "");
-	return q.hex ? decode_hex(&q) : decode_pcap(&q);
+	if (!fm_args_read(&args, argc, argv, &code))
+		return code;
+	q.is_json = args.json;
+	if (!hex == !pcap)
+		return fm_say_error(q.is_json, FM_EXIT_USAGE, "usage", "flowmob decode --help",
+				    "say either --hex or --pcap");
+	if ((pcap && (src || dst)) || !read_addresses(&q, src, dst))
+		return fm_say_error(q.is_json, FM_EXIT_USAGE, "usage", "flowmob decode --help",
+				    "--src and --dst are two IPv6 addresses, and belong to --hex");
+	if (vendor && !read_number(vendor, &q.vendor_id))
+		return fm_say_error(q.is_json, FM_EXIT_USAGE, "usage", NULL,
+				    "--vendor-id wants a number up to 4294967295");
+	return hex ? decode_hex(&q, hex) : decode_pcap(&q, pcap);
 }
