@@ -255,6 +255,12 @@ int fm_host_restore(struct fm_host *h, const uint8_t *record, size_t len, uint64
 /* Starts; facts may have come before or come later. */
 void fm_host_start(struct fm_host *h, uint64_t now_us);
 
+/**
+ * fm_host_reconfigure() - go on with other rules, preferences, types or keys
+ * Registrations, leases and moved flows stay. The accesses, the anchor and who we are must be the same.
+ */
+void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uint64_t now_us);
+
 /* What netlink says of access @index now; the same again changes nothing. */
 void fm_host_access(struct fm_host *h, uint8_t index, const struct fm_host_facts *facts,
 		    uint64_t now_us);

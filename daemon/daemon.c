@@ -151,8 +151,10 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 		fprintf(err, "another role needs a restart");
 	} else if (c) {
 		d->config = c;
-		ret = d->role->reload(d);
-		if (ret < 0)
+		ret = d->role->reload(d, old);
+		if (ret == -EXDEV)
+			fprintf(err, "accesses, addresses, pools and datapath change by a restart, which loses nothing");
+		else if (ret < 0)
 			fprintf(err, "%s", strerror(-ret));
 	}
 	if (err)
@@ -343,6 +345,8 @@ static void close_all(struct fm_daemon *d)
 	fm_crypto_close(d->crypto);
 	uv_loop_close(&d->loop);
 	fm_config_free(d->config);
+	free(d->host);
+	free(d->anchor);
 }
 
 int fm_daemon_run(struct fm_daemon *d)

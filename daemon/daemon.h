@@ -31,7 +31,7 @@ struct fm_options {
  * @start:  everything that needs privileges; state stays when it fails
  * @wake:   the time asked for by ops.wake_at has come
  * @turn:   once per turn of the loop after something happened: bring the data path up to date
- * @reload: go on with another configuration (d->config is the new one already)
+ * @reload: go on with d->config instead of @old; -EXDEV: that needs a restart
  * @gone:   a client that may wait for an answer is no more; may be NULL
  * @stop:   close what is ours; bindings and data path stay (digest D51)
  */
@@ -40,7 +40,7 @@ struct fm_role {
 	int (*start)(struct fm_daemon *d);
 	void (*wake)(struct fm_daemon *d, uint64_t now_us);
 	void (*turn)(struct fm_daemon *d);
-	int (*reload)(struct fm_daemon *d);
+	int (*reload)(struct fm_daemon *d, const struct fm_config *old);
 	void (*gone)(struct fm_daemon *d, struct fm_client *client);
 	void (*stop)(struct fm_daemon *d);
 };

@@ -446,6 +446,17 @@ static int start_core(struct fm_daemon *d)
 	return 0;
 }
 
+static void use_patterns(struct fm_daemon *d)
+{
+	struct fm_accesses *as = &d->host->accesses;
+
+	as->n = d->config->host.n_accesses;
+	for (uint8_t i = 0; i < as->n; i++) {
+		as->patterns[i].pattern[0] = d->config->host.accesses[i].interface;
+		as->patterns[i].n = 1;
+	}
+}
+
 static int open_accesses(struct fm_daemon *d)
 {
 	struct fm_accesses *as = &d->host->accesses;
@@ -453,11 +464,7 @@ static int open_accesses(struct fm_daemon *d)
 	as->netlink = &d->netlink;
 	as->changed = access_changed;
 	as->ctx = d;
-	as->n = d->config->host.n_accesses;
-	for (uint8_t i = 0; i < as->n; i++) {
-		as->patterns[i].pattern[0] = d->config->host.accesses[i].interface;
-		as->patterns[i].n = 1;
-	}
+	use_patterns(d);
 	return fm_accesses_open(as, &d->loop);
 }
 
@@ -535,10 +542,37 @@ static void host_stop(struct fm_daemon *d)
 	fm_flows_close(&h->flows);
 }
 
-static int host_reload(struct fm_daemon *d)
+/* What names paths, or the peer, of this run: accesses by number, the anchor, who we are. */
+static bool is_same_frame(const struct fm_conf_host *a, const struct fm_conf_host *b)
 {
-	(void)d;
-	return -ENOTSUP;
+	if (a->n_accesses != b->n_accesses || strcmp(a->home.id, b->home.id) != 0 ||
+	    !fm_ip_equal(&a->home.address.v6, &b->home.address.v6) ||
+	    !fm_ip_equal(&a->home.address.v4, &b->home.address.v4) ||
+	    !fm_ip_equal(&a->home.home_address, &b->home.home_address))
+		return false;
+	for (uint8_t i = 0; i < a->n_accesses; i++) {
+		if (strcmp(a->accesses[i].name, b->accesses[i].name) != 0 ||
+		    strcmp(a->accesses[i].interface, b->accesses[i].interface) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Rules, preferences, types, keys change; registrations, leases and moved flows stay. */
+static int host_reload(struct fm_daemon *d, const struct fm_config *old)
+{
+	struct fm_host_conf conf;
+
+	if (fm_config_resolve(&d->config->host.home.address, stderr) < 0)
+		return -EADDRNOTAVAIL;
+	if (!is_same_frame(&d->config->host, &old->host))
+		return -EXDEV;
+	use_patterns(d);
+	fm_host_conf_make(d->config, &conf);
+	d->host->homes.default_type = conf.default_type;
+	fm_host_reconfigure(&d->host->core, &conf, fm_now_us());
+	changed(d);
+	return 0;
 }
 
 static void host_gone(struct fm_daemon *d, struct fm_client *client)

@@ -1,0 +1,555 @@
+/*
+ * The role anchor in the daemon: binding updates go into the core, what it decides goes into the data
+ * path, with the next hop of each care-of address as the kernel would route it.
+ */
+#include "daemon/anchor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SWEEP_US 10000000u
+#define TRAFFIC_NS 10000000000ull
+
+static void told(struct fm_daemon *d, enum fm_daemon_event event, const char *what, int err)
+{
+	if (err < 0)
+		fm_events_printf(&d->events, &fm_daemon_events[event], NULL, "%s: %s", what,
+				 strerror(-err));
+}
+
+static void told_dp(struct fm_daemon *d, int err)
+{
+	if (err < 0)
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_DATAPATH],
+			      fm_dp_error(), NULL);
+}
+
+/* How the kernel would send to a care-of address; no way or an unresolved next hop: packets wait. */
+static void complete_path(struct fm_daemon *d, struct fm_path *p)
+{
+	struct fm_anchor_role *a = d->anchor;
+	struct fm_way way;
+
+	if (p->encap == FM_ENCAP_NONE)
+		return;
+	if (fm_route_get(&d->netlink, &p->remote, 0, &way) < 0 || way.ifindex == a->tun.ifindex) {
+		p->encap = FM_ENCAP_NONE;
+		return;
+	}
+	p->ifindex = way.ifindex;
+	p->next_hop = way.next_hop;
+	p->mtu = way.mtu;
+	if (fm_neighbours_keep(&a->neighbours, p->ifindex, &p->next_hop) == 0)
+		p->encap = FM_ENCAP_NONE;
+}
+
+static void forward(struct fm_daemon *d, struct fm_forwarding *f)
+{
+	for (uint8_t i = 0; i < f->n_paths; i++)
+		complete_path(d, &f->paths[i]);
+	told_dp(d, fm_dp_forward(d->anchor->dp, f));
+}
+
+static void op_forward(void *world, const struct fm_forwarding *f)
+{
+	struct fm_daemon *d = world;
+
+	d->anchor->scratch = *f;
+	forward(d, &d->anchor->scratch);
+	fm_daemon_changed(d);
+}
+
+static void op_unforward(void *world, uint32_t id)
+{
+	struct fm_daemon *d = world;
+
+	told_dp(d, fm_dp_unforward(d->anchor->dp, id));
+}
+
+static void op_problem(void *world, const struct fm_via *via, uint32_t offset)
+{
+	struct fm_daemon *d = world;
+
+	(void)via; /* that of the message being received */
+	fm_signal_problem(&d->anchor->signal, offset);
+}
+
+static const struct fm_ops ops = {
+	.send = fm_daemon_send,
+	.wake_at = fm_daemon_wake_at,
+	.random = fm_daemon_random,
+	.mac = fm_daemon_mac,
+	.save = fm_daemon_save,
+	.forward = op_forward,
+	.unforward = op_unforward,
+	.tell = fm_daemon_tell,
+	.problem = op_problem,
+};
+
+/* Calls @each for every binding, with its forwarding in the scratch. */
+static void each_binding(struct fm_daemon *d, void (*each)(struct fm_daemon *d, struct fm_forwarding *f))
+{
+	struct fm_anchor_role *a = d->anchor;
+
+	for (uint32_t i = 0; i < a->ha->conf.max_bindings; i++) {
+		const struct fm_binding *b = fm_ha_binding_at(a->ha, i);
+
+		if (!b)
+			continue;
+		fm_binding_forwarding(a->ha, b, fm_now_us(), &a->scratch);
+		each(d, &a->scratch);
+	}
+}
+
+/* Interfaces. */
+
+struct found_links {
+	uint32_t n, ifindex[FM_ATTACHED_MAX];
+};
+
+static void find_link(void *ctx, const struct fm_link *l)
+{
+	struct found_links *f = ctx;
+
+	if (l->is_ethernet && l->is_up && f->n < FM_ATTACHED_MAX)
+		f->ifindex[f->n++] = l->ifindex;
+}
+
+static bool is_among(uint32_t ifindex, const uint32_t *list, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (list[i] == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static void attach_all(struct fm_daemon *d)
+{
+	struct fm_anchor_role *a = d->anchor;
+	struct found_links found = { 0 };
+	uint32_t n = 0;
+
+	told(d, FM_DAEMON_EVENT_NETLINK, "listing interfaces",
+	     fm_links_each(&d->netlink, find_link, &found));
+	for (uint32_t i = 0; i < found.n; i++) {
+		int ret = 0;
+
+		if (!is_among(found.ifindex[i], a->attached, a->n_attached))
+			ret = fm_dp_attach(a->dp, found.ifindex[i], FM_DP_ACCESS);
+		if (ret == 0)
+			found.ifindex[n++] = found.ifindex[i];
+		else if (ret != -ENODEV)
+			told_dp(d, ret);
+	}
+	a->n_attached = n;
+	memcpy(a->attached, found.ifindex, n * sizeof(found.ifindex[0]));
+}
+
+static void put_pools(struct fm_daemon *d)
+{
+	const struct fm_conf_anchor *conf = &d->config->anchor;
+
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		const struct fm_conf_pool *pool = &conf->pools[i];
+
+		told(d, FM_DAEMON_EVENT_NETLINK, "the route of a pool",
+		     fm_route_pool_put(&d->netlink, &pool->prefix, d->anchor->tun.ifindex));
+		if (pool->ipv4.len > 0)
+			told(d, FM_DAEMON_EVENT_NETLINK, "the route of a pool",
+			     fm_route_pool_put(&d->netlink, &pool->ipv4, d->anchor->tun.ifindex));
+	}
+}
+
+/* What the kernel and peers tell. */
+
+static void routes_changed(void *ctx)
+{
+	struct fm_daemon *d = ctx;
+
+	d->anchor->is_stale = true;
+	fm_daemon_changed(d);
+}
+
+static void neighbour_changed(void *ctx, const struct fm_neighbour *n)
+{
+	struct fm_daemon *d = ctx;
+	char text[FM_ADDRESS_TEXT_MAX];
+
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_NEXT_HOP],
+		      n->is_valid ? "resolved" : "not resolved",
+		      json_pack("{s:s, s:i}", "next_hop", fm_address_text(&n->ip, text), "ifindex",
+				(int)n->ifindex));
+	routes_changed(d);
+}
+
+static void signal_received(void *ctx, const struct fm_via *via, const uint8_t *mh, size_t len)
+{
+	struct fm_daemon *d = ctx;
+
+	(void)fm_ha_receive(d->anchor->ha, via, mh, len, fm_now_us());
+	fm_daemon_changed(d);
+}
+
+/* The binding that a home address belongs to: by its /64 or as an address of its own. */
+static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *ip)
+{
+	struct fm_daemon *d = ctx;
+	struct fm_anchor_role *a = d->anchor;
+	struct fm_ip prefix = *ip;
+	const struct fm_binding *b;
+	struct fm_lease *l;
+
+	if (!fm_ip_is_v4(ip))
+		memset(prefix.b + 8, 0, 8);
+	l = fm_lease_find(a->ha, &prefix);
+	if (l && (l->mode != FM_LEASE_LIVE || !l->owner))
+		return NULL;
+	b = l ? l->owner->binding : fm_binding_find(a->ha, ip);
+	if (!b)
+		return NULL;
+	fm_binding_forwarding(a->ha, b, fm_now_us(), &a->scratch);
+	for (uint8_t i = 0; i < a->scratch.n_paths; i++)
+		complete_path(d, &a->scratch.paths[i]);
+	return &a->scratch;
+}
+
+static void note_traffic(void *ctx, const struct fm_dp_flow_info *f)
+{
+	struct fm_daemon *d = ctx;
+
+	if (f->idle_ns < TRAFFIC_NS)
+		fm_ha_traffic(d->anchor->ha, f->id, fm_now_us());
+}
+
+/* Next hops that no path uses are forgotten; those in use are asked for again. */
+static void keep_next_hops(struct fm_daemon *d, struct fm_forwarding *f)
+{
+	for (uint8_t i = 0; i < f->n_paths; i++)
+		complete_path(d, &f->paths[i]);
+}
+
+static void sweep(struct fm_daemon *d)
+{
+	struct fm_neighbours *n = &d->anchor->neighbours;
+
+	if (n->n == FM_NEIGHBOURS_MAX) {
+		while (n->n > 0)
+			fm_neighbours_forget(n, n->list[0].ifindex, &n->list[0].ip);
+		each_binding(d, keep_next_hops);
+	}
+	(void)fm_dp_flows(d->anchor->dp, note_traffic, d);
+}
+
+static void second(void *ctx, uint64_t now_us)
+{
+	struct fm_daemon *d = ctx;
+
+	if (now_us - d->anchor->swept_us >= SWEEP_US) {
+		d->anchor->swept_us = now_us;
+		sweep(d);
+	}
+	fm_slow_offer(&d->anchor->slow, now_us);
+	fm_timer_set(&d->anchor->second, now_us + 1000000);
+	fm_daemon_changed(d);
+}
+
+static void anchor_turn(struct fm_daemon *d)
+{
+	struct fm_anchor_role *a = d->anchor;
+
+	if (!a->dp)
+		return;
+	if (a->is_stale) {
+		a->is_stale = false;
+		attach_all(d);
+		put_pools(d);
+		each_binding(d, forward);
+	}
+	fm_slow_offer(&a->slow, fm_now_us());
+}
+
+static void anchor_wake(struct fm_daemon *d, uint64_t now_us)
+{
+	fm_ha_wake(d->anchor->ha, now_us);
+}
+
+/* The start. */
+
+static int set_sysctl(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* A router forwards. Routes that come by router advertisements stay with accept_ra 2. */
+static int open_forwarding(struct fm_daemon *d)
+{
+	int ret;
+
+	(void)d;
+	(void)set_sysctl("/proc/sys/net/ipv6/conf/all/accept_ra", "2");
+	(void)set_sysctl("/proc/sys/net/ipv6/conf/default/accept_ra", "2");
+	ret = set_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+	return ret < 0 ? ret : set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+}
+
+static int open_core(struct fm_daemon *d)
+{
+	struct fm_ha_conf conf;
+	int ret = fm_anchor_conf_make(d->config, &conf);
+
+	if (ret < 0)
+		return ret;
+	d->anchor->block = calloc(1, fm_ha_size(&conf));
+	if (!d->anchor->block) {
+		free((void *)conf.pools);
+		return -ENOMEM;
+	}
+	d->anchor->ha = fm_ha_init(d->anchor->block, &conf, &ops, d);
+	free((void *)conf.pools);
+	return 0;
+}
+
+static int open_tun(struct fm_daemon *d)
+{
+	struct fm_anchor_role *a = d->anchor;
+
+	a->slow.tun = &a->tun;
+	a->slow.raw = &d->raw;
+	a->slow.is_anchor = true;
+	a->slow.forwarding = forwarding_of;
+	a->slow.ctx = d;
+	fm_slow_open(&a->slow);
+	return fm_tun_open(&a->tun, &d->loop, &d->netlink, FM_TUN_NAME);
+}
+
+static int open_datapath(struct fm_daemon *d)
+{
+	const struct fm_conf_anchor *a = &d->config->anchor;
+	struct fm_dp_conf conf = {
+		.pin_dir = d->options.pin,
+		.role = FM_DP_ANCHOR,
+		.fm0_ifindex = d->anchor->tun.ifindex,
+		.anchor6 = a->address.v6,
+		.anchor4 = a->address.v4,
+		.xdp = a->datapath == FM_DATAPATH_XDP,
+	};
+	int ret = fm_dp_open(&conf, &d->anchor->dp);
+
+	if (ret < 0)
+		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
+	return ret;
+}
+
+static int open_neighbours(struct fm_daemon *d)
+{
+	struct fm_neighbours *n = &d->anchor->neighbours;
+
+	n->netlink = &d->netlink;
+	n->changed = neighbour_changed;
+	n->ctx = d;
+	return fm_neighbours_open(n, &d->loop);
+}
+
+static int open_signal(struct fm_daemon *d)
+{
+	struct fm_anchor_role *a = d->anchor;
+	const struct fm_ip *v4 = &d->config->anchor.address.v4;
+
+	a->signal.raw = &d->raw;
+	a->signal.received = signal_received;
+	a->signal.ctx = d;
+	d->signal = &a->signal;
+	return fm_signal_open(&a->signal, &d->loop, fm_ip_is_none(v4) ? NULL : v4);
+}
+
+static int open_watches(struct fm_daemon *d)
+{
+	int ret = fm_route_watch_open(&d->anchor->routes, &d->loop, routes_changed, d);
+
+	if (ret < 0)
+		return ret;
+	ret = fm_timer_open(&d->anchor->second, &d->loop, second, d);
+	fm_timer_set(&d->anchor->second, fm_now_us() + 1000000);
+	return ret;
+}
+
+static int add_subscribers(struct fm_daemon *d)
+{
+	const struct fm_conf_anchor *conf = &d->config->anchor;
+
+	for (uint32_t i = 0; i < conf->n_subscribers; i++) {
+		struct fm_ha_subscriber_conf s;
+		int ret;
+
+		fm_anchor_subscriber_make(&conf->subscribers[i], &s);
+		ret = fm_ha_subscriber_add(d->anchor->ha, &s);
+		explicit_bzero(&s, sizeof(s));
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+struct restoring {
+	struct fm_daemon *d;
+	enum fm_record_kind kind;
+};
+
+static void restore_record(void *ctx, const struct fm_octets *key, const struct fm_octets *value)
+{
+	struct restoring *r = ctx;
+
+	(void)fm_ha_restore(r->d->anchor->ha, r->kind, key, value, fm_now_us());
+}
+
+/* Records go into the core, it tells the data path; what that has beyond them is an old run's. */
+static int restore(struct fm_daemon *d)
+{
+	static const enum fm_record_kind kinds[] = { FM_RECORD_BINDING, FM_RECORD_REPLAY,
+						     FM_RECORD_RESERVED, FM_RECORD_PREFIX };
+	struct fm_dp_sync sync;
+	int ret = 0;
+
+	fm_dp_sync_begin(d->anchor->dp);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && ret == 0; i++) {
+		struct restoring r = { .d = d, .kind = kinds[i] };
+
+		ret = fm_store_each(d->store, kinds[i], restore_record, &r);
+	}
+	sync = fm_dp_sync_end(d->anchor->dp);
+	if (sync.repaired + sync.removed > 0)
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_REPAIRED], NULL,
+			      json_pack("{s:i, s:i}", "repaired", (int)sync.repaired, "removed",
+					(int)sync.removed));
+	return ret;
+}
+
+static int attach(struct fm_daemon *d)
+{
+	int ret = fm_dp_attach(d->anchor->dp, d->anchor->tun.ifindex, FM_DP_FM0);
+
+	if (ret < 0) {
+		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
+		return ret;
+	}
+	attach_all(d);
+	put_pools(d);
+	fm_ha_wake(d->anchor->ha, fm_now_us());
+	return 0;
+}
+
+static const struct {
+	const char *what;
+	int (*open)(struct fm_daemon *d);
+} steps[] = {
+	{ "forwarding", open_forwarding },
+	{ "the core", open_core },
+	{ "device fm0", open_tun },
+	{ "the data path", open_datapath },
+	{ "next hops", open_neighbours },
+	{ "signalling", open_signal },
+	{ "routes", open_watches },
+	{ "subscribers", add_subscribers },
+	{ "records", restore },
+	{ "attaching", attach },
+};
+
+static int anchor_start(struct fm_daemon *d)
+{
+	d->anchor = calloc(1, sizeof(*d->anchor));
+	if (!d->anchor)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int ret = steps[i].open(d);
+
+		if (ret < 0) {
+			fprintf(stderr, "flowmobd: %s: %s\n", steps[i].what, strerror(-ret));
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static bool is_same_pool(const struct fm_conf_pool *a, const struct fm_conf_pool *b)
+{
+	return memcmp(&a->prefix, &b->prefix, sizeof(a->prefix)) == 0 &&
+	       memcmp(&a->ipv4, &b->ipv4, sizeof(a->ipv4)) == 0 &&
+	       a->quarantine_us == b->quarantine_us;
+}
+
+/* What memory and the data path were laid out for. */
+static bool is_same_frame(const struct fm_conf_anchor *a, const struct fm_conf_anchor *b)
+{
+	if (!fm_ip_equal(&a->address.v6, &b->address.v6) ||
+	    !fm_ip_equal(&a->address.v4, &b->address.v4) || a->vendor_id != b->vendor_id ||
+	    a->datapath != b->datapath || a->n_pools != b->n_pools)
+		return false;
+	for (uint32_t i = 0; i < a->n_pools; i++) {
+		if (!is_same_pool(&a->pools[i], &b->pools[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool has_subscriber(const struct fm_conf_anchor *conf, const struct fm_subscriber *s)
+{
+	for (uint32_t i = 0; i < conf->n_subscribers; i++) {
+		const char *id = conf->subscribers[i].id;
+
+		if (strlen(id) == s->conf.mn_id_len && memcmp(id, s->conf.mn_id, s->conf.mn_id_len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Subscribers come, go and change; what needs other memory or programs needs a restart, which loses nothing. */
+static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
+{
+	struct fm_ha *ha = d->anchor->ha;
+
+	if (!is_same_frame(&d->config->anchor, &old->anchor))
+		return -EXDEV;
+	for (uint32_t i = 0; i < ha->conf.max_subscribers; i++) {
+		struct fm_subscriber *s = fm_ha_subscriber_at(ha, i);
+
+		if (s && !has_subscriber(&d->config->anchor, s))
+			(void)fm_ha_subscriber_remove(ha, s->conf.mn_id, s->conf.mn_id_len,
+						      fm_now_us());
+	}
+	return add_subscribers(d);
+}
+
+static void anchor_stop(struct fm_daemon *d)
+{
+	struct fm_anchor_role *a = d->anchor;
+
+	fm_route_watch_close(&a->routes);
+	fm_timer_close(&a->second);
+	fm_signal_close(&a->signal);
+	fm_neighbours_close(&a->neighbours);
+	if (a->dp)
+		fm_dp_close(a->dp);
+	fm_tun_close(&a->tun);
+	fm_slow_close(&a->slow);
+	free(a->block);
+}
+
+const struct fm_role fm_role_anchor = {
+	.name = "anchor",
+	.start = anchor_start,
+	.wake = anchor_wake,
+	.turn = anchor_turn,
+	.reload = anchor_reload,
+	.stop = anchor_stop,
+};

@@ -1,0 +1,47 @@
+/*
+ * The role anchor in the daemon: the home agent of core/home_agent.h with Linux around it.
+ */
+#ifndef FM_DAEMON_ANCHOR_H
+#define FM_DAEMON_ANCHOR_H
+
+#include "core/home_agent.h"
+#include "daemon/daemon.h"
+#include "daemon/slow.h"
+#include "datapath/loader.h"
+#include "net/links.h"
+#include "net/neighbour.h"
+#include "net/route.h"
+#include "net/tun.h"
+
+#define FM_ATTACHED_MAX 64u
+
+/**
+ * struct fm_anchor_role - all state of the role
+ * @ha:       lies in @block
+ * @scratch:  forwarding of the binding at hand, next hops filled in
+ * @attached: interfaces whose ingress runs our program
+ * @is_stale: routes, links or next hops changed: look all paths up again
+ * @swept_us: when next hops that nobody uses were last forgotten
+ */
+struct fm_anchor_role {
+	struct fm_ha *ha;
+	void *block;
+	struct fm_signal signal;
+	struct fm_neighbours neighbours;
+	struct fm_route_watch routes;
+	struct fm_tun tun;
+	struct fm_slow slow;
+	struct fm_dp *dp;
+	struct fm_forwarding scratch;
+	struct fm_timer second;
+	uint32_t attached[FM_ATTACHED_MAX], n_attached;
+	bool is_stale;
+	uint64_t swept_us;
+};
+
+/* anchor_conf.c: the configuration as the core wants it; the pools are to be freed by the caller. */
+int fm_anchor_conf_make(const struct fm_config *c, struct fm_ha_conf *out);
+void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
+			       struct fm_ha_subscriber_conf *out);
+
+#endif

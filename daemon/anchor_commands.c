@@ -1,0 +1,251 @@
+/*
+ * Commands of the role anchor: bindings, pools, status, counters, move, down.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/anchor.h"
+#include "daemon/commands.h"
+#include "daemon/show.h"
+
+static json_t *life_json(uint64_t until_us, uint64_t now_us)
+{
+	if (until_us == UINT64_MAX)
+		return json_null();
+	return json_integer(until_us > now_us ? (json_int_t)((until_us - now_us) / 1000000) : 0);
+}
+
+static json_t *bids_json(const struct fm_binding *b, uint64_t now_us)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < (int)FM_PATHS_MAX; i++) {
+		const struct fm_coa *c = &b->coas[i];
+
+		if (!c->is_used)
+			continue;
+		json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:o, s:i}", "bid", (int)c->bid,
+						      "care_of_address", fm_show_ip(&c->coa), "port",
+						      c->port ? json_integer(c->port) : json_null(),
+						      "lifetime_s", life_json(c->expires_us, now_us),
+						      "priority", (int)c->bid_pri));
+	}
+	return list;
+}
+
+static json_t *leases_json(const struct fm_subscriber *s, uint64_t now_us)
+{
+	json_t *list = json_array();
+
+	for (const struct fm_list *e = s->held.next; e != &s->held; e = e->next) {
+		const struct fm_lease *l = FM_ENTRY(e, struct fm_lease, list);
+		struct fm_prefix p = { .ip = l->prefix, .len = fm_lease_is_v4(l) ? 128 : 64 };
+		char text[FM_ADDRESS_TEXT_MAX];
+
+		json_array_append_new(
+			list, json_pack("{s:i, s:s, s:s, s:o, s:o}", "pid", (int)l->pid, "type",
+					fm_type_names[l->type < FM_TYPES_MAX ? l->type : 0],
+					"prefix", fm_prefix_text(&p, text), "preferred_s",
+					life_json(l->preferred_us, now_us), "valid_s",
+					life_json(l->valid_us, now_us)));
+	}
+	return list;
+}
+
+static json_t *flows_json(const struct fm_binding *b)
+{
+	json_t *list = json_array();
+
+	for (const struct fm_list *e = b->flows.next; e != &b->flows; e = e->next) {
+		const struct fm_flow *f = FM_ENTRY(e, struct fm_flow, list);
+		json_t *bids = json_array();
+		char text[FM_MATCH_TEXT_MAX];
+
+		for (uint8_t i = 0; i < f->to.n; i++)
+			json_array_append_new(bids, json_integer(f->to.bids[i]));
+		json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:s}", "fid", (int)f->fid,
+						      "priority", (int)f->priority, "bids", bids,
+						      "selector", fm_match_text(&f->selector, text)));
+	}
+	return list;
+}
+
+static json_t *binding_json(const struct fm_binding *b, uint64_t now_us)
+{
+	const struct fm_ha_subscriber_conf *s = &b->subscriber->conf;
+
+	return json_pack("{s:s%, s:o, s:o, s:o, s:o}", "id", (const char *)s->mn_id,
+			 (size_t)s->mn_id_len, "home_address", fm_show_ip(&b->hoa), "bids",
+			 bids_json(b, now_us), "leases", leases_json(b->subscriber, now_us), "flows",
+			 flows_json(b));
+}
+
+static json_t *run_bindings(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	const struct fm_ha *ha = d->anchor->ha;
+	json_t *list = json_array();
+
+	(void)client, (void)request;
+	for (uint32_t i = 0; i < ha->conf.max_bindings; i++) {
+		const struct fm_binding *b = fm_ha_binding_at(ha, i);
+
+		if (b)
+			json_array_append_new(list, binding_json(b, fm_now_us()));
+	}
+	return json_pack("{s:o}", "bindings", list);
+}
+
+static json_t *count_json(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+static json_t *pool_json(const struct fm_ha *ha, const struct fm_conf_pool *conf, uint32_t i)
+{
+	struct fm_pool_status v6 = { 0 }, v4 = { 0 };
+	char prefix[FM_ADDRESS_TEXT_MAX], ipv4[FM_ADDRESS_TEXT_MAX];
+
+	(void)fm_ha_pool_status(ha, i, false, &v6);
+	(void)fm_ha_pool_status(ha, i, true, &v4);
+	return json_pack("{s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "name", conf->name,
+			 "prefix", fm_prefix_text(&conf->prefix, prefix), "ipv4",
+			 conf->ipv4.len > 0 ? fm_prefix_text(&conf->ipv4, ipv4) : NULL, "size",
+			 count_json(v6.total), "leased", count_json(v6.live), "reserved",
+			 count_json(v6.reserved), "quarantined", count_json(v6.resting),
+			 "ipv4_size", count_json(v4.total), "ipv4_leased", count_json(v4.live));
+}
+
+static json_t *run_pools(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	json_t *list = json_array();
+
+	(void)client, (void)request;
+	for (uint32_t i = 0; i < d->config->anchor.n_pools; i++)
+		json_array_append_new(list, pool_json(d->anchor->ha, &d->config->anchor.pools[i], i));
+	return json_pack("{s:o}", "pools", list);
+}
+
+static json_t *run_status(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	const struct fm_ha *ha = d->anchor->ha;
+
+	(void)client, (void)request;
+	return json_pack("{s:[s], s:{s:n, s:o, s:s, s:n}, s:[], s:[], s:n, s:i, s:i}", "roles", "anchor",
+			 "anchor", "name", "address", fm_show_ip(&ha->conf.address), "state",
+			 "serving", "rtt_ms", "accesses", "addresses", "last_handover", "bindings",
+			 (int)(ha->bindings.n - ha->bindings.n_free), "subscribers",
+			 (int)(ha->subscribers.n - ha->subscribers.n_free));
+}
+
+static json_t *run_counters(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	json_t *counters = json_object();
+
+	(void)client, (void)request;
+	(void)fm_dp_counters(d->anchor->dp, fm_show_dp_counter, counters);
+	fm_show_common_counters(counters, d->signal, &d->anchor->slow);
+	for (int i = 0; i < FM_HA_COUNTER_COUNT; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "anchor-%s", fm_ha_counter_names[i]);
+		json_object_set_new(counters, name, count_json(d->anchor->ha->count[i]));
+	}
+	return json_pack("{s:o}", "counters", counters);
+}
+
+static bool read_u16(const json_t *value, uint16_t *out)
+{
+	uint64_t n = 0;
+
+	if (json_is_integer(value))
+		n = (uint64_t)json_integer_value(value);
+	else if (!json_is_string(value) || !fm_value_number(json_string_value(value), 65535, &n))
+		return false;
+	*out = (uint16_t)n;
+	return n > 0 && n <= 65535;
+}
+
+/* Asks a host to move one of its flow bindings: FID and BID as `bindings` lists them (RFC 7109). */
+static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	const char *id = json_string_value(json_object_get(request, "host"));
+	struct fm_subscriber *s;
+	uint16_t fid, bid;
+	int ret;
+
+	(void)client;
+	if (!id)
+		return fm_control_error("bad-request", "say whose flow it is: --host ID");
+	s = fm_subscriber_find(d->anchor->ha, (const uint8_t *)id, strlen(id));
+	if (!s || !s->binding)
+		return fm_control_error("no-such-host", "no such host is registered; flowmob bindings lists them");
+	if (!read_u16(json_object_get(request, "flow"), &fid) ||
+	    !read_u16(json_object_get(request, "access"), &bid))
+		return fm_control_error("bad-request",
+					"on the anchor a flow is its FID and an access its BID");
+	ret = fm_ha_flow_ask(d->anchor->ha, s->binding, FM_FLOW_MOVE, fid, bid, fm_now_us());
+	fm_daemon_changed(d);
+	if (ret == -ENOENT)
+		return fm_control_error("no-such-flow", "no such FID; flowmob bindings lists them");
+	if (ret == -ENETDOWN)
+		return fm_control_error("access-down", "no such BID; flowmob bindings lists them");
+	if (ret < 0)
+		return fm_control_error("refused", strerror(-ret));
+	return json_pack("{s:i, s:i}", "moved", 1, "bid", (int)bid);
+}
+
+static void add_check(json_t *list, const char *check, bool ok, const char *detail)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s}", "access", "-", "check", check,
+					      "ok", ok, "detail", detail));
+}
+
+static json_t *run_check(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	const struct fm_conf_anchor *conf = &d->config->anchor;
+	json_t *list = json_array();
+	bool has_interface = d->anchor->n_attached > 0;
+	char text[64];
+
+	(void)client, (void)request;
+	snprintf(text, sizeof(text), "%u with our program", d->anchor->n_attached);
+	add_check(list, "interfaces", has_interface, text);
+	snprintf(text, sizeof(text), "%u configured", conf->n_subscribers);
+	add_check(list, "subscribers", conf->n_subscribers > 0, text);
+	snprintf(text, sizeof(text), "%u configured", conf->n_pools);
+	add_check(list, "pools", conf->n_pools > 0, text);
+	return json_pack("{s:b, s:o}", "ok",
+			 has_interface && conf->n_subscribers > 0 && conf->n_pools > 0, "checks",
+			 list);
+}
+
+/* Takes routes, programs and device away, then ends. What is stored stays: bindings come back with it. */
+static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	struct fm_anchor_role *a = d->anchor;
+	const struct fm_conf_anchor *conf = &d->config->anchor;
+
+	(void)client, (void)request;
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		(void)fm_route_pool_drop(&d->netlink, &conf->pools[i].prefix, a->tun.ifindex);
+		if (conf->pools[i].ipv4.len > 0)
+			(void)fm_route_pool_drop(&d->netlink, &conf->pools[i].ipv4, a->tun.ifindex);
+	}
+	fm_dp_down(a->dp);
+	a->dp = NULL;
+	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
+	d->is_ending = true;
+	fm_daemon_changed(d);
+	return json_pack("{s:b}", "down", 1);
+}
+
+const struct fm_command fm_anchor_commands[] = {
+	{ "status", FM_CONTROL_READ, run_status },
+	{ "bindings", FM_CONTROL_READ, run_bindings },
+	{ "pools", FM_CONTROL_READ, run_pools },
+	{ "counters", FM_CONTROL_READ, run_counters },
+	{ "move", FM_CONTROL_ADMIN, run_move },
+	{ "check", FM_CONTROL_READ, run_check },
+	{ "down", FM_CONTROL_ADMIN, run_down },
+	{ NULL, FM_CONTROL_NONE, NULL },
+};

@@ -1,0 +1,60 @@
+/*
+ * The configuration of an anchor as its core wants it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/anchor.h"
+
+/* Room for subscribers that a reload brings: memory is taken once, at the start. */
+static uint32_t room_for(uint32_t n)
+{
+	return n < 500 ? 1000 : 2 * n;
+}
+
+int fm_anchor_conf_make(const struct fm_config *c, struct fm_ha_conf *out)
+{
+	const struct fm_conf_anchor *a = &c->anchor;
+	struct fm_ha_pool_conf *pools = calloc(a->n_pools ? a->n_pools : 1, sizeof(*pools));
+
+	if (!pools)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < a->n_pools; i++) {
+		pools[i].prefix = a->pools[i].prefix;
+		pools[i].ipv4 = a->pools[i].ipv4;
+		pools[i].quarantine_us = a->pools[i].quarantine_us;
+	}
+	fm_ha_conf_init(out);
+	out->address = a->address.v6;
+	out->address_v4 = a->address.v4;
+	out->vendor_id = a->vendor_id;
+	out->wall_us = fm_wall_us() - fm_now_us();
+	out->n_pools = a->n_pools;
+	out->pools = pools;
+	if (room_for(a->n_subscribers) > out->max_subscribers) {
+		uint32_t more = room_for(a->n_subscribers) / out->max_subscribers + 1;
+
+		out->max_subscribers *= more;
+		out->max_bindings *= more;
+		out->max_flows *= more;
+		out->max_leases *= more;
+	}
+	return 0;
+}
+
+void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
+			       struct fm_ha_subscriber_conf *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->mn_id_len = (uint8_t)strlen(s->id);
+	memcpy(out->mn_id, s->id, out->mn_id_len);
+	out->n_sas = s->key.n;
+	memcpy(out->sas, s->key.sas, sizeof(out->sas[0]) * s->key.n);
+	out->types = s->types;
+	out->default_type = s->default_type;
+	out->max_prefixes = (uint8_t)s->max_prefixes;
+	out->max_fixed = (uint8_t)s->max_fixed;
+	out->grace_us = s->grace_us;
+	out->home_address = s->home_address;
+}
