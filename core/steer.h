@@ -13,13 +13,11 @@
 #define FM_NO_ACCESS 0xffu	  /* none can be used: packets wait */
 #define FM_RETURN_AFTER_US 2000000u /* on-recovery return: health that an access must show first */
 
-/* 3GPP TS 24.193 §5.2; the order is that of the configuration. */
+/* Names of 3GPP TS 24.193; the numbers are those of the configuration, which refuses the others. */
 enum fm_steer_mode {
-	FM_STEER_ACTIVE_STANDBY, /* the first of via that works */
-	FM_STEER_SMALLEST_DELAY, /* the one with the smallest round trip */
-	FM_STEER_LOAD_BALANCING, /* as active-standby: sharing comes with its own module */
-	FM_STEER_PRIORITY_BASED, /* the first of via that is not lossy */
-	FM_STEER_REDUNDANT,	 /* a copy over each of via that has a path, suspected ones too */
+	FM_STEER_ACTIVE_STANDBY = 0, /* the first of via that works */
+	FM_STEER_SMALLEST_DELAY = 1, /* the one with the smallest round trip */
+	FM_STEER_REDUNDANT = 4,	     /* a copy over each of via that has a path, suspected ones too */
 };
 
 /**
@@ -66,7 +64,8 @@ uint8_t fm_steer_choose(const struct fm_steer *s, const struct fm_steer_order *o
 			const struct fm_view view[FM_ACCESSES_MAX], uint8_t current,
 			uint64_t now_us, uint64_t *again_us);
 
-/* Redundant: bit i set for each access of @s that has any path. */
-uint16_t fm_steer_copies(const struct fm_steer *s, const struct fm_view view[FM_ACCESSES_MAX]);
+/* Redundant: bit i set for each of the rule's accesses (n_via 0: of all) that has any path. */
+uint16_t fm_steer_copies(const struct fm_steer *s, const struct fm_steer_order *order,
+			 const struct fm_view view[FM_ACCESSES_MAX]);
 
 #endif
