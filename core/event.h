@@ -25,7 +25,22 @@
 	X(BAD_MESSAGE,        "bad-message",           6,   "flowmob decode shows what is wrong")  \
 	X(POOL_EMPTY,         "pool-empty",            1,   "enlarge a pool or shorten quarantine") \
 	X(ANCHOR_FULL,        "anchor-full",           1,   "raise max-bindings")                  \
-	X(REVOKED,            "revoked",               60,  "")
+	X(REVOKED,            "revoked",               60,  "")                                    \
+	/* host */                                                                                 \
+	X(REGISTERED,         "registered",            60,  "")                                    \
+	X(REGISTRATION_REFUSED, "registration-refused", 60, "the status says why: flowmobd manual") \
+	X(REGISTRATION_STOPPED, "registration-stopped", 6,  "correct the configuration at either end, then reload") \
+	X(REGISTRATION_REVOKED, "registration-revoked", 60, "the anchor's operator took it off")   \
+	X(HOME_ADDRESS_NEW,   "home-address-new",      60,  "")                                    \
+	X(ONE_ACCESS_ONLY,    "one-access-only",       6,   "the anchor knows no binding identifiers") \
+	X(ACCESS_UP,          "access-up",             600, "")                                    \
+	X(ACCESS_LOST,        "access-lost",           600, "flowmob check")                       \
+	X(HANDOVER,           "handover",              600, "")                                    \
+	X(FLOW_MOVED,         "flow-moved",            600, "")                                    \
+	X(FLOW_REFUSED,       "flow-refused",          60,  "the anchor keeps no binding for this flow; it still follows the host") \
+	X(LEASE_LOST,         "lease-lost",            60,  "")                                    \
+	X(LEASE_REFUSED,      "lease-refused",         60,  "the status says why: flowmobd manual") \
+	X(IPV4_REFUSED,       "ipv4-home-address-refused", 6, "the anchor gives none; ipv4 = no")
 
 #define FM_EVENT_ID(name, text, rate, next) FM_EVENT_##name,
 enum fm_event_id { FM_EVENTS(FM_EVENT_ID) FM_EVENT_COUNT };

@@ -102,33 +102,63 @@ enum fm_handover_reason {
 	FM_HANDOVER_RECOVERED,	 /* a better one is back */
 };
 
-/**
- * struct fm_host_registration - the binding of one access at the anchor, as the host knows it
- * @coa, @is_v4: what is registered, or being registered
- * @is_bound:    the anchor accepted it and it has not ended: until_us
- * @is_due:      it must be registered (again), at @try_us
- * @is_dead:     to be taken off by a binding update over another access
- * @is_barred:   the anchor refuses this care-of address (174)
- * @sequence, @sent_us, @mac_coa: the last binding update that went over this access
- * @cut_sequence: the last one that may have taken this binding off; an older acceptance means nothing
- */
-struct fm_host_registration {
-	struct fm_ip coa, mac_coa, sent_coa, sent_mac_coa;
-	bool is_bound, is_due, is_dead, is_barred, is_v4, is_full, has_cut;
-	bool is_sent, sent_first, sent_removal, sent_forced;
-	uint8_t tries, refusals;
-	uint16_t sequence, cut_sequence;
-	uint16_t remote_udp; /* the path is UDP: RFC 5555 §4.2 */
-	uint64_t sent_us, try_us, wait_us, until_us, refresh_us, stamp;
+/* What a binding update is for. */
+enum fm_job {
+	FM_JOB_NONE,
+	FM_JOB_FIRST,  /* registers its access as the only one (RFC 5648 §5.9) */
+	FM_JOB_OWN,    /* registers or refreshes its access */
+	FM_JOB_TELL,   /* tells of flows and leases over an access that works */
+	FM_JOB_REMOVE, /* takes other accesses off (RFC 5648 §5.4) */
+	FM_JOB_LEAVE,  /* takes all off */
 };
 
+/**
+ * struct fm_host_sent - the last binding update that left by an access: its answer is known by it
+ * @mac_coa: care-of address of the MAC (D16); the answer has the same
+ * @stamp:   RFC 4285 §6; 0: none
+ */
+struct fm_host_sent {
+	enum fm_job job;
+	uint16_t sequence;
+	struct fm_ip coa, mac_coa;
+	uint64_t at_us, stamp;
+	bool is_first, is_forced, has_odp, has_set, has_ipv4, has_flows;
+};
+
+/**
+ * struct fm_host_registration - the binding of one access at the anchor, as the host knows it
+ * @coa:       to be registered now; none: nothing. @is_v4: of which family it is
+ * @bound_coa: what the anchor holds until @until_us, while @is_bound
+ * @is_cut:    @cut_sequence may have taken it off: no path, and acceptances of older updates mean nothing
+ * @must:      register again though it seems bound
+ * @is_barred: the anchor refuses this care-of address (status 174)
+ * @is_udp:    user packets need UDP (RFC 5555 §4.2)
+ * @tries:     unanswered in a row; @refusals: refused in a row
+ * @try_us, @quiet_us: no binding update for it before; none over it before
+ */
+struct fm_host_registration {
+	struct fm_ip coa, bound_coa;
+	bool is_v4, is_bound, is_cut, must, is_barred, is_udp;
+	uint8_t tries, refusals, unknown, flaps;
+	uint16_t cut_sequence;
+	uint64_t until_us, refresh_us, try_us, quiet_us, wait_us, bound_us;
+	struct fm_host_sent sent;
+};
+
+/**
+ * struct fm_host_access - one access
+ * @rank:       when it was last looked at
+ * @good_since_us: since when it works after a failure; 0: it never failed
+ * @is_reported: facts have come since the start
+ */
 struct fm_host_access {
 	struct fm_host_facts facts;
 	struct fm_host_registration reg;
 	struct fm_health health;
-	uint64_t changed_us, good_since_us;
-	uint32_t losses; /* how often it failed */
-	bool has_failed, is_lossy;
+	enum fm_rank rank;
+	uint64_t changed_us, good_since_us, lost_us;
+	enum fm_handover_reason lost_by;
+	bool has_failed, is_lossy, is_reported;
 };
 
 enum fm_lease_state {
@@ -142,7 +172,7 @@ enum fm_lease_state {
  * struct fm_host_lease - one on-demand prefix (digest §14.6)
  * @address: prefix + random interface identifier
  * @preferred_us, @valid_us: until when; UINT64_MAX: without end
- * @asked_us: when it was last asked for; @again_us: when to ask (again)
+ * @is_due:   in the next binding update; @again_us: when it is due again
  */
 struct fm_host_lease {
 	enum fm_lease_state state;
@@ -156,14 +186,15 @@ struct fm_host_lease {
 
 /**
  * struct fm_host_flow - one flow or selector bound to an access, by hand or by the anchor (RFC 7109)
- * @fid:      0: a pin of the data path only (more than FM_RULES_MAX were moved)
+ * @fid:      0: a pin of the data path only (more than FM_RULES_MAX were moved, or refused)
  * @selector: seen from the anchor, as on the wire
- * @is_new:   to be sent in full; else a summary names it
+ * @is_new:   to be sent in full; @is_known: the anchor has it under this FID (a summary names it)
+ * @said:     the binding update that said it in full, while @is_said
  */
 struct fm_host_flow {
-	bool is_used, has_tuple, is_new;
-	uint8_t access;
-	uint16_t fid, priority;
+	bool is_used, has_tuple, is_new, is_known, is_said;
+	uint8_t access, refusals;
+	uint16_t fid, priority, said;
 	uint64_t until_us; /* UINT64_MAX: until the flow ends */
 	struct fm_tuple tuple;
 	struct fm_selector selector;
@@ -191,21 +222,22 @@ enum fm_reg_state {
 /**
  * struct fm_registration - the one conversation with the anchor
  * @sequence:  last used
- * @tried:     accesses over which the outstanding message went, a bit each
- * @timer_us:  of the outstanding message; UINT64_MAX: none
- * @wait_us:   RFC 6275 §11.8
+ * @job, @over: of the outstanding binding update; FM_JOB_NONE: none
+ * @tried:     accesses over which this round went, a bit each
+ * @timer_us:  when the outstanding one counts as unanswered
+ * @wait_us, @hold_us: RFC 6275 §11.8: how long, and until when, after all have been tried
+ * @is_plain:  the anchor knows no BIDs (RFC 5648 §5.7); @is_single: one BID in an update (168)
+ * @has_stamp: Message Identifier option (RFC 4285 §6); @clock_offset: in its units
  */
 struct fm_registration {
 	enum fm_reg_state state;
-	uint16_t sequence;
-	uint8_t tried, outstanding, rounds;
-	bool is_one, is_plain, has_no_force, has_stamp, needs_first, has_odp, has_answer, is_set_due;
-	bool says_flows, is_out;
-	uint8_t hoa_tries, stamps_wrong;
-	uint64_t timer_us, wait_us, hold_us, stopped_us;
+	enum fm_job job;
+	uint16_t sequence, tried;
+	uint8_t over, rounds, hoa_tries, stamp_tries;
+	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first, is_set_due, is_tell_due;
+	uint64_t timer_us, wait_us, hold_us, stopped_us, hint_us, stamp;
 	uint64_t new_coa_us[3]; /* RFC 6275 §12: MAX_UPDATE_RATE */
-	int64_t clock_offset;	/* NTP units, RFC 4285 §6 */
-	uint64_t rebind_us;	/* a hint (BE, BRR) was last followed */
+	uint64_t clock_offset;
 };
 
 /**
@@ -220,20 +252,21 @@ struct fm_host {
 	const struct fm_ops *ops;
 	void *world;
 	struct fm_ip hoa, hoa4;
-	bool hoa_serves, is_dirty, is_unsaved, is_busy;
+	bool is_started, hoa_serves, is_hoa_shown, is_dirty, is_unsaved, has_forwarded;
 	struct fm_registration reg;
 	struct fm_host_access accesses[FM_ACCESSES_MAX];
 	struct fm_host_lease leases[FM_LEASES_MAX];
 	struct fm_host_flow flows[FM_HOST_FLOWS_MAX];
 	struct fm_steer_order order;
-	uint8_t chosen[FM_HOST_RULES_MAX + 1];
+	uint8_t chosen[FM_HOST_RULES_MAX + 1], last_chosen;
 	uint16_t copies[FM_HOST_RULES_MAX + 1], next_pid;
-	uint16_t bri_sequence, fbi_sequence;
-	uint8_t bri_status, fbi_status;
-	bool has_bri, has_fbi;
-	uint64_t woken_us, errors_us, ipv4_again_us;
+	struct {
+		bool is_set;
+		uint16_t sequence;
+		uint8_t status;
+	} bri, fbi; /* the last one heeded, D30 */
+	uint64_t started_us, woken_us, ipv4_again_us, errors_us;
 	uint8_t n_errors;
-	uint32_t lost_us_gap;
 	struct fm_handover handover;
 };
 
@@ -252,7 +285,11 @@ void fm_host_init(struct fm_host *h, const struct fm_host_conf *conf, const stru
  */
 int fm_host_restore(struct fm_host *h, const uint8_t *record, size_t len, uint64_t now_us);
 
-/* Starts; facts may have come before or come later. */
+/**
+ * fm_host_start() - begin
+ * Tell the facts of all accesses that are there first: the forwarding that this puts into the data path
+ * is then the one that a daemon before left there, and no packet is lost (D51).
+ */
 void fm_host_start(struct fm_host *h, uint64_t now_us);
 
 /**

@@ -1,0 +1,216 @@
+/*
+ * Flow Binding Indications (RFC 7109): the anchor adds, moves or removes flow bindings of the host. The
+ * host answers, does it, and repeats it in its next binding update, which is the truth (D32).
+ */
+#include "core/host_inner.h"
+
+#include <errno.h>
+
+enum { INDICATION = 1, ACKNOWLEDGEMENT = 2 };
+enum { WANTS_ANSWER = 0x80 };
+enum { ADD = 11, DELETE = 12, MODIFY = 13, REFRESH = 14, MOVE = 15, REVOKE = 16 }; /* RFC 7109 §6.2.1 */
+enum { DONE = 0, NO_TARGET = 128, NOT_AUTHORIZED = 129 };			   /* RFC 7109 §6.1.2 */
+
+/* One option of an indication, and what it names. */
+struct request {
+	const struct fm_opt_flow_id *id;
+	uint8_t action, access;
+	bool has_target, has_selector;
+	struct fm_selector selector;
+};
+
+static uint8_t access_of_coa(const struct fm_host *h, const struct fm_ip *coa)
+{
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
+		const struct fm_host_registration *r = &h->accesses[i].reg;
+
+		if (r->is_bound && fm_ip_equal(&r->bound_coa, coa))
+			return i;
+	}
+	return FM_NO_ACCESS;
+}
+
+/* RFC 7109 §5: the binding reference, else the target care-of address. */
+static void read_target(const struct fm_host *h, const struct fm_msg *m, const struct fm_item *option,
+			struct request *r)
+{
+	const struct fm_item *bids = fm_msg_sub(m, option, FM_SUB_BINDING_REFERENCE);
+	const struct fm_item *coa = fm_msg_sub(m, option, FM_SUB_TARGET_COA);
+	uint16_t bid = bids && bids->u16_list.len >= 2 ? fm_u16_at(&bids->u16_list, 0) : 0;
+
+	r->access = FM_NO_ACCESS;
+	r->has_target = bids || coa;
+	if (coa && (r->action == MOVE || !bids))
+		r->access = access_of_coa(h, &coa->address.ip);
+	else if (bid >= 1 && bid <= h->conf.n_accesses && h->accesses[bid - 1].reg.is_bound)
+		r->access = (uint8_t)(bid - 1);
+	if (r->action == MOVE && !coa)
+		r->has_target = false; /* must for move, RFC 7109 §6.2.2 */
+}
+
+static bool read_request(const struct fm_host *h, const struct fm_msg *m, const struct fm_item *option,
+			 struct request *r)
+{
+	const struct fm_item *action = fm_msg_sub(m, option, FM_SUB_ACTION);
+	const struct fm_item *selector = fm_msg_sub(m, option, FM_SUB_TRAFFIC_SELECTOR);
+
+	*r = (struct request){ .id = &option->flow_id };
+	if (!action)
+		return false;
+	r->action = action->action;
+	read_target(h, m, option, r);
+	r->has_selector = selector && fm_selector_read(selector->selector.format,
+						       &selector->selector.octets, &r->selector);
+	return true;
+}
+
+static uint8_t judge(struct fm_host *h, const struct request *r)
+{
+	bool is_known = r->id->fid != 0 && fm_flow_find(h, r->id->fid);
+
+	switch (r->action) {
+	case ADD:
+		if (r->has_target && r->access == FM_NO_ACCESS)
+			return NO_TARGET;
+		return r->id->fid != 0 && r->has_target && (r->has_selector || is_known) ?
+			       DONE : NOT_AUTHORIZED;
+	case MOVE:
+		if (!r->has_target)
+			return NOT_AUTHORIZED; /* D32 */
+		if (r->access == FM_NO_ACCESS)
+			return NO_TARGET;
+		return is_known ? DONE : NOT_AUTHORIZED;
+	case MODIFY:
+		if (r->has_target && r->access == FM_NO_ACCESS)
+			return NO_TARGET;
+		return is_known ? DONE : NOT_AUTHORIZED;
+	case REFRESH:
+		return is_known ? DONE : NOT_AUTHORIZED;
+	case DELETE:
+	case REVOKE:
+		return DONE;
+	default:
+		return NOT_AUTHORIZED;
+	}
+}
+
+/* D32: a known FID in an add splits that entry: the host gives the new one a FID of its own. */
+static void add(struct fm_host *h, const struct request *r, struct fm_host_flow *known)
+{
+	const struct fm_selector *selector = r->has_selector ? &r->selector : &known->selector;
+	struct fm_host_flow *f = fm_flow_adopt(h, known ? 0 : r->id->fid, r->id->fid_pri, selector,
+					       r->access);
+
+	if (f && !known)
+		f->is_known = true;
+}
+
+static void modify(struct fm_host *h, const struct request *r, struct fm_host_flow *f)
+{
+	uint16_t fid = f->fid, priority = r->id->fid_pri ? r->id->fid_pri : f->priority;
+	struct fm_selector selector = r->has_selector ? r->selector : f->selector;
+	uint8_t access = r->has_target ? r->access : f->access;
+
+	fm_flow_drop(h, f);
+	f = fm_flow_adopt(h, fid, priority, &selector, access);
+	if (f)
+		f->is_known = true;
+}
+
+static void apply(struct fm_host *h, const struct request *r)
+{
+	struct fm_host_flow *f = fm_flow_find(h, r->id->fid);
+
+	if (r->action == ADD)
+		add(h, r, f);
+	else if (!f)
+		return;
+	else if (r->action == MOVE)
+		fm_flow_send_over(h, f, r->access);
+	else if (r->action == MODIFY)
+		modify(h, r, f);
+	else if (r->action == REFRESH)
+		f->is_new = true;
+	else
+		fm_flow_drop(h, f);
+}
+
+/* All or nothing: the acknowledgement has one status for the whole indication. */
+static uint8_t judge_all(struct fm_host *h, const struct fm_msg *m)
+{
+	struct request r;
+
+	for (const struct fm_item *o = fm_msg_next(m, FM_OPT_FLOW_ID, NULL); o;
+	     o = fm_msg_next(m, FM_OPT_FLOW_ID, o)) {
+		uint8_t status = read_request(h, m, o, &r) ? judge(h, &r) : NOT_AUTHORIZED;
+
+		if (status != DONE)
+			return status;
+	}
+	return DONE;
+}
+
+static void apply_all(struct fm_host *h, const struct fm_msg *m)
+{
+	struct request r;
+
+	for (const struct fm_item *o = fm_msg_next(m, FM_OPT_FLOW_ID, NULL); o;
+	     o = fm_msg_next(m, FM_OPT_FLOW_ID, o)) {
+		if (read_request(h, m, o, &r))
+			apply(h, &r);
+	}
+	h->reg.is_tell_due = true; /* RFC 7109 §4: a binding update must follow */
+}
+
+/* RFC 7109 §6.1.2: the flow identification options come back as they were. */
+static void acknowledge(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+			uint8_t status)
+{
+	struct fm_msg answer;
+	bool is_flow = false;
+
+	if (!(m->flow_binding.flags & WANTS_ANSWER))
+		return;
+	fm_msg_init(&answer, FM_MH_FLOW_BINDING);
+	answer.flow_binding.type = ACKNOWLEDGEMENT;
+	answer.flow_binding.sequence = m->flow_binding.sequence;
+	answer.flow_binding.trigger_or_status = status;
+	for (uint16_t i = 0; i < m->n_items; i++) {
+		const struct fm_item *from = &m->items[i];
+
+		if (from->depth == 0)
+			is_flow = from->type == FM_OPT_FLOW_ID;
+		struct fm_item *to = !is_flow ? NULL : from->depth == 0 ?
+				     fm_msg_add(&answer, from->type) : fm_msg_add_sub(&answer, from->type);
+		if (to)
+			*to = *from;
+	}
+	fm_indication_answer(h, via, &answer);
+}
+
+int fm_flow_indication_take(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+			    const struct fm_octets *mh, uint64_t now_us)
+{
+	uint16_t sequence = m->flow_binding.sequence;
+
+	(void)now_us;
+	if (m->flow_binding.type != INDICATION)
+		return -ESTALE;
+	int err = fm_host_check(h, m, mh, &h->accesses[via->access].reg.bound_coa);
+	if (err)
+		return err;
+	if (h->fbi.is_set && sequence == h->fbi.sequence) {
+		acknowledge(h, via, m, h->fbi.status);
+		return 0;
+	}
+	if (h->fbi.is_set && !fm_is_newer(sequence, h->fbi.sequence))
+		return -ESTALE;
+	h->fbi.is_set = true;
+	h->fbi.sequence = sequence;
+	h->fbi.status = judge_all(h, m);
+	h->is_unsaved = true;
+	acknowledge(h, via, m, h->fbi.status);
+	if (h->fbi.status == DONE)
+		apply_all(h, m);
+	return 0;
+}

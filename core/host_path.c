@@ -1,0 +1,281 @@
+/*
+ * Accesses as paths: which of them carry packets, which path each rule takes, and what the data path is
+ * told. The choice itself is made in steer.c, the judgement of health in health.c.
+ */
+#include "core/host_inner.h"
+
+#include <string.h>
+
+/* After a start, accesses that netlink has not shown yet are not taken for dead. */
+bool fm_host_has_path(const struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	const struct fm_host_registration *r = &h->accesses[access].reg;
+
+	return r->is_bound && !r->is_cut && now_us < r->until_us && !fm_ip_is_none(&r->coa) &&
+	       fm_ip_equal(&r->coa, &r->bound_coa);
+}
+
+enum fm_rank fm_host_rank(const struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	const struct fm_host_access *a = &h->accesses[access];
+
+	if (!fm_host_has_path(h, access, now_us))
+		return FM_RANK_NONE;
+	switch (a->health.state) {
+	case FM_HEALTH_DOWN:
+		return FM_RANK_LAST;
+	case FM_HEALTH_SUSPECT:
+		return FM_RANK_SUSPECT;
+	case FM_HEALTH_UP:
+		break;
+	}
+	return a->is_lossy ? FM_RANK_LOSSY : FM_RANK_GOOD;
+}
+
+uint8_t fm_host_carrier(const struct fm_host *h, uint16_t skip, uint64_t now_us)
+{
+	uint8_t best = FM_NO_ACCESS;
+	enum fm_rank best_rank = FM_RANK_LAST;
+
+	for (uint8_t i = 0; i < h->order.n; i++) {
+		uint8_t access = h->order.at[i];
+		enum fm_rank rank = fm_host_rank(h, access, now_us);
+
+		if (skip & 1u << access || h->accesses[access].reg.quiet_us > now_us)
+			continue;
+		if (rank > best_rank) {
+			best = access;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
+/* Loss limit with some hysteresis: above it the access is lossy, below half of it no longer. */
+static void note_loss(struct fm_host *h, uint8_t access)
+{
+	struct fm_host_access *a = &h->accesses[access];
+	uint32_t limit = h->conf.accesses[access].loss_limit_ppm;
+	uint32_t loss = fm_health_loss_ppm(&a->health);
+
+	if (limit == 0 || a->health.n_judged < 32)
+		a->is_lossy = false;
+	else if (loss > limit)
+		a->is_lossy = true;
+	else if (loss <= limit / 2)
+		a->is_lossy = false;
+}
+
+static enum fm_handover_reason reason_of(const struct fm_host_access *a, enum fm_rank rank)
+{
+	if (rank == FM_RANK_LAST)
+		return FM_HANDOVER_SILENT;
+	if (fm_ip_is_none(&a->reg.coa) || !fm_ip_equal(&a->reg.coa, &a->reg.bound_coa))
+		return FM_HANDOVER_CARRIER;
+	return a->health.state == FM_HEALTH_DOWN ? FM_HANDOVER_SILENT : FM_HANDOVER_REVOKED;
+}
+
+/* An access that carried packets does so no longer: what was moved to it by hand falls to the rules. */
+static void lose(struct fm_host *h, uint8_t access, enum fm_rank rank, uint64_t now_us)
+{
+	struct fm_host_access *a = &h->accesses[access];
+
+	a->has_failed = true;
+	a->changed_us = now_us;
+	a->lost_by = reason_of(a, rank);
+	if (a->health.state == FM_HEALTH_DOWN)
+		fm_registration_died(h, access, now_us);
+	a->lost_us = a->lost_by == FM_HANDOVER_SILENT ? a->health.heard_us : now_us;
+	fm_host_tell(h, FM_EVENT_ACCESS_LOST, access, (int32_t)a->lost_by);
+	fm_flow_access_lost(h, access);
+}
+
+static void win(struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	struct fm_host_access *a = &h->accesses[access];
+
+	a->changed_us = now_us;
+	a->good_since_us = a->has_failed ? now_us : 0;
+	fm_host_tell(h, FM_EVENT_ACCESS_UP, access, 0);
+}
+
+static void note_rank(struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	struct fm_host_access *a = &h->accesses[access];
+	enum fm_rank was = a->rank, rank;
+
+	note_loss(h, access);
+	rank = fm_host_rank(h, access, now_us);
+	if (rank == was)
+		return;
+	a->rank = rank;
+	if (was > FM_RANK_LAST && rank <= FM_RANK_LAST)
+		lose(h, access, rank, now_us);
+	else if (was <= FM_RANK_LAST && rank > FM_RANK_LAST)
+		win(h, access, now_us);
+	else if (rank == FM_RANK_SUSPECT)
+		a->changed_us = now_us;
+	else if (rank == FM_RANK_GOOD && was == FM_RANK_LOSSY)
+		a->good_since_us = now_us;
+	if ((was == FM_RANK_NONE) != (rank == FM_RANK_NONE))
+		h->is_dirty = true;
+}
+
+static void view(const struct fm_host *h, struct fm_view out[FM_ACCESSES_MAX])
+{
+	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++) {
+		const struct fm_host_access *a = &h->accesses[i];
+
+		out[i].rank = a->rank;
+		out[i].rtt_us = a->health.srtt_us;
+		out[i].good_since_us = a->good_since_us;
+	}
+}
+
+/* For `flowmob`: the last handover of what no rule claims. */
+static void note_handover(struct fm_host *h, uint8_t from, uint8_t to, uint64_t now_us)
+{
+	const struct fm_host_access *a = &h->accesses[from];
+	struct fm_handover *o = &h->handover;
+
+	*o = (struct fm_handover){ .at_us = now_us, .from = from, .to = to };
+	if (a->rank > FM_RANK_LAST) {
+		o->reason = a->rank == FM_RANK_LOSSY ? FM_HANDOVER_LOSS : FM_HANDOVER_RECOVERED;
+	} else {
+		o->reason = a->lost_by;
+		o->gap_us = now_us - a->lost_us;
+	}
+	fm_host_tell(h, FM_EVENT_HANDOVER, to, (int32_t)o->reason);
+}
+
+static void note_choice(struct fm_host *h, uint8_t to, uint64_t now_us)
+{
+	if (to == FM_NO_ACCESS || to == h->last_chosen)
+		return;
+	if (h->last_chosen == FM_NO_ACCESS) {
+		h->handover = (struct fm_handover){ .at_us = now_us, .from = FM_NO_ACCESS, .to = to,
+						    .reason = FM_HANDOVER_FIRST };
+	} else {
+		note_handover(h, h->last_chosen, to, now_us);
+	}
+	h->last_chosen = to;
+}
+
+static const struct fm_steer *steer_of(const struct fm_host *h, uint8_t i)
+{
+	return i < h->conf.n_rules ? &h->conf.rules[i].steer : &h->conf.fallback;
+}
+
+uint64_t fm_host_steer(struct fm_host *h, uint64_t now_us)
+{
+	struct fm_view seen[FM_ACCESSES_MAX];
+	uint64_t again_us = FM_NEVER;
+
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
+		note_rank(h, i, now_us);
+	view(h, seen);
+	for (uint8_t i = 0; i <= h->conf.n_rules; i++) {
+		const struct fm_steer *s = steer_of(h, i);
+		uint8_t to = fm_steer_choose(s, &h->order, seen, h->chosen[i], now_us, &again_us);
+		uint16_t copies = s->mode == FM_STEER_REDUNDANT ?
+					  fm_steer_copies(s, &h->order, seen) : 0;
+
+		if (to != h->chosen[i] || copies != h->copies[i])
+			h->is_dirty = true;
+		h->chosen[i] = to;
+		h->copies[i] = copies;
+	}
+	note_choice(h, h->chosen[h->conf.n_rules], now_us);
+	return again_us;
+}
+
+static uint8_t priority_of(const struct fm_host *h, uint8_t access)
+{
+	for (uint8_t i = 0; i < h->order.n; i++) {
+		if (h->order.at[i] == access)
+			return (uint8_t)(i + 1);
+	}
+	return FM_ACCESSES_MAX;
+}
+
+static void put_path(const struct fm_host *h, uint8_t access, uint64_t now_us, struct fm_path *out)
+{
+	const struct fm_host_registration *r = &h->accesses[access].reg;
+
+	out->bid = fm_host_bid(access);
+	out->bid_pri = priority_of(h, access);
+	out->access = access;
+	if (!fm_host_has_path(h, access, now_us))
+		return;
+	out->local = r->coa;
+	out->remote = r->is_v4 ? h->conf.anchor_v4 : h->conf.anchor;
+	out->encap = FM_ENCAP_IP6;
+	if (!r->is_v4)
+		return;
+	out->encap = r->is_udp ? FM_ENCAP_UDP4 : FM_ENCAP_IP4;
+	if (r->is_udp)
+		out->local_port = out->remote_port = FM_DSMIP_PORT;
+}
+
+static void put_rules(const struct fm_host *h, struct fm_forwarding *out)
+{
+	out->n_rules = fm_flow_rules(h, out->rules, FM_RULES_MAX - h->conf.n_rules);
+	for (uint8_t i = 0; i < h->conf.n_rules; i++) {
+		struct fm_rule *r = &out->rules[out->n_rules++];
+
+		*r = (struct fm_rule){ .fid = h->conf.rules[i].number,
+				       .priority = (uint16_t)(i + 1),
+				       .selector = h->conf.rules[i].selector };
+		if (h->copies[i])
+			r->paths = h->copies[i];
+		else if (h->chosen[i] != FM_NO_ACCESS)
+			r->paths = (uint16_t)(1u << h->chosen[i]);
+	}
+}
+
+/* The default as a rule of its own, where it takes several paths: struct fm_forwarding has one only. */
+static void put_default(const struct fm_host *h, struct fm_forwarding *out)
+{
+	uint8_t chosen = h->chosen[h->conf.n_rules];
+	uint16_t copies = h->copies[h->conf.n_rules];
+
+	out->default_path = chosen == FM_NO_ACCESS ? out->n_paths : chosen;
+	for (uint8_t format = 1; copies && format <= 2 && out->n_rules < FM_RULES_MAX; format++)
+		out->rules[out->n_rules++] = (struct fm_rule){ .priority = UINT16_MAX, .paths = copies,
+							       .selector.format = format };
+}
+
+void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->id = FM_HOST_FORWARDING_ID;
+	out->registration = h->hoa;
+	out->n_paths = h->conf.n_accesses;
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
+		put_path(h, i, now_us, &out->paths[i]);
+	out->n_prefixes = fm_lease_prefixes(h, now_us, out->prefixes);
+	put_rules(h, out);
+	put_default(h, out);
+}
+
+void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_us,
+			   struct fm_access_status *out)
+{
+	const struct fm_host_access *a = &h->accesses[index];
+
+	*out = (struct fm_access_status){ .coa = a->reg.coa,
+					  .bid = fm_host_bid(index),
+					  .rtt_us = a->health.srtt_us,
+					  .loss_ppm = fm_health_loss_ppm(&a->health),
+					  .changed_us = a->changed_us,
+					  .is_registered = fm_host_has_path(h, index, now_us),
+					  .is_udp = a->reg.is_udp };
+	if (fm_ip_is_none(&a->reg.coa))
+		out->state = FM_ACCESS_OFF;
+	else if (fm_host_rank(h, index, now_us) <= FM_RANK_LAST)
+		out->state = FM_ACCESS_DOWN;
+	else if (a->health.state == FM_HEALTH_SUSPECT)
+		out->state = FM_ACCESS_SUSPECT;
+	else
+		out->state = FM_ACCESS_UP;
+}
