@@ -116,7 +116,8 @@ static void print_found(struct request *q, size_t number, const struct fm_found 
 	print(q, object);
 }
 
-static void visit(void *context, size_t number, uint32_t linktype, const uint8_t *packet, size_t len)
+static void visit(void *context, size_t number, uint32_t linktype, const uint8_t *packet,
+		  size_t len)
 {
 	struct request *q = context;
 	struct fm_found found;
@@ -133,11 +134,13 @@ static int decode_pcap(struct request *q, const char *path)
 
 	fflush(stdout);
 	if (error)
-		return fm_say_error(q->is_json, FM_EXIT_USAGE, "unreadable", NULL, "%s: %s", path, error);
+		return fm_say_error(q->is_json, FM_EXIT_USAGE, "unreadable", NULL, "%s: %s", path,
+				    error);
 	if (q->unknown_linktype != LINKTYPE_NONE)
 		return fm_say_error(q->is_json, FM_EXIT_USAGE, "link-type",
 				    "capture on Ethernet, or write raw IP, SLL or SLL2",
-				    "%s: packets of link type %u are not read", path, q->unknown_linktype);
+				    "%s: packets of link type %u are not read", path,
+				    q->unknown_linktype);
 	if (q->messages == 0 && !q->is_json)
 		puts("no mobility message in this capture");
 	return q->refused > 0 ? FM_EXIT_FAILED : FM_EXIT_OK;
@@ -166,18 +169,23 @@ int fm_cli_decode(int argc, char **argv)
 	const char *hex = NULL, *pcap = NULL, *src = NULL, *dst = NULL, *vendor = NULL;
 	const struct fm_option options[] = {
 		{ "--hex", "HEX", "one Mobility Header, from Payload Proto on", &hex, NULL },
-		{ "--pcap", "FILE", "every Mobility Header of a capture, pcap or pcapng", &pcap, NULL },
-		{ "--src", "ADDRESS", "of the pseudo-header, with --dst: test the checksum", &src, NULL },
+		{ "--pcap", "FILE", "every Mobility Header of a capture, pcap or pcapng", &pcap,
+		  NULL },
+		{ "--src", "ADDRESS", "of the pseudo-header, with --dst: test the checksum", &src,
+		  NULL },
 		{ "--dst", "ADDRESS", "of the pseudo-header", &dst, NULL },
-		{ "--vendor-id", "N", "whose options hold on-demand prefixes (32473)", &vendor, NULL },
+		{ "--vendor-id", "N", "whose options hold on-demand prefixes (32473)", &vendor,
+		  NULL },
 		{ 0 },
 	};
 	struct fm_args args = {
 		.usage = "decode --hex HEX [--src ADDRESS --dst ADDRESS] | --pcap FILE",
-		.about = "Prints mobility messages option by option, with the RFC sections of their layout.",
+		.about = "Prints mobility messages option by option, with the RFC sections of "
+			 "their layout.",
 		.options = options,
 	};
-	static struct request q = { .vendor_id = FM_ODP_VENDOR_ID, .unknown_linktype = LINKTYPE_NONE };
+	static struct request q = { .vendor_id = FM_ODP_VENDOR_ID,
+				    .unknown_linktype = LINKTYPE_NONE };
 	int code;
 
 	if (!fm_args_read(&args, argc, argv, &code))

@@ -188,7 +188,8 @@ static void add_field(json_t *to, const struct fm_field *f, const uint8_t *base)
 		break;
 	case FM_KIND_NUMBER:
 		if (!f->also || base[f->also])
-			json_object_set_new(to, f->name, json_integer((json_int_t)fm_field_number(f, base)));
+			json_object_set_new(to, f->name,
+					    json_integer((json_int_t)fm_field_number(f, base)));
 		break;
 	case FM_KIND_SIGNED:
 		json_object_set_new(to, f->name, json_integer((int32_t)fm_field_number(f, base)));
@@ -221,8 +222,8 @@ static json_t *fields(const struct fm_field *list, const void *base)
 /* RFC 5949 §6.2.1: a requested option is a number and, for vendor options, what to look for. */
 static json_t *request(const struct fm_item *it)
 {
-	return json_pack("{s:i, s:i, s:o}", "req_type", it->type, "req_length", it->length, "req_option",
-			 hex(it->octets.p, it->octets.len));
+	return json_pack("{s:i, s:i, s:o}", "req_type", it->type, "req_length", it->length,
+			 "req_option", hex(it->octets.p, it->octets.len));
 }
 
 static json_t *item(const struct fm_table *t, const struct fm_item *it)
@@ -230,8 +231,9 @@ static json_t *item(const struct fm_table *t, const struct fm_item *it)
 	const struct fm_option_row *row = fm_option_row(t, it->type);
 
 	if (!row)
-		return json_pack("{s:s, s:i, s:i, s:{s:o}}", "name", "unknown", "type", it->type, "length",
-				 it->length, "fields", "data", hex(it->octets.p, it->octets.len));
+		return json_pack("{s:s, s:i, s:i, s:{s:o}}", "name", "unknown", "type", it->type,
+				 "length", it->length, "fields", "data",
+				 hex(it->octets.p, it->octets.len));
 	return json_pack("{s:s, s:i, s:i, s:s, s:o}", "name", row->name, "type", it->type, "length",
 			 it->length, "rfc", row->rfc, "fields", fields(row->fields, it));
 }
@@ -247,16 +249,19 @@ static void add_on_demand(json_t *option, const struct fm_item *it)
 		json_t *more = fields(fm_odp_fields, &odp);
 		json_object_update(to, more);
 		json_decref(more);
-	} else if (it->vendor.sub_type == FM_ODP_SET_SUB_TYPE && fm_odp_set_read(&it->vendor.data, &pids)) {
+	} else if (it->vendor.sub_type == FM_ODP_SET_SUB_TYPE &&
+		   fm_odp_set_read(&it->vendor.data, &pids)) {
 		json_object_set_new(to, "pids", numbers(&pids));
 	}
 }
 
-static json_t *nested(const struct fm_msg *m, const struct fm_item *option, const struct fm_table *t)
+static json_t *nested(const struct fm_msg *m, const struct fm_item *option,
+		      const struct fm_table *t)
 {
 	json_t *list = json_array();
 
-	for (const struct fm_item *it = option + 1; it < m->items + m->n_items && it->depth > 0; it++)
+	for (const struct fm_item *it = option + 1; it < m->items + m->n_items && it->depth > 0;
+	     it++)
 		json_array_append_new(list, t->rows ? item(t, it) : request(it));
 	return list;
 }
@@ -284,13 +289,13 @@ json_t *fm_message_json(const struct fm_msg *m, uint32_t vendor_id)
 {
 	const struct fm_message_row *row = fm_message_row(m->type, fm_message_sub_type(m));
 
-	return json_pack("{s:i, s:b, s:s, s:i, s:s, s:o, s:o}", "schema", 1, "ok", 1, "type", row->name,
-			 "mh_type", m->type, "rfc", row->rfc, "fields", fields(row->fields, m), "options",
-			 options(m, vendor_id));
+	return json_pack("{s:i, s:b, s:s, s:i, s:s, s:o, s:o}", "schema", 1, "ok", 1, "type",
+			 row->name, "mh_type", m->type, "rfc", row->rfc, "fields",
+			 fields(row->fields, m), "options", options(m, vendor_id));
 }
 
 json_t *fm_refusal_json(enum fm_refusal why, uint32_t offset)
 {
-	return json_pack("{s:i, s:b, s:s, s:i}", "schema", 1, "ok", 0, "error", refusals[why], "offset",
-			 (int)offset);
+	return json_pack("{s:i, s:b, s:s, s:i}", "schema", 1, "ok", 0, "error", refusals[why],
+			 "offset", (int)offset);
 }

@@ -57,15 +57,13 @@ static const struct {
 	int ethertype_at;
 	size_t len;
 } links[] = {
-	{ 1, 12, 14 }, /* Ethernet */
-	{ 113, 14, 16 }, /* Linux cooked, SLL */
-	{ 276, 0, 20 }, /* SLL2 */
-	{ 101, -1, 0 }, /* raw IP, and two old numbers of it */
-	{ 12, -1, 0 },
-	{ 14, -1, 0 },
-	{ 228, -1, 0 }, /* raw IPv4 */
-	{ 229, -1, 0 }, /* raw IPv6 */
-	{ 0, -1, 4 }, /* BSD loopback, and OpenBSD's */
+	{ 1, 12, 14 },					/* Ethernet */
+	{ 113, 14, 16 },				/* Linux cooked, SLL */
+	{ 276, 0, 20 },					/* SLL2 */
+	{ 101, -1, 0 },					/* raw IP, and two old numbers of it */
+	{ 12, -1, 0 },	 { 14, -1, 0 }, { 228, -1, 0 }, /* raw IPv4 */
+	{ 229, -1, 0 },					/* raw IPv6 */
+	{ 0, -1, 4 },					/* BSD loopback, and OpenBSD's */
 	{ 108, -1, 4 },
 };
 

@@ -12,7 +12,7 @@
 
 /* How the message travelled. */
 enum fm_carrier {
-	FM_CARRIER_IP6, /* next header 135 (RFC 6275 §6.1), perhaps inside a tunnel */
+	FM_CARRIER_IP6,	      /* next header 135 (RFC 6275 §6.1), perhaps inside a tunnel */
 	FM_CARRIER_UDP_DSMIP, /* an IPv6 packet in UDP 4191, RFC 5555 §4.2 */
 	FM_CARRIER_UDP_PMIP,  /* the bare header in UDP 5436, RFC 5844 §4 */
 };

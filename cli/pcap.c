@@ -61,7 +61,8 @@ static void visit_packet(struct capture *c, uint32_t linktype, const uint8_t *pa
 
 static const char *walk_pcap(struct capture *c)
 {
-	uint32_t linktype = u32(c, c->at + 20) & 0xffff; /* above: length of a frame check sequence */
+	uint32_t linktype =
+		u32(c, c->at + 20) & 0xffff; /* above: length of a frame check sequence */
 
 	for (c->at += PCAP_HEADER; left(c) > 0; c->at += PCAP_RECORD + u32(c, c->at + 8)) {
 		if (left(c) < PCAP_RECORD || left(c) - PCAP_RECORD < u32(c, c->at + 8))
@@ -83,7 +84,8 @@ static const char *add_interface(struct capture *c, const uint8_t *block, size_t
 }
 
 /* Enhanced and obsolete packet blocks lay out length and data alike. */
-static const char *visit_block(struct capture *c, const uint8_t *block, size_t len, bool is_enhanced)
+static const char *visit_block(struct capture *c, const uint8_t *block, size_t len,
+			       bool is_enhanced)
 {
 	if (len < 32)
 		return "a packet block is too short";

@@ -61,8 +61,7 @@ static void get_fixed(struct fm_reader *r, const struct fm_message_row *row, str
 
 /**
  * get_item() - read one option, sub-option or attribute
- * @out: NULL when it was padding, or refused
- * Return: what stands inside it behind its fields; nothing when the table says so.
+ * Return: what stands inside it behind its fields; nothing inside padding, or what is refused.
  */
 static struct fm_reader get_item(struct fm_reader *r, const struct fm_table *t, uint8_t depth,
 				 struct fm_msg *m)

@@ -37,7 +37,9 @@ static int start_item(struct fm_writer *w, const struct fm_table *t, struct fm_i
 	fm_put_u8(w, it->type);
 	fm_put_u8(w, 0);
 
-	struct fm_writer body = { .start = w->at, .at = w->at, .end = w->end, .is_full = w->is_full };
+	struct fm_writer body = {
+		.start = w->at, .at = w->at, .end = w->end, .is_full = w->is_full
+	};
 	if (row)
 		fm_fields_put(row->fields, it, &body);
 	else
@@ -102,7 +104,9 @@ static int put_fixed(struct fm_writer *w, struct fm_msg *m, const struct fm_mess
 
 int fm_msg_encode(struct fm_msg *m, uint8_t *buf, size_t cap)
 {
-	struct fm_writer w = { .start = buf, .at = buf, .end = buf + (cap < FM_MH_MAX ? cap : FM_MH_MAX) };
+	struct fm_writer w = { .start = buf,
+			       .at = buf,
+			       .end = buf + (cap < FM_MH_MAX ? cap : FM_MH_MAX) };
 	const struct fm_message_row *row = fm_message_row(m->type, fm_message_sub_type(m));
 	int i = 0;
 

@@ -12,21 +12,22 @@
 #include "wire/writer.h"
 
 enum fm_kind {
-	FM_KIND_NUMBER,	    /* unsigned; @mask picks bits, shifted down. With @also: may be absent */
-	FM_KIND_RESERVED,   /* zeros behind the last field; those between fields need no row */
-	FM_KIND_SIGNED,	    /* two's complement, into an int32_t */
-	FM_KIND_HEX,	    /* 64 bits, printed as 16 hex digits */
-	FM_KIND_FLAGS,	    /* @mask picks bits, not shifted; @letters names them */
-	FM_KIND_IP6,	    /* 16 octets */
-	FM_KIND_IP4,	    /* 4 octets, v4-mapped in the struct */
-	FM_KIND_IP,	    /* the rest: 16, 4 or 0 octets; see FM_IP() */
-	FM_KIND_OCTETS,	    /* the rest, as it is */
-	FM_KIND_TEXT,	    /* the rest, UTF-8 if it is that */
+	FM_KIND_NUMBER,	  /* unsigned; @mask picks bits, shifted down. With @also: may be absent */
+	FM_KIND_RESERVED, /* zeros behind the last field; those between fields need no row */
+	FM_KIND_SIGNED,	  /* two's complement, into an int32_t */
+	FM_KIND_HEX,	  /* 64 bits, printed as 16 hex digits */
+	FM_KIND_FLAGS,	  /* @mask picks bits, not shifted; @letters names them */
+	FM_KIND_IP6,	  /* 16 octets */
+	FM_KIND_IP4,	  /* 4 octets, v4-mapped in the struct */
+	FM_KIND_IP,	  /* the rest: 16, 4 or 0 octets; see FM_IP() */
+	FM_KIND_OCTETS,	  /* the rest, as it is */
+	FM_KIND_TEXT,	  /* the rest, UTF-8 if it is that */
 	FM_KIND_IDENTIFIER, /* the rest: text when the octet at @also is @value, else octets */
-	FM_KIND_COUNTED,    /* text behind an octet with its length; @value such texts come before it */
-	FM_KIND_NUMBERS,    /* the rest: a list of 16-bit numbers */
-	FM_KIND_IP6S,	    /* the rest: a list of addresses */
-	FM_KIND_SELECTOR,   /* the rest: a traffic selector of the format in the octet at @also */
+	FM_KIND_COUNTED,  /* text behind an octet with its length; @value such texts come before it
+			   */
+	FM_KIND_NUMBERS,  /* the rest: a list of 16-bit numbers */
+	FM_KIND_IP6S,	  /* the rest: a list of addresses */
+	FM_KIND_SELECTOR, /* the rest: a traffic selector of the format in the octet at @also */
 };
 
 /**
@@ -52,15 +53,10 @@ struct fm_field {
 
 #define FM_MEMBER(type, m) .offset = offsetof(type, m), .size = sizeof(((type *)0)->m)
 
+/* clang-format off */
 /* A list of fields as an expression, so that a table's row stays one row. */
-#define FM_FIELDS(...)                                                                             \
-	(const struct fm_field[])                                                                  \
-	{                                                                                          \
-		__VA_ARGS__,                                                                       \
-		{                                                                                  \
-			0                                                                          \
-		}                                                                                  \
-	}
+#define FM_FIELDS(...) (const struct fm_field[]){ __VA_ARGS__, { 0 } }
+/* clang-format on */
 
 /* Reads @len octets of @body into the struct at @base, which is zero. Form was checked before. */
 void fm_fields_get(const struct fm_field *fields, const uint8_t *body, size_t len, void *base);

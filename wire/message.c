@@ -4,6 +4,7 @@
  */
 #include "wire/message.h"
 
+/* clang-format off */
 #define M(m) FM_MEMBER(struct fm_msg, m)
 #define NUM(json, at_, w, m) { json, FM_KIND_NUMBER, .at = at_, .width = w, M(m) }
 #define HEX(json, at_, m) { json, FM_KIND_HEX, .at = at_, .width = 8, M(m) }
@@ -12,7 +13,6 @@
 #define IP6(json, at_, m) { json, FM_KIND_IP6, .at = at_, .width = 16, M(m) }
 #define F(...) FM_FIELDS(__VA_ARGS__)
 
-/* clang-format off */
 #define BU_FIELDS(names, mask) F(NUM("sequence_number", 6, 2, bu.sequence), FLAGS(names, 8, 2, mask, bu.flags), \
 	NUM("lifetime", 10, 2, bu.lifetime))
 #define BA_FIELDS(names, mask) F(NUM("status", 6, 1, ba.status), FLAGS(names, 7, 1, mask, ba.flags), \

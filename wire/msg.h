@@ -168,8 +168,8 @@ struct fm_item {
 		struct {
 			uint32_t vendor_id;
 			uint8_t sub_type;
-			struct fm_octets data; /* sub-types 1 and 2: fm_odp_read(), fm_odp_set_read() */
-		} vendor;		       /* 19 */
+			struct fm_octets data; /* fm_odp_read(), fm_odp_set_read() */
+		} vendor;		       /* 19; QoS attribute 11 */
 		struct {
 			uint8_t prefix_length; /* 6 bits */
 			uint8_t flags;	       /* 29: P 0x02 */
@@ -179,7 +179,7 @@ struct fm_item {
 		struct {
 			uint16_t flags; /* F 0x8000 */
 			uint32_t refresh_s;
-		} nat;	       /* 31 */
+		} nat;			       /* 31 */
 		struct fm_opt_bid bid;	       /* 35 */
 		struct fm_octets u16_list;     /* 44: FIDs; sub 2: BIDs; fm_u16_at() */
 		struct fm_opt_flow_id flow_id; /* 45 */
@@ -216,7 +216,7 @@ struct fm_item {
 		struct {
 			uint16_t priority;
 			uint32_t sessions, max_sessions, used, capacity; /* kB/s */
-		} load; /* 48 */
+		} load;							 /* 48 */
 		struct {
 			uint8_t sub_type;
 			uint32_t id;
@@ -262,9 +262,12 @@ struct fm_item {
 
 /* FM_KIND_IP of field.h: the address follows its length. */
 _Static_assert(offsetof(struct fm_item, bid.coa) == offsetof(struct fm_item, bid.coa_len) + 1, "");
-_Static_assert(offsetof(struct fm_item, address.ip) == offsetof(struct fm_item, address.len) + 1, "");
-_Static_assert(offsetof(struct fm_item, redirect.ip) == offsetof(struct fm_item, redirect.len) + 1, "");
-_Static_assert(offsetof(struct fm_item, delegated.prefix) == offsetof(struct fm_item, delegated.len) + 1,
+_Static_assert(offsetof(struct fm_item, address.ip) == offsetof(struct fm_item, address.len) + 1,
+	       "");
+_Static_assert(offsetof(struct fm_item, redirect.ip) == offsetof(struct fm_item, redirect.len) + 1,
+	       "");
+_Static_assert(offsetof(struct fm_item, delegated.prefix) ==
+		       offsetof(struct fm_item, delegated.len) + 1,
 	       "");
 
 /**
@@ -337,7 +340,7 @@ struct fm_msg {
 /* On-Demand Prefix, digest §14.4: vendor-specific option (RFC 5094), sub-type 1. */
 #define FM_ODP_SUB_TYPE 1u
 #define FM_ODP_SET_SUB_TYPE 2u
-#define FM_ODP_DATA_LEN 39u /* octets of vendor.data: option length 44 without vendor id and sub-type */
+#define FM_ODP_DATA_LEN 39u /* octets of vendor.data: 44 without vendor ID and sub-type */
 
 struct fm_odp {
 	uint8_t service_type, status, prefix_length;
@@ -376,7 +379,7 @@ struct fm_selector {
 /**
  * fm_msg_decode() - read a Mobility Header whole, or refuse it whole
  * @mh, @len:  from Payload Proto to the end of the packet; must outlive @out
- * @src, @dst: of the pseudo-header (home address already put in place); NULL: do not test the checksum
+ * @src, @dst: of the pseudo-header (home address already put in place); NULL: no checksum test
  * @offset:    of the refusal, from Payload Proto
  * Return: FM_REFUSE_NONE and @out filled, else the reason.
  * Source: RFC 6275 §9.2; order of the tests: vectors' FORMAT §2.
@@ -385,9 +388,10 @@ enum fm_refusal fm_msg_decode(const uint8_t *mh, size_t len, const struct fm_ip 
 			      const struct fm_ip *dst, struct fm_msg *out, uint32_t *offset);
 
 /**
- * fm_msg_skim() - read a message that fm_msg_decode() refused with FM_REFUSE_OPTION_LENGTH (digest D7)
- * Options whose length is wrong are left out, so that who sent it can be told.
- * @offset: of the refusal; @type: what stands there, the number of the option or sub-option at fault
+ * fm_msg_skim() - read what fm_msg_decode() refused with FM_REFUSE_OPTION_LENGTH (digest D7)
+ * Options and sub-options of a wrong length are left out, so that their sender can be told.
+ * @offset: of the refusal
+ * @type:   what stands there, the number of the option or sub-option at fault
  * Return: false when more is wrong than lengths.
  */
 bool fm_msg_skim(const uint8_t *mh, size_t len, uint32_t offset, struct fm_msg *out, uint8_t *type);
@@ -403,10 +407,12 @@ struct fm_item *fm_msg_add_sub(struct fm_msg *m, uint8_t type);
 uint8_t *fm_msg_room(struct fm_msg *m, size_t len);
 
 /* The next option (depth 0) of @type after @after (NULL: from the first); NULL: none. */
-const struct fm_item *fm_msg_next(const struct fm_msg *m, uint8_t type, const struct fm_item *after);
+const struct fm_item *fm_msg_next(const struct fm_msg *m, uint8_t type,
+				  const struct fm_item *after);
 
 /* The sub-option of @type of option @option; NULL: none. */
-const struct fm_item *fm_msg_sub(const struct fm_msg *m, const struct fm_item *option, uint8_t type);
+const struct fm_item *fm_msg_sub(const struct fm_msg *m, const struct fm_item *option,
+				 uint8_t type);
 
 /**
  * fm_msg_encode() - write a message with the alignment and padding of its RFCs
@@ -431,7 +437,7 @@ void fm_odp_write(const struct fm_odp *o, uint8_t out[FM_ODP_DATA_LEN]);
 /* Reads vendor.data of sub-type 2 into a list for fm_u16_at(); false when its length is wrong. */
 bool fm_odp_set_read(const struct fm_octets *data, struct fm_octets *pids);
 
-/* Reads the octets of sub-option 3 from the flags word on; false unless format is 1 or 2 and the length fits. */
+/* Reads a selector from its flags word on; false: neither format 1 nor 2, or a wrong length. */
 bool fm_selector_read(uint8_t format, const struct fm_octets *octets, struct fm_selector *out);
 /* Writes flags word and fields, at most 96 octets; returns how many. */
 size_t fm_selector_write(const struct fm_selector *s, uint8_t out[96]);

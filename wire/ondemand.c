@@ -1,10 +1,14 @@
 /*
- * On-Demand Prefix and On-Demand Prefix Set, digest §14.4: data of a vendor-specific option (RFC 5094).
+ * On-Demand Prefix and On-Demand Prefix Set, digest §14.4: data of a vendor-specific option (RFC
+ * 5094).
  */
 #include "wire/ondemand.h"
 
 #define M(m) FM_MEMBER(struct fm_odp, m)
-#define NUM(json, at_, w, m) { json, FM_KIND_NUMBER, .at = at_, .width = w, M(m) }
+#define NUM(json, at_, w, m)                                                                       \
+	{                                                                                          \
+		json, FM_KIND_NUMBER, .at = at_, .width = w, M(m)                                  \
+	}
 
 /* Offsets from the octet behind the sub-type. */
 const struct fm_field fm_odp_fields[] = {

@@ -7,6 +7,7 @@
 
 #include "wire/option_rule.h"
 
+/* clang-format off */
 #define ANY 255
 #define M(m) FM_MEMBER(struct fm_item, m)
 #define ALSO(m) .also = offsetof(struct fm_item, m)
@@ -35,8 +36,6 @@
 #define F(...) FM_FIELDS(__VA_ARGS__)
 
 #define N_ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
-
-/* clang-format off */
 
 /* Sub-options of Flow Identification (RFC 6089 §4.2.1); of option 53 too (RFC 6909 §3.1). */
 static const struct fm_option_row flow_rows[] = {
@@ -296,7 +295,8 @@ static const struct fm_option_row option_rows[] = {
 };
 /* clang-format on */
 
-const struct fm_table fm_options = { "options", option_rows, N_ROWS(option_rows), .has_pads = true };
+const struct fm_table fm_options = { "options", option_rows, N_ROWS(option_rows),
+				     .has_pads = true };
 
 const struct fm_option_row *fm_option_row(const struct fm_table *t, uint8_t type)
 {

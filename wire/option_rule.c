@@ -68,7 +68,8 @@ bool fm_fits_network_id(const uint8_t *body, size_t len)
 	return name < len && name + 1u + body[name] == len;
 }
 
-/* RFC 6088 §3: as long as the flags say; other formats are as long as they like (RFC 6089 §4.2.1.4). */
+/* RFC 6088 §3: as long as the flags say; other formats are as long as they like (RFC 6089
+ * §4.2.1.4). */
 static bool selector_fits(uint8_t format, const uint8_t *selector, size_t len)
 {
 	return !fm_selector_is_known(format) || len == fm_selector_len(format, selector, len);
@@ -111,5 +112,6 @@ struct fm_align fm_place_vendor(const struct fm_option_row *row, const struct fm
 struct fm_align fm_place_selector(const struct fm_option_row *row, const struct fm_item *it)
 {
 	(void)row;
-	return (struct fm_align){ .n = fm_selector_align(it->selector.format, &it->selector.octets) };
+	return (struct fm_align){ .n = fm_selector_align(it->selector.format,
+							 &it->selector.octets) };
 }

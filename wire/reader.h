@@ -56,8 +56,9 @@ static inline uint8_t fm_get_u8(struct fm_reader *r)
 /* Hands out the next @len octets as a reader of their own; the caller has looked at fm_left(). */
 static inline struct fm_reader fm_get_part(struct fm_reader *r, size_t len)
 {
-	struct fm_reader part = { .start = r->start, .at = r->at, .end = r->at + len,
-				  .is_skimming = r->is_skimming };
+	struct fm_reader part = {
+		.start = r->start, .at = r->at, .end = r->at + len, .is_skimming = r->is_skimming
+	};
 
 	r->at += len;
 	return part;

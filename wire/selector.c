@@ -5,7 +5,10 @@
 #include "wire/selector.h"
 
 #define ROW(name, width, field, m)                                                                 \
-	{ name, width, field, offsetof(struct fm_selector, m), sizeof(((struct fm_selector *)0)->m[0]) }
+	{                                                                                          \
+		name, width, field, offsetof(struct fm_selector, m),                               \
+			sizeof(((struct fm_selector *)0)->m[0])                                    \
+	}
 
 /* RFC 6088 §3.1: flags A to N. */
 static const struct fm_selector_row format_1[] = {
@@ -60,7 +63,8 @@ size_t fm_selector_len(uint8_t format, const uint8_t *selector, size_t len)
 		return need;
 	uint32_t flags = load_flags(selector);
 	for (unsigned i = 0; rows[i].name; i++)
-		need += rows[i].width * ((flags & flag(i, 0) ? 1u : 0) + (flags & flag(i, 1) ? 1u : 0));
+		need += rows[i].width *
+			((flags & flag(i, 0) ? 1u : 0) + (flags & flag(i, 1) ? 1u : 0));
 	return need;
 }
 
@@ -100,7 +104,8 @@ bool fm_selector_read(uint8_t format, const struct fm_octets *octets, struct fm_
 {
 	const struct fm_selector_row *rows = fm_selector_rows(format);
 
-	if (!rows || octets->len < 4 || octets->len != fm_selector_len(format, octets->p, octets->len))
+	if (!rows || octets->len < 4 ||
+	    octets->len != fm_selector_len(format, octets->p, octets->len))
 		return false;
 
 	uint32_t flags = load_flags(octets->p);
@@ -111,7 +116,8 @@ bool fm_selector_read(uint8_t format, const struct fm_octets *octets, struct fm_
 			if (!(flags & flag(i, end)))
 				continue;
 			*(end ? &out->has_end : &out->has_start) |= (uint8_t)(1u << rows[i].field);
-			read_value(&rows[i], p, (uint8_t *)out + rows[i].offset + end * rows[i].size);
+			read_value(&rows[i], p,
+				   (uint8_t *)out + rows[i].offset + end * rows[i].size);
 			p += rows[i].width;
 		}
 	}
@@ -150,7 +156,8 @@ size_t fm_selector_write(const struct fm_selector *s, uint8_t out[96])
 			if (!(has & 1u << rows[i].field))
 				continue;
 			flags |= flag(i, end);
-			write_value(&rows[i], (const uint8_t *)s + rows[i].offset + end * rows[i].size, p);
+			write_value(&rows[i],
+				    (const uint8_t *)s + rows[i].offset + end * rows[i].size, p);
 			p += rows[i].width;
 		}
 	}

@@ -32,21 +32,29 @@ static void write_and_read(void)
 	must(memcmp(first, second, (size_t)len) == 0);
 }
 
+static void read_one(const uint8_t *mh, size_t len, const struct fm_ip *ip)
+{
+	uint32_t offset;
+	uint8_t type;
+	enum fm_refusal why = fm_msg_decode(mh, len, ip, ip, &msg, &offset);
+
+	must(offset <= len);
+	if (why == FM_REFUSE_NONE)
+		write_and_read();
+	else if (why == FM_REFUSE_OPTION_LENGTH && fm_msg_skim(mh, len, offset, &msg, &type))
+		must(type == mh[offset]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct fm_ip any;
-	uint8_t mh[FM_MH_MAX];
-	size_t len = fm_fuzz_header(data, size, mh);
-	uint32_t offset = 0;
+	uint8_t room[FM_MH_MAX], *mh;
+	size_t len;
 
-	if (len > 0) {
-		if (fm_msg_decode(mh, len, NULL, NULL, &msg, &offset) == FM_REFUSE_NONE)
-			write_and_read();
-	} else if (size > 0) {
-		const struct fm_ip *ip = data[0] & 2 ? &any : NULL;
-		if (fm_msg_decode(data + 1, size - 1, ip, ip, &msg, &offset) == FM_REFUSE_NONE)
-			write_and_read();
-	}
-	must(offset <= size);
+	mh = fm_fuzz_header(data, size, room, &len);
+	if (mh)
+		read_one(mh, len, NULL);
+	else if (size > 0)
+		read_one(data + 1, size - 1, data[0] & 2 ? &any : NULL);
 	return 0;
 }

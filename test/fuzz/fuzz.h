@@ -12,17 +12,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Makes a header with a right payload proto and length from input with an even first octet; 0: none. */
-static inline size_t fm_fuzz_header(const uint8_t *data, size_t size, uint8_t mh[FM_MH_MAX])
+/*
+ * Makes a header with a right payload proto and length from input with an even first octet.
+ * It ends where @room ends, so that a read behind it is seen. Return: NULL: the input is too short.
+ */
+static inline uint8_t *fm_fuzz_header(const uint8_t *data, size_t size, uint8_t room[FM_MH_MAX],
+				      size_t *len)
 {
-	size_t len = (size - 1) / 8 * 8;
+	if (size < 9 || data[0] % 2 != 0 || size - 1 > FM_MH_MAX)
+		return NULL;
 
-	if (size < 9 || data[0] % 2 != 0 || len > FM_MH_MAX)
-		return 0;
-	memcpy(mh, data + 1, len);
+	*len = (size - 1) / 8 * 8;
+	uint8_t *mh = room + FM_MH_MAX - *len;
+	memcpy(mh, data + 1, *len);
 	mh[0] = 59;
-	mh[1] = (uint8_t)(len / 8 - 1);
-	return len;
+	mh[1] = (uint8_t)(*len / 8 - 1);
+	return mh;
 }
 
 #endif

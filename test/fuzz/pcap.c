@@ -11,7 +11,8 @@ struct file {
 	const uint8_t *p, *end;
 };
 
-static void visit(void *context, size_t number, uint32_t linktype, const uint8_t *packet, size_t len)
+static void visit(void *context, size_t number, uint32_t linktype, const uint8_t *packet,
+		  size_t len)
 {
 	static struct fm_msg msg;
 	const struct file *file = context;

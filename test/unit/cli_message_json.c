@@ -22,7 +22,8 @@ static bool contains(const json_t *got, const json_t *want)
 	size_t i;
 
 	if (json_is_object(want)) {
-		json_object_foreach((json_t *)want, key, value) {
+		json_object_foreach((json_t *)want, key, value)
+		{
 			if (!contains(json_object_get(got, key), value))
 				return false;
 		}
@@ -32,7 +33,8 @@ static bool contains(const json_t *got, const json_t *want)
 		return json_equal(got, want);
 	if (!json_is_array(got) || json_array_size(got) != json_array_size(want))
 		return false;
-	json_array_foreach(want, i, value) {
+	json_array_foreach(want, i, value)
+	{
 		if (!contains(json_array_get(got, i), value))
 			return false;
 	}
@@ -67,8 +69,10 @@ static const struct {
 	{ "an on-demand prefix is printed field by field",
 	  "0100 132c 00007ed9 01 02 0001 00015180 00093a80 00 40 0000"
 	  "20010db8000100070000000000000000 0000000000000400",
-	  "{\"vendor_id\":32473,\"sub_type\":1,\"service_type\":2,\"pid\":1,\"preferred_lifetime\":86400,"
-	  "\"valid_lifetime\":604800,\"status\":0,\"prefix_length\":64,\"prefix\":\"2001:db8:1:7::\","
+	  "{\"vendor_id\":32473,\"sub_type\":1,\"service_type\":2,\"pid\":1,\"preferred_lifetime\":"
+	  "86400,"
+	  "\"valid_lifetime\":604800,\"status\":0,\"prefix_length\":64,\"prefix\":\"2001:db8:1:7::"
+	  "\","
 	  "\"byte_limit\":\"0000000000000400\"}" },
 	{ "an on-demand prefix set lists its PIDs", "0100 130a 00007ed9 02 00 0001 ffff",
 	  "{\"sub_type\":2,\"data\":\"000001ffff\",\"pids\":[1,65535]}" },
@@ -76,13 +80,16 @@ static const struct {
 	  "{\"sub_type\":1,\"data\":\"02\"}" },
 	{ "another vendor's sub-type 2 is data", "0100 1306 000028af 02 00",
 	  "{\"vendor_id\":10415,\"data\":\"00\"}" },
-	{ "a tab is a control character", "0803 01 0941", "{\"subtype\":1,\"identifier_hex\":\"0941\"}" },
-	{ "a truncated UTF-8 sequence is no text", "0803 01 41c3", "{\"identifier_hex\":\"41c3\"}" },
+	{ "a tab is a control character", "0803 01 0941",
+	  "{\"subtype\":1,\"identifier_hex\":\"0941\"}" },
+	{ "a truncated UTF-8 sequence is no text", "0803 01 41c3",
+	  "{\"identifier_hex\":\"41c3\"}" },
 	{ "a surrogate is no text", "0804 01 eda080", "{\"identifier_hex\":\"eda080\"}" },
 	{ "an operator of type 2 is text", "3405 03 03 02 6f70",
 	  "{\"sub_options\":[{\"fields\":{\"op_id_type\":2,\"operator_identifier\":\"op\"}}]}" },
 	{ "degrees are signed", "3408 02 06 800000 7fffff",
-	  "{\"sub_options\":[{\"fields\":{\"latitude_degrees\":-8388608,\"longitude_degrees\":8388607}}]}" },
+	  "{\"sub_options\":[{\"fields\":{\"latitude_degrees\":-8388608,\"longitude_degrees\":"
+	  "8388607}}]}" },
 	{ "re-registration control", "3e08 01 06 000a 0003 0020",
 	  "{\"sub_options\":[{\"name\":\"binding-re-registration-control\",\"fields\":{"
 	  "\"re_registration_start_time\":10,\"initial_retransmission_time\":3,"
@@ -136,7 +143,8 @@ static void a_proxy_update_has_b_where_another_has_o(void **state)
 		msg.bu.flags = FM_BU_O | (is_proxy ? FM_BU_P : 0);
 		json_t *got = fm_message_json(&msg, 0);
 		json_t *flags = json_object_get(json_object_get(got, "fields"), "flags");
-		assert_string_equal(json_string_value(json_array_get(flags, is_proxy)), is_proxy ? "B" : "O");
+		assert_string_equal(json_string_value(json_array_get(flags, is_proxy)),
+				    is_proxy ? "B" : "O");
 		json_decref(got);
 	}
 }
@@ -149,14 +157,16 @@ static void text_names_every_option_and_its_section(void **state)
 	uint8_t mh[64];
 
 	(void)state;
-	mh_len = from_hex("3b03 0500 0000 0001 c000 001e 0100 0310 20010db8f00d0000000000000000005a", mh);
+	mh_len = from_hex(
+		"3b03 0500 0000 0001 c000 001e 0100 0310 20010db8f00d0000000000000000005a", mh);
 	assert_int_equal(fm_msg_decode(mh, mh_len, NULL, NULL, &msg, &offset), FM_REFUSE_NONE);
 	json_t *object = fm_message_json(&msg, 0);
 	FILE *out = open_memstream(&text, &len);
 	fm_message_text(object, out);
 	fclose(out);
 	assert_non_null(strstr(text, "binding-update (MH type 5), RFC 6275 §6.1.7\n"));
-	assert_non_null(strstr(text, "alternate-care-of-address (3), length 16, RFC 6275 §6.2.5\n"));
+	assert_non_null(
+		strstr(text, "alternate-care-of-address (3), length 16, RFC 6275 §6.2.5\n"));
 	assert_non_null(strstr(text, " 2001:db8:f00d::5a\n"));
 	free(text);
 	json_decref(object);

@@ -11,6 +11,7 @@
 #include "cli/packet.h"
 #include "test/unit/vectors.h"
 
+/* clang-format off */
 #define ETHERNET 1u
 #define RAW 101u
 #define SLL 113u
@@ -86,6 +87,7 @@ static const struct {
 	{ "nothing", ETHERNET, "", NULL, NULL, 0 },
 	{ "an unknown link type", 105, IP6("0008", "87") MH, NULL, NULL, 0 },
 };
+/* clang-format on */
 
 static bool is_ip(const struct fm_ip *ip, const char *text)
 {

@@ -15,6 +15,7 @@
 #include "test/unit/vectors.h"
 #include "wire/msg.h"
 
+/* clang-format off */
 #define SECTION "0a0d0d0a 1c000000 4d3c2b1a 0100 0000 ffffffffffffffff 1c000000"
 #define INTERFACE "01000000 14000000 6500 0000 00000000 14000000" /* raw, no snapshot length */
 #define SHORT_INTERFACE "01000000 14000000 6500 0000 02000000 14000000" /* snapshot length 2 */
@@ -78,10 +79,12 @@ static const struct {
 	{ "text", "68656c6c6f20776f726c6468656c6c6f20776f726c64 0a0a", "neither pcap nor pcapng", 0 },
 	{ "nothing", "", "neither pcap nor pcapng", 0 },
 };
+/* clang-format on */
 
 static size_t packets;
 
-static void check_packet(void *context, size_t number, uint32_t linktype, const uint8_t *p, size_t len)
+static void check_packet(void *context, size_t number, uint32_t linktype, const uint8_t *p,
+			 size_t len)
 {
 	(void)context;
 	assert_int_equal(number, ++packets);
@@ -100,7 +103,8 @@ static void reads_both_formats(void **state)
 		packets = 0;
 		const char *error = fm_pcap_walk(file, len, check_packet, NULL);
 		if (packets != rows[i].packets || !error != !rows[i].error)
-			print_error("%s: %zu packets, %s\n", rows[i].name, packets, error ? error : "no error");
+			print_error("%s: %zu packets, %s\n", rows[i].name, packets,
+				    error ? error : "no error");
 		assert_int_equal(packets, rows[i].packets);
 		assert_int_equal(!error, !rows[i].error);
 		if (error)
@@ -119,7 +123,8 @@ static void keep_len(void *context, size_t number, uint32_t linktype, const uint
 static void a_simple_packet_ends_at_the_snapshot_length(void **state)
 {
 	uint8_t file[512];
-	size_t len = from_hex(SECTION SHORT_INTERFACE "03000000 14000000 09000000 aabb0000 14000000", file);
+	size_t len = from_hex(
+		SECTION SHORT_INTERFACE "03000000 14000000 09000000 aabb0000 14000000", file);
 
 	(void)state;
 	assert_null(fm_pcap_walk(file, len, keep_len, NULL));
@@ -174,7 +179,8 @@ static void decode_old_body(const uint8_t *frame, size_t len)
 			     FM_REFUSE_NONE);
 }
 
-static void count_packet(void *context, size_t number, uint32_t linktype, const uint8_t *p, size_t len)
+static void count_packet(void *context, size_t number, uint32_t linktype, const uint8_t *p,
+			 size_t len)
 {
 	static struct fm_msg msg;
 	struct seen *seen = context;
@@ -202,8 +208,8 @@ static void captures_hold_what_their_readme_says(void **state)
 		skip();
 	for (size_t i = 0; i < sizeof(captures) / sizeof(captures[0]); i++) {
 		struct seen seen = { .mh_type = -1 };
-		snprintf(path, sizeof(path), "%s/../shared/data/captures/%s.pcap", root ? root : ".",
-			 captures[i].name);
+		snprintf(path, sizeof(path), "%s/../shared/data/captures/%s.pcap",
+			 root ? root : ".", captures[i].name);
 		assert_null(fm_pcap_read(path, count_packet, &seen));
 		assert_int_equal(seen.packets, captures[i].packets);
 		assert_int_equal(seen.mh_type, captures[i].mh_type);
@@ -217,7 +223,8 @@ static void captures_hold_what_their_readme_says(void **state)
 static void a_file_that_is_not_there_is_an_error(void **state)
 {
 	(void)state;
-	assert_string_equal(fm_pcap_read("/nonexistent/file", keep_len, NULL), "No such file or directory");
+	assert_string_equal(fm_pcap_read("/nonexistent/file", keep_len, NULL),
+			    "No such file or directory");
 	assert_non_null(fm_pcap_read("/dev/null", keep_len, NULL));
 }
 

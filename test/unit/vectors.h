@@ -51,8 +51,8 @@ static inline void read_vector(const json_t *from, struct vector *v)
 	v->len = from_hex(json_string_value(json_object_get(from, "hex")), v->mh);
 	v->expect = json_object_get(from, "expect");
 	v->has_addresses = src && dst;
-	if (v->has_addresses && (inet_pton(AF_INET6, src, v->src.b) != 1 ||
-				 inet_pton(AF_INET6, dst, v->dst.b) != 1))
+	if (v->has_addresses &&
+	    (inet_pton(AF_INET6, src, v->src.b) != 1 || inet_pton(AF_INET6, dst, v->dst.b) != 1))
 		abort();
 }
 
@@ -68,9 +68,11 @@ static inline int each_vector(void (*visit)(const struct vector *v))
 		json_t *entry;
 		size_t at;
 
-		snprintf(path, sizeof(path), "%s/test/vectors/%s.json", root ? root : ".", vector_files[i]);
+		snprintf(path, sizeof(path), "%s/test/vectors/%s.json", root ? root : ".",
+			 vector_files[i]);
 		json_t *file = json_load_file(path, 0, NULL);
-		json_array_foreach(json_object_get(file, "vectors"), at, entry) {
+		json_array_foreach(json_object_get(file, "vectors"), at, entry)
+		{
 			read_vector(entry, &v);
 			visit(&v);
 			n++;
@@ -80,7 +82,8 @@ static inline int each_vector(void (*visit)(const struct vector *v))
 	return n;
 }
 
-static inline enum fm_refusal decode_vector(const struct vector *v, struct fm_msg *m, uint32_t *offset)
+static inline enum fm_refusal decode_vector(const struct vector *v, struct fm_msg *m,
+					    uint32_t *offset)
 {
 	return fm_msg_decode(v->mh, v->len, v->has_addresses ? &v->src : NULL,
 			     v->has_addresses ? &v->dst : NULL, m, offset);

@@ -24,10 +24,12 @@ static const struct {
 	{ "types 10 and 11 have no layout", "3b000a0000000000", FM_REFUSE_TYPE, 2 },
 	{ "no revocation is a 3", "3b00100000000300", FM_REFUSE_TYPE, 6 },
 	{ "the flow binding type has 16 bits", "3b00150000000101", FM_REFUSE_TYPE, 6 },
-	{ "the payload proto comes before what trails", "0000000000000000 00", FM_REFUSE_NEXT_HEADER, 0 },
+	{ "the payload proto comes before what trails", "0000000000000000 00",
+	  FM_REFUSE_NEXT_HEADER, 0 },
 	{ "what trails comes before the fixed part", "3b00050000000000 00", FM_REFUSE_TRAILING, 8 },
 	{ "a home agent switch without its addresses", "3b000c0000000100", FM_REFUSE_LENGTH, 1 },
-	{ "255 addresses do not overflow", "3b010c000000ff000000000000000000", FM_REFUSE_LENGTH, 1 },
+	{ "255 addresses do not overflow", "3b010c000000ff000000000000000000", FM_REFUSE_LENGTH,
+	  1 },
 };
 
 static void refuses_in_the_order_of_the_contract(void **state)
@@ -57,8 +59,10 @@ static const struct {
 	{ "an unknown option is skipped", "fe02 ffff", FM_REFUSE_NONE, 0 },
 	{ "a length below the least", "2d04 0007 000a 0000", FM_REFUSE_OPTION_LENGTH, 12 },
 	{ "a length past the message", "2d08 0007", FM_REFUSE_OPTION_TRUNCATED, 12 },
-	{ "a sub-option past its option", "2d08 0007 000a 0000 0202", FM_REFUSE_OPTION_TRUNCATED, 20 },
-	{ "a sub-option's type alone", "2d07 0007 000a 0000 02 00 0000", FM_REFUSE_OPTION_TRUNCATED, 20 },
+	{ "a sub-option past its option", "2d08 0007 000a 0000 0202", FM_REFUSE_OPTION_TRUNCATED,
+	  20 },
+	{ "a sub-option's type alone", "2d07 0007 000a 0000 02 00 0000", FM_REFUSE_OPTION_TRUNCATED,
+	  20 },
 	{ "Pad1 as a sub-option's end", "2d07 0007 000a 0000 00 00 0000", FM_REFUSE_NONE, 0 },
 	{ "the first fault is the answer", "0203 000000 0e ff 00", FM_REFUSE_OPTION_LENGTH, 12 },
 	{ "an MN-ID without a subtype", "0800 0000", FM_REFUSE_OPTION_LENGTH, 12 },
@@ -73,7 +77,8 @@ static const struct {
 	{ "names that do not fill", "3406 0104 00 00 00 aa 0000", FM_REFUSE_OPTION_LENGTH, 14 },
 	{ "a name that runs over", "3406 0104 00 ff 00 aa 0000", FM_REFUSE_OPTION_LENGTH, 14 },
 	{ "a requested option that runs over", "2804 0000 1602", FM_REFUSE_OPTION_TRUNCATED, 16 },
-	{ "a QoS selector without flags", "3a0a 0000 00000000 0a02 0001", FM_REFUSE_OPTION_LENGTH, 20 },
+	{ "a QoS selector without flags", "3a0a 0000 00000000 0a02 0001", FM_REFUSE_OPTION_LENGTH,
+	  20 },
 	{ "a QoS selector of format 0", "3a0a 0000 00000000 0a02 0000", FM_REFUSE_NONE, 0 },
 	{ "a sub-option in option 53", "3506 00000000 0200", FM_REFUSE_OPTION_LENGTH, 18 },
 };
@@ -110,6 +115,35 @@ static void refuses_options_where_they_stand(void **state)
 	}
 }
 
+/* Digest D7: the others are read, so that an authenticated sender can be answered. */
+static void skims_over_options_of_a_wrong_length(void **state)
+{
+	static const struct {
+		const char *hex;
+		uint8_t fault;
+		uint16_t n_items; /* 0: not even that */
+	} wrong[] = {
+		{ "2306 0001 0000 c000 0404 00010002", FM_OPT_BID, 1 },
+		{ "2d0f 0001 0001 0000 0203 000100 0402 000b", FM_SUB_BINDING_REFERENCE, 2 },
+		{ "2306 0001 0000 c000 04ff 00010002", FM_OPT_BID, 0 },
+	};
+	uint8_t mh[64], type;
+	uint32_t offset;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		behind_update(wrong[i].hex, mh, &len);
+		assert_int_equal(fm_msg_decode(mh, len, NULL, NULL, &msg, &offset),
+				 FM_REFUSE_OPTION_LENGTH);
+		assert_int_equal(fm_msg_skim(mh, len, offset, &msg, &type), wrong[i].n_items > 0);
+		if (wrong[i].n_items == 0)
+			continue;
+		assert_int_equal(type, wrong[i].fault);
+		assert_int_equal(msg.n_items, wrong[i].n_items);
+	}
+}
+
 static void keeps_octets_where_they_are(void **state)
 {
 	uint8_t mh[64];
@@ -118,7 +152,8 @@ static void keeps_octets_where_they_are(void **state)
 
 	(void)state;
 	mh[1] = (uint8_t)((len - 2) / 8 - 1);
-	assert_int_equal(fm_msg_decode(mh, 24, NULL, NULL, &msg, &offset), FM_REFUSE_OPTION_TRUNCATED);
+	assert_int_equal(fm_msg_decode(mh, 24, NULL, NULL, &msg, &offset),
+			 FM_REFUSE_OPTION_TRUNCATED);
 	mh[19] = 4;
 	assert_int_equal(fm_msg_decode(mh, 24, NULL, NULL, &msg, &offset), FM_REFUSE_NONE);
 	assert_int_equal(msg.n_items, 1);
@@ -159,7 +194,8 @@ static void finds_options_and_what_is_inside(void **state)
 	assert_null(fm_msg_next(&msg, FM_SUB_ACTION, NULL)); /* a sub-option is no option */
 	assert_null(fm_msg_sub(&msg, first, FM_SUB_ACTION)); /* nor is it another option's */
 	assert_int_equal(fm_msg_sub(&msg, second, FM_SUB_ACTION)->action, 11);
-	assert_int_equal(fm_u16_at(&fm_msg_sub(&msg, second, FM_SUB_BINDING_REFERENCE)->u16_list, 0), 9);
+	assert_int_equal(
+		fm_u16_at(&fm_msg_sub(&msg, second, FM_SUB_BINDING_REFERENCE)->u16_list, 0), 9);
 	assert_int_equal(fm_u16_at(&fm_msg_next(&msg, FM_OPT_FLOW_SUMMARY, NULL)->u16_list, 0), 3);
 }
 
@@ -168,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_in_the_order_of_the_contract),
 		cmocka_unit_test(refuses_options_where_they_stand),
+		cmocka_unit_test(skims_over_options_of_a_wrong_length),
 		cmocka_unit_test(keeps_octets_where_they_are),
 		cmocka_unit_test(the_fullest_header_fits_the_items),
 		cmocka_unit_test(finds_options_and_what_is_inside),

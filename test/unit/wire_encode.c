@@ -72,7 +72,8 @@ static void encode_again(const struct vector *v)
 		fm_mh_checksum_put(out, (size_t)len, &v->src, &v->dst);
 	bool is_same = (size_t)len == v->len && memcmp(out, v->mh, v->len) == 0;
 	if (is_same == is_exception(v->name))
-		print_error("%s: %s\n", v->name, is_same ? "no exception any more" : "written otherwise");
+		print_error("%s: %s\n", v->name,
+			    is_same ? "no exception any more" : "written otherwise");
 	assert_int_equal(is_same, !is_exception(v->name));
 	*(is_same ? &same : &other) += 1;
 }
@@ -98,7 +99,9 @@ static uint64_t any(uint64_t below)
 
 static void fill_octets(const struct fm_field *f, struct fm_msg *m, uint8_t *base)
 {
-	static const uint8_t units[] = { [FM_KIND_NUMBERS] = 2, [FM_KIND_IP6S] = 16, [FM_KIND_SELECTOR] = 4 };
+	static const uint8_t units[] = {
+		[FM_KIND_NUMBERS] = 2, [FM_KIND_IP6S] = 16, [FM_KIND_SELECTOR] = 4
+	};
 	size_t unit = f->kind < sizeof(units) && units[f->kind] ? units[f->kind] : 1;
 	size_t len = unit * any(24 / unit + 1);
 	uint8_t *p = fm_msg_room(m, len);
@@ -165,8 +168,9 @@ static bool add_random(struct fm_msg *m, const struct fm_table *t, uint8_t depth
 		if (row)
 			fill(row->fields, m, it);
 		else
-			fill_octets(&(struct fm_field){ .offset = offsetof(struct fm_item, octets) }, m,
-				    (uint8_t *)it);
+			fill_octets(
+				&(struct fm_field){ .offset = offsetof(struct fm_item, octets) }, m,
+				(uint8_t *)it);
 		if (row && row->nested && row->min > row->nested_at) /* wants one inside */
 			add_random(m, row->nested, 1);
 		if (fm_msg_encode(m, out, sizeof(out)) > 0)
@@ -217,7 +221,8 @@ static void random_messages_are_read_as_they_were_written(void **state)
 		make_message(&msg);
 		int len = fm_msg_encode(&msg, first, sizeof(first));
 		assert_true(len > 0 && len % 8 == 0);
-		assert_int_equal(fm_msg_decode(first, (size_t)len, NULL, NULL, &again, &offset), FM_REFUSE_NONE);
+		assert_int_equal(fm_msg_decode(first, (size_t)len, NULL, NULL, &again, &offset),
+				 FM_REFUSE_NONE);
 		json_t *want = fm_message_json(&msg, 0), *got = fm_message_json(&again, 0);
 		if (!json_equal(want, got)) {
 			print_error("%s\n%s\n", json_dumps(want, 0), json_dumps(got, 0));
@@ -240,10 +245,18 @@ static void options_stand_where_their_rfcs_say(void **state)
 	static const struct {
 		uint8_t type, modulo, rest;
 	} places[] = {
-		{ FM_OPT_ALTERNATE_COA, 8, 6 }, { FM_OPT_REFRESH_ADVICE, 2, 0 }, { FM_OPT_MNP, 8, 4 },
-		{ FM_OPT_REPLAY, 8, 2 },	{ FM_OPT_HNP, 8, 4 },		 { FM_OPT_IPV4_HOA, 4, 0 },
-		{ FM_OPT_NAT_DETECTION, 4, 0 }, { 28, 4, 2 },			 { 49, 4, 2 },
-		{ 53, 4, 2 },			{ 55, 8, 2 },			 { 57, 8, 1 },
+		{ FM_OPT_ALTERNATE_COA, 8, 6 },
+		{ FM_OPT_REFRESH_ADVICE, 2, 0 },
+		{ FM_OPT_MNP, 8, 4 },
+		{ FM_OPT_REPLAY, 8, 2 },
+		{ FM_OPT_HNP, 8, 4 },
+		{ FM_OPT_IPV4_HOA, 4, 0 },
+		{ FM_OPT_NAT_DETECTION, 4, 0 },
+		{ 28, 4, 2 },
+		{ 49, 4, 2 },
+		{ 53, 4, 2 },
+		{ 55, 8, 2 },
+		{ 57, 8, 1 },
 	};
 	uint8_t out[FM_MH_MAX];
 
@@ -307,13 +320,15 @@ static void refuses_what_no_header_can_hold(void **state)
 	assert_int_equal(fm_msg_encode(&msg, out, 12), -EMSGSIZE); /* 12 octets, and 4 to fill */
 	assert_int_equal(fm_msg_encode(&msg, out, 16), 16);
 	fm_msg_add(&msg, FM_OPT_FLOW_SUMMARY);
-	assert_int_equal(fm_msg_encode(&msg, out, sizeof(out)), -EINVAL); /* RFC 6089 §4.2.2: k >= 1 */
+	assert_int_equal(fm_msg_encode(&msg, out, sizeof(out)),
+			 -EINVAL); /* RFC 6089 §4.2.2: k >= 1 */
 	msg.items[0].u16_list = (struct fm_octets){ octets, 256 };
 	assert_int_equal(fm_msg_encode(&msg, out, sizeof(out)), -EMSGSIZE);
 	msg.items[0].u16_list.len = 254;
 	assert_true(fm_msg_encode(&msg, out, sizeof(out)) > 0);
 	fm_msg_add_sub(&msg, FM_SUB_ACTION);
-	assert_int_equal(fm_msg_encode(&msg, out, sizeof(out)), -EINVAL); /* nothing goes inside it */
+	assert_int_equal(fm_msg_encode(&msg, out, sizeof(out)),
+			 -EINVAL); /* nothing goes inside it */
 
 	fm_msg_init(&msg, FM_MH_BU);
 	for (int i = 0; i < 9; i++)

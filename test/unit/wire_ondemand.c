@@ -14,9 +14,9 @@
 static struct fm_msg msg;
 
 #define BU                                                                                         \
-	"3b11050080a40001c0400096081301747275636b37406578616d706c652e6e6574002314000100"            \
-	"0a20010db8f0010000000000000000005a0100132c00007ed901020001ffffffffffffffff0000"            \
-	"00000000000000000000000000000000000000000000000000000100130600007ed90200010500"            \
+	"3b11050080a40001c0400096081301747275636b37406578616d706c652e6e6574002314000100"           \
+	"0a20010db8f0010000000000000000005a0100132c00007ed901020001ffffffffffffffff0000"           \
+	"00000000000000000000000000000000000000000000000000000100130600007ed90200010500"           \
 	"0000000009150100000100d7eea8fadaf08f31ad868557d4bb0ae4"
 #define HA "2001:db8:a::1"
 #define HOA "2001:db8:a:0:f1c3:58e2:77d0:4b19"
@@ -32,7 +32,9 @@ static struct fm_ip ip(const char *text)
 /* Digest §14.9: built from values, it is the example but for the authenticator and checksum. */
 static void builds_the_example_registration(void **state)
 {
-	struct fm_odp odp = { .service_type = 2, .pid = 1, .preferred_s = UINT32_MAX, .valid_s = UINT32_MAX };
+	struct fm_odp odp = {
+		.service_type = 2, .pid = 1, .preferred_s = UINT32_MAX, .valid_s = UINT32_MAX
+	};
 	static const uint8_t empty_set[1];
 	static const char nai[] = "truck7@example.net";
 	uint8_t want[FM_MH_MAX], out[FM_MH_MAX], *room;
@@ -47,7 +49,9 @@ static void builds_the_example_registration(void **state)
 	it->mn_id.subtype = 1;
 	it->mn_id.id = (struct fm_octets){ (const uint8_t *)nai, sizeof(nai) - 1 };
 	it = fm_msg_add(&msg, FM_OPT_BID);
-	it->bid = (struct fm_opt_bid){ .bid = 1, .bid_pri = 10, .coa_len = 16, .coa = ip("2001:db8:f001::5a") };
+	it->bid = (struct fm_opt_bid){
+		.bid = 1, .bid_pri = 10, .coa_len = 16, .coa = ip("2001:db8:f001::5a")
+	};
 	it = fm_msg_add(&msg, FM_OPT_VENDOR);
 	it->vendor.vendor_id = 32473;
 	it->vendor.sub_type = FM_ODP_SUB_TYPE;
@@ -72,9 +76,14 @@ static void builds_the_example_registration(void **state)
 
 static void a_prefix_comes_back_as_it_was_written(void **state)
 {
-	struct fm_odp in = { .service_type = 4,	  .status = 132,      .prefix_length = 64,
-			     .pid = 0xfffe,	  .preferred_s = 1,   .valid_s = 0xfffffffd,
-			     .prefix = ip(HOA), .byte_limit = 0x0123456789abcdefull };
+	struct fm_odp in = { .service_type = 4,
+			     .status = 132,
+			     .prefix_length = 64,
+			     .pid = 0xfffe,
+			     .preferred_s = 1,
+			     .valid_s = 0xfffffffd,
+			     .prefix = ip(HOA),
+			     .byte_limit = 0x0123456789abcdefull };
 	uint8_t data[FM_ODP_DATA_LEN];
 	struct fm_octets o = { .p = data, .len = sizeof(data) };
 	struct fm_odp out;

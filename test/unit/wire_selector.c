@@ -36,7 +36,8 @@ static void reads_what_the_flags_announce(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fm_octets o = { .p = octets, .len = (uint16_t)from_hex(rows[i].hex, octets) };
+		struct fm_octets o = { .p = octets,
+				       .len = (uint16_t)from_hex(rows[i].hex, octets) };
 		if (fm_selector_read(rows[i].format, &o, &s) != rows[i].is_read) {
 			print_error("%s\n", rows[i].name);
 			fail();
@@ -58,7 +59,8 @@ static void every_set_of_fields_comes_back(void **state)
 		for (unsigned set = 0; set < 0x10000; set++) {
 			s.has_start = (uint8_t)(set >> 8) & (s.format == 1 ? of_format_1 : 0xff);
 			s.has_end = (uint8_t)set & (s.format == 1 ? of_format_1 : 0xff);
-			struct fm_octets o = { .p = out, .len = (uint16_t)fm_selector_write(&s, out) };
+			struct fm_octets o = { .p = out,
+					       .len = (uint16_t)fm_selector_write(&s, out) };
 			assert_true(o.len <= sizeof(out));
 			assert_true(fm_selector_read(s.format, &o, &got));
 			assert_int_equal(got.has_start, s.has_start);
@@ -78,10 +80,11 @@ static void values_land_in_their_fields(void **state)
 
 	(void)state;
 	/* RFC 6088 §3.2, all of A to P. */
-	o.len = (uint16_t)from_hex("ffff0000 20010db8000000000000000000000001 20010db8000000000000000000000002"
-				   "20010db8000000000000000000000003 20010db8000000000000000000000004"
-				   "00000005 00000006 ff0abcde 00000008 0009 000a 000b 000c 0d 0e 0f 10",
-				   octets);
+	o.len = (uint16_t)from_hex(
+		"ffff0000 20010db8000000000000000000000001 20010db8000000000000000000000002"
+		"20010db8000000000000000000000003 20010db8000000000000000000000004"
+		"00000005 00000006 ff0abcde 00000008 0009 000a 000b 000c 0d 0e 0f 10",
+		octets);
 	assert_true(fm_selector_read(2, &o, &s));
 	assert_int_equal(s.src[0].b[15], 1);
 	assert_int_equal(s.src[1].b[15], 2);
@@ -114,10 +117,10 @@ static void is_aligned_by_its_widest_field(void **state)
 		uint8_t format, align;
 		uint8_t flags[4];
 	} places[] = {
-		{ 1, 1, { 0 } },	      { 1, 4, { 0x80 } },	     { 1, 4, { 0x04 } },
-		{ 1, 2, { 0x02 } },	      { 1, 1, { 0, 0x20 } },	     { 2, 8, { 0x10 } },
-		{ 2, 4, { 0x08 } },	      { 2, 4, { 0x01 } },	     { 2, 2, { 0, 0x80 } },
-		{ 2, 1, { 0, 0x08 } },     { 200, 1, { 0x80 } },
+		{ 1, 1, { 0 } },       { 1, 4, { 0x80 } },    { 1, 4, { 0x04 } },
+		{ 1, 2, { 0x02 } },    { 1, 1, { 0, 0x20 } }, { 2, 8, { 0x10 } },
+		{ 2, 4, { 0x08 } },    { 2, 4, { 0x01 } },    { 2, 2, { 0, 0x80 } },
+		{ 2, 1, { 0, 0x08 } }, { 200, 1, { 0x80 } },
 	};
 
 	(void)state;
