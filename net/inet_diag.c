@@ -1,0 +1,214 @@
+/*
+ * SOCK_DIAG: dumps, one socket, and the multicast groups of TCP connections that are destroyed.
+ */
+#include "net/inet_diag.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/attribute.h"
+
+#define ROOM 32768u
+#define ALL_STATES 0xffffffffu
+
+static const uint8_t families[] = { AF_INET, AF_INET6 }, protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
+
+static struct fm_ip read_address(uint8_t family, const __be32 words[4])
+{
+	struct fm_ip a;
+
+	if (family == AF_INET)
+		return fm_ip_from_v4((const uint8_t *)words);
+	memcpy(a.b, words, sizeof(a.b));
+	return a;
+}
+
+static void write_address(const struct fm_ip *a, uint8_t family, __be32 words[4])
+{
+	if (family == AF_INET)
+		memcpy(words, a->b + 12, 4);
+	else
+		memcpy(words, a->b, sizeof(a->b));
+}
+
+/* tcpi_rtt lies in the older, stable part of struct tcp_info. */
+static uint32_t read_rtt(const struct nlattr *info)
+{
+	struct tcp_info i;
+	size_t len;
+
+	memset(&i, 0, sizeof(i));
+	if (!info)
+		return 0;
+	len = mnl_attr_get_payload_len(info);
+	memcpy(&i, mnl_attr_get_payload(info), len < sizeof(i) ? len : sizeof(i));
+	return i.tcpi_rtt;
+}
+
+static bool read_socket(const struct nlmsghdr *n, uint8_t ip_proto, struct fm_socket *out)
+{
+	const struct inet_diag_msg *m = mnl_nlmsg_get_payload(n);
+	const struct nlattr *cgroup;
+
+	if (mnl_nlmsg_get_payload_len(n) < sizeof(*m))
+		return false;
+	cgroup = fm_attribute(n, sizeof(*m), INET_DIAG_CGROUP_ID);
+	*out = (struct fm_socket){
+		.tuple = { .local = read_address(m->idiag_family, m->id.idiag_src),
+			   .remote = read_address(m->idiag_family, m->id.idiag_dst),
+			   .local_port = ntohs(m->id.idiag_sport),
+			   .remote_port = ntohs(m->id.idiag_dport),
+			   .ip_proto = ip_proto },
+		.inode = m->idiag_inode,
+		.uid = m->idiag_uid,
+		.state = m->idiag_state,
+		.cgroup = cgroup ? mnl_attr_get_u64(cgroup) : 0,
+	};
+	if (ip_proto == IPPROTO_TCP)
+		out->rtt_us = read_rtt(fm_attribute(n, sizeof(*m), INET_DIAG_INFO));
+	return true;
+}
+
+struct dump {
+	void (*each)(void *ctx, const struct fm_socket *s);
+	void *ctx;
+	uint8_t ip_proto;
+};
+
+static int on_socket(const struct nlmsghdr *n, void *ctx)
+{
+	const struct dump *d = ctx;
+	struct fm_socket s;
+
+	if (read_socket(n, d->ip_proto, &s))
+		d->each(d->ctx, &s);
+	return MNL_CB_OK;
+}
+
+static struct inet_diag_req_v2 *start(struct fm_request *r, uint16_t flags, uint8_t family,
+				      uint8_t ip_proto)
+{
+	struct inet_diag_req_v2 *req =
+		fm_request_start(r, SOCK_DIAG_BY_FAMILY, flags, sizeof(*req));
+
+	req->sdiag_family = family;
+	req->sdiag_protocol = ip_proto;
+	req->idiag_ext = 1 << (INET_DIAG_INFO - 1);
+	req->idiag_states = ALL_STATES;
+	return req;
+}
+
+int fm_sockets_each(struct fm_netlink *n, void (*each)(void *ctx, const struct fm_socket *s),
+		    void *ctx)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < 4 && err == 0; i++) {
+		struct dump d = { .each = each, .ctx = ctx, .ip_proto = protocols[i / 2] };
+		struct fm_request r;
+
+		start(&r, NLM_F_DUMP, families[i % 2], d.ip_proto);
+		err = fm_netlink_ask(n, &r, on_socket, &d);
+	}
+	return err;
+}
+
+static void keep(void *ctx, const struct fm_socket *s)
+{
+	*(struct fm_socket *)ctx = *s;
+}
+
+/* For UDP the kernel's source is the packet's: it looks the socket up as if a packet came for it. */
+static int find_exact(struct fm_netlink *n, const struct fm_tuple *t, uint8_t family,
+		      struct fm_socket *out)
+{
+	struct dump d = { .each = keep, .ctx = out, .ip_proto = t->ip_proto };
+	struct fm_request r;
+	struct inet_diag_req_v2 *req = start(&r, 0, family, t->ip_proto);
+	bool is_turned = t->ip_proto == IPPROTO_UDP;
+
+	req->id.idiag_sport = htons(is_turned ? t->remote_port : t->local_port);
+	req->id.idiag_dport = htons(is_turned ? t->local_port : t->remote_port);
+	write_address(is_turned ? &t->remote : &t->local, family, req->id.idiag_src);
+	write_address(is_turned ? &t->local : &t->remote, family, req->id.idiag_dst);
+	req->id.idiag_cookie[0] = req->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	return fm_netlink_ask(n, &r, on_socket, &d);
+}
+
+int fm_sockets_find(struct fm_netlink *n, const struct fm_tuple *t, struct fm_socket *out)
+{
+	int err;
+
+	if (t->ip_proto != IPPROTO_TCP && t->ip_proto != IPPROTO_UDP)
+		return -ENOENT;
+	err = find_exact(n, t, fm_ip_family(&t->local), out);
+	/* IPv4 over an IPv6 socket: its addresses are v4-mapped there. */
+	if (err == -ENOENT && fm_ip_is_v4(&t->local))
+		err = find_exact(n, t, AF_INET6, out);
+	/* Where no connection fits the kernel names the listener. */
+	return err == 0 && out->state == TCP_LISTEN ? -ENOENT : err;
+}
+
+static int on_destroyed(const struct nlmsghdr *n, void *ctx)
+{
+	struct fm_sockets_watch *w = ctx;
+	struct fm_socket s;
+
+	if (n->nlmsg_type == SOCK_DIAG_BY_FAMILY && read_socket(n, IPPROTO_TCP, &s))
+		w->ended(w->ctx, &s);
+	return MNL_CB_OK;
+}
+
+static void on_readable(void *ctx)
+{
+	_Alignas(struct nlmsghdr) uint8_t room[ROOM];
+	struct fm_sockets_watch *w = ctx;
+
+	while (w->watch.fd >= 0) {
+		ssize_t len = mnl_socket_recvfrom(w->socket, room, sizeof(room));
+
+		if (len < 0 && errno == ENOBUFS)
+			continue; /* some ends were not heard: those flows end by age */
+		if (len <= 0)
+			return;
+		mnl_cb_run(room, (size_t)len, 0, 0, on_destroyed, w);
+	}
+}
+
+int fm_sockets_watch_open(struct fm_sockets_watch *w, uv_loop_t *loop)
+{
+	static const uint32_t groups = 1u << (SKNLGRP_INET_TCP_DESTROY - 1) |
+				       1u << (SKNLGRP_INET6_TCP_DESTROY - 1);
+	int fd;
+
+	w->watch.fd = -1;
+	w->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!w->socket)
+		return -errno;
+	if (mnl_socket_bind(w->socket, groups, MNL_SOCKET_AUTOPID) < 0)
+		goto fail;
+	fd = fcntl(mnl_socket_get_fd(w->socket), F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		goto fail;
+	return fm_watch_open(&w->watch, loop, fd, on_readable, w);
+fail:
+	fd = -errno;
+	mnl_socket_close(w->socket);
+	w->socket = NULL;
+	return fd;
+}
+
+void fm_sockets_watch_close(struct fm_sockets_watch *w)
+{
+	fm_watch_close(&w->watch);
+	if (w->socket)
+		mnl_socket_close(w->socket);
+	w->socket = NULL;
+}

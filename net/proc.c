@@ -1,0 +1,148 @@
+/*
+ * Programs by the inodes of their sockets, cgroups by their ids.
+ */
+#include "net/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct fm_proc_want *wanted(struct fm_proc_want *wants, size_t n, uint32_t inode)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (wants[i].inode == inode && wants[i].inode != 0)
+			return &wants[i];
+	}
+	return NULL;
+}
+
+static void read_name(int process, char name[FM_PROC_NAME])
+{
+	int fd = openat(process, "comm", O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, name, FM_PROC_NAME - 1);
+
+	if (fd >= 0)
+		close(fd);
+	name[len > 0 ? len : 0] = 0;
+	name[strcspn(name, "\n")] = 0;
+}
+
+/* 0: that descriptor is no socket. */
+static uint32_t socket_inode(int fds, const char *name)
+{
+	char link[64];
+	ssize_t len = readlinkat(fds, name, link, sizeof(link) - 1);
+	uint32_t inode = 0;
+
+	if (len < 0)
+		return 0;
+	link[len] = 0;
+	return sscanf(link, "socket:[%u]", &inode) == 1 ? inode : 0;
+}
+
+/* Returns how many were found; the first process that holds a socket names it. */
+static size_t look_into(int process, uint32_t pid, struct fm_proc_want *wants, size_t n)
+{
+	int fds = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fds < 0 ? NULL : fdopendir(fds);
+	const struct dirent *e;
+	size_t found = 0;
+
+	if (!dir) {
+		if (fds >= 0)
+			close(fds);
+		return 0;
+	}
+	while ((e = readdir(dir))) {
+		uint32_t inode = socket_inode(dirfd(dir), e->d_name);
+		struct fm_proc_want *w = inode ? wanted(wants, n, inode) : NULL;
+
+		if (!w || w->pid)
+			continue;
+		w->pid = pid;
+		read_name(process, w->name);
+		found++;
+	}
+	closedir(dir);
+	return found;
+}
+
+void fm_proc_find(struct fm_proc_want *wants, size_t n)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *e;
+	size_t left = n;
+
+	for (size_t i = 0; i < n; i++) {
+		wants[i].pid = 0;
+		wants[i].name[0] = 0;
+	}
+	while (dir && left > 0 && (e = readdir(dir))) {
+		unsigned long pid = strtoul(e->d_name, NULL, 10);
+		int process;
+
+		if (pid == 0)
+			continue;
+		process = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (process < 0)
+			continue;
+		left -= look_into(process, (uint32_t)pid, wants, n);
+		close(process);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* Where cgroup v2 is mounted: /sys/fs/cgroup, or beside v1 /sys/fs/cgroup/unified. */
+static int find_mount(char *path, size_t size)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096], point[1024];
+	int err = -ENOENT;
+
+	if (!f)
+		return -errno;
+	while (err != 0 && fgets(line, sizeof(line), f)) {
+		const char *kind = strstr(line, " - ");
+
+		if (!kind || strncmp(kind + 3, "cgroup2 ", 8) != 0 ||
+		    sscanf(line, "%*s %*s %*s %*s %1023s", point) != 1)
+			continue;
+		err = (size_t)snprintf(path, size, "%s", point) < size ? 0 : -ENAMETOOLONG;
+	}
+	fclose(f);
+	return err;
+}
+
+/* A cgroup's id is its directory's inode; opening it by handle would need more capabilities than we keep. */
+int fm_proc_cgroup(uint64_t id, char *path, size_t size)
+{
+	char mount[1024];
+	char *const roots[] = { mount, NULL };
+	int err = find_mount(mount, sizeof(mount)), len;
+	FTSENT *e;
+	FTS *tree;
+
+	if (err < 0)
+		return err;
+	tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+	if (!tree)
+		return -errno;
+	err = -ENOENT;
+	while (err == -ENOENT && (e = fts_read(tree))) {
+		const char *below = e->fts_path + strlen(mount);
+
+		if (e->fts_info != FTS_D || e->fts_statp->st_ino != id)
+			continue;
+		len = snprintf(path, size, "%s", *below ? below : "/");
+		err = (size_t)len < size ? 0 : -ENAMETOOLONG;
+	}
+	fts_close(tree);
+	return err;
+}
