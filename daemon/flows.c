@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/selector_match.h"
+
 #define HEADS (sizeof(((struct fm_flows *)0)->heads) / sizeof(uint32_t))
 #define RATE_LEAST_US 200000u /* looks closer together say nothing of a rate */
 
@@ -243,38 +245,24 @@ void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struc
 	free(order);
 }
 
-static bool has(const struct fm_selector *s, enum fm_selector_field field)
+bool fm_flows_has_ports(uint8_t ip_proto)
 {
-	return s->has_start >> field & 1;
-}
-
-/* The end of a range; without one the start is all there is (RFC 6088 §3.1). */
-static int last(const struct fm_selector *s, enum fm_selector_field field)
-{
-	return s->has_end >> field & 1;
-}
-
-static bool is_between(const struct fm_ip *ip, const struct fm_ip range[2], int end)
-{
-	return memcmp(ip->b, range[0].b, 16) >= 0 && memcmp(ip->b, range[end].b, 16) <= 0;
+	return ip_proto == IPPROTO_TCP || ip_proto == IPPROTO_UDP || ip_proto == IPPROTO_SCTP ||
+	       ip_proto == IPPROTO_DCCP || ip_proto == IPPROTO_UDPLITE;
 }
 
 bool fm_flows_match(const struct fm_tuple *t, const struct fm_selector *s)
 {
-	if ((s->format == 1) != fm_ip_is_v4(&t->local))
-		return false;
-	if (has(s, FM_SEL_SPI) || has(s, FM_SEL_LABEL) || has(s, FM_SEL_TC))
-		return false;
-	if (has(s, FM_SEL_PROTO) && (t->ip_proto < s->proto[0] ||
-				     t->ip_proto > s->proto[last(s, FM_SEL_PROTO)]))
-		return false;
-	if (has(s, FM_SEL_SRC) && !is_between(&t->local, s->src, last(s, FM_SEL_SRC)))
-		return false;
-	if (has(s, FM_SEL_DST) && !is_between(&t->remote, s->dst, last(s, FM_SEL_DST)))
-		return false;
-	if (has(s, FM_SEL_SPORT) && (t->local_port < s->sport[0] ||
-				     t->local_port > s->sport[last(s, FM_SEL_SPORT)]))
-		return false;
-	return !has(s, FM_SEL_DPORT) || (t->remote_port >= s->dport[0] &&
-					 t->remote_port <= s->dport[last(s, FM_SEL_DPORT)]);
+	const struct fm_packet_fields p = {
+		.src = t->local,
+		.dst = t->remote,
+		.sport = t->local_port,
+		.dport = t->remote_port,
+		.ip_proto = t->ip_proto,
+		.is_v4 = fm_ip_is_v4(&t->local),
+		.has_ports = fm_flows_has_ports(t->ip_proto),
+	};
+	const uint8_t unknown = 1u << FM_SEL_TC | 1u << FM_SEL_LABEL;
+
+	return !(s->has_start & unknown) && fm_selector_match(s, &p);
 }

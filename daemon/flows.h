@@ -59,6 +59,9 @@ const struct fm_live_flow *fm_flows_by_id(const struct fm_flows *f, uint32_t id)
 void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struct fm_live_flow *flow),
 		   void *ctx);
 
+/* TCP, UDP, UDP-Lite, SCTP, DCCP (digest D26). */
+bool fm_flows_has_ports(uint8_t ip_proto);
+
 /* Does a selector, as the host sends, match the flow? A selector that asks for what a tuple lacks does not. */
 bool fm_flows_match(const struct fm_tuple *t, const struct fm_selector *s);
 

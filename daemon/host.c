@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 /*
- * After a restart the data path of the run before goes on until the accesses are bound again, or so
- * long: what would be put into it earlier could only be less (digest D51).
+ * After a restart the data path of the run before goes on until the accesses are bound again, or for
+ * so long: what would be put into it earlier could only be less (digest D51).
  */
 #define TAKE_AFTER_US 3000000u
 
@@ -428,7 +428,8 @@ static void restore_record(void *ctx, const struct fm_octets *key, const struct 
 	struct fm_daemon *d = ctx;
 
 	(void)key;
-	(void)fm_host_restore(&d->host->core, value->p, value->len, fm_now_us());
+	if (fm_host_restore(&d->host->core, value->p, value->len, fm_now_us()) == 0)
+		d->host->take_at_us = fm_now_us() + TAKE_AFTER_US;
 }
 
 static int restore(struct fm_daemon *d)
@@ -440,7 +441,6 @@ static int start_core(struct fm_daemon *d)
 {
 	struct fm_host_role *h = d->host;
 
-	h->take_at_us = fm_now_us() + TAKE_AFTER_US;
 	fm_host_start(&h->core, fm_now_us());
 	fm_timer_set(&h->second, fm_now_us() + 1000000);
 	return 0;

@@ -295,30 +295,6 @@ int fm_match_read(const char *text, struct fm_match *out, char why[FM_MATCH_TEXT
 	return 0;
 }
 
-static uint8_t swap_bits(uint8_t set, unsigned a, unsigned b)
-{
-	unsigned has_a = set >> a & 1, has_b = set >> b & 1;
-
-	return (uint8_t)((set & ~(1u << a) & ~(1u << b)) | has_a << b | has_b << a);
-}
-
-void fm_match_turn(struct fm_selector *s)
-{
-	for (int i = 0; i < 2; i++) {
-		struct fm_ip ip = s->src[i];
-		uint16_t port = s->sport[i];
-
-		s->src[i] = s->dst[i];
-		s->dst[i] = ip;
-		s->sport[i] = s->dport[i];
-		s->dport[i] = port;
-	}
-	s->has_start = swap_bits(swap_bits(s->has_start, FM_SEL_SRC, FM_SEL_DST), FM_SEL_SPORT,
-				 FM_SEL_DPORT);
-	s->has_end = swap_bits(swap_bits(s->has_end, FM_SEL_SRC, FM_SEL_DST), FM_SEL_SPORT,
-			       FM_SEL_DPORT);
-}
-
 /* A text that grows; what does not fit is cut. */
 struct text {
 	char *at;

@@ -27,9 +27,6 @@ struct fm_match {
  */
 int fm_match_read(const char *text, struct fm_match *out, char why[FM_MATCH_TEXT_MAX]);
 
-/* The same packets seen from the other end: source and destination change places. */
-void fm_match_turn(struct fm_selector *s);
-
 /* A selector as a match string; returns @out. */
 char *fm_match_text(const struct fm_selector *s, char out[FM_MATCH_TEXT_MAX]);
 

@@ -3,11 +3,10 @@
  */
 #include "daemon/slow.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
+#include "core/selector_match.h"
 #include "daemon/flows.h"
-#include "daemon/match.h"
 
 #define BACK_AGAIN_US 50000u /* so soon after it was put back, eBPF had no path for it */
 
@@ -28,12 +27,6 @@ static const uint32_t overhead[] = {
 uint32_t fm_slow_inner_mtu(const struct fm_path *p)
 {
 	return (p->mtu ? p->mtu : 1500u) - overhead[p->encap];
-}
-
-static bool has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
-	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
 }
 
 /* Where the payload begins and what it is; false: not an IP packet. Extension headers are not followed. */
@@ -67,7 +60,7 @@ static bool read_tuple(const struct fm_slow *s, const struct fm_packet *p, struc
 	memset(t, 0, sizeof(*t));
 	if (!read_header(p, &src, &dst, &t->ip_proto, &at))
 		return false;
-	if (has_ports(t->ip_proto) && p->len >= at + 4) {
+	if (fm_flows_has_ports(t->ip_proto) && p->len >= at + 4) {
 		sport = (uint16_t)(p->ip[at] << 8 | p->ip[at + 1]);
 		dport = (uint16_t)(p->ip[at + 2] << 8 | p->ip[at + 3]);
 	}
@@ -100,7 +93,7 @@ static const struct fm_path *choose(const struct fm_slow *s, const struct fm_for
 		struct fm_selector selector = f->rules[i].selector;
 
 		if (s->is_anchor)
-			fm_match_turn(&selector);
+			selector = fm_selector_mirror(&selector);
 		if (fm_flows_match(t, &selector))
 			return path_of_rule(f, &f->rules[i]);
 	}

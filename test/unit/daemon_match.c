@@ -61,23 +61,10 @@ static void strings_are_read(void **state)
 	}
 }
 
-static void the_other_end_sees_it_turned(void **state)
-{
-	char why[FM_MATCH_TEXT_MAX], text[FM_MATCH_TEXT_MAX];
-	struct fm_match m;
-
-	(void)state;
-	assert_int_equal(fm_match_read("udp dst 2001:db8::/32 dport 5-9 sport 7", &m, why), 0);
-	fm_match_turn(&m.selectors[0]);
-	assert_string_equal(fm_match_text(&m.selectors[0], text),
-			    "ip6 udp src 2001:db8::/32 sport 5-9 dport 7");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strings_are_read),
-		cmocka_unit_test(the_other_end_sees_it_turned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
