@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "test/fuzz/fuzz.h"
+#include "test/fuzz/words.h"
 #include "wire/msg.h"
 
 static struct fm_msg msg, again;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/message_json.h"
-#include "test/fuzz/fuzz.h"
+#include "test/fuzz/words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
