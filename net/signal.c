@@ -269,7 +269,9 @@ static int open_udp(struct fm_signal *s, uint8_t i, uint32_t ifindex, const stru
 
 	if (fd < 0)
 		return -errno;
+	/* The anchor's address may come later than its daemon: FREEBIND. */
 	if (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) < 0) {
 		err = -errno;
 		close(fd);

@@ -64,9 +64,20 @@ def selectors():
             yield struct.pack('>BI', kind, 0x80000000 >> i) + bytes(width)
 
 
+def large():
+    """Yield virtio headers with large TCP and UDP packets behind them."""
+    tcp = bytes(12) + b'\x50\x19' + bytes(6 + 500)
+    udp = bytes(4) + struct.pack('>HH', 508, 0) + bytes(500)
+    for kind, offset, body, proto in ((4, 16, tcp, 6), (5, 6, udp, 17)):
+        yield struct.pack('<BBHHHH', 1, kind, 60, 100, 40, offset) + ip6(body, proto)
+        yield struct.pack('<BBHHHH', 1, 0, 0, 0, 40, offset) + ip6(body, proto)
+
+
 def make(name):
     if name == 'selector':
         yield from selectors()
+    if name == 'segment':
+        yield from large()
     for i, mh in enumerate(headers()):
         if name in ('decode', 'print'):
             yield b'\0' + mh
@@ -74,6 +85,8 @@ def make(name):
         elif name == 'packet' and i % 8 == 0:
             for linktype, packet in carriers(mh):
                 yield struct.pack('>H', linktype) + packet
+        elif name == 'carried' and i % 8 == 0:
+            yield from (packet for linktype, packet in carriers(mh) if linktype == 101)
         elif name == 'pcap' and i % 8 == 0:
             for linktype, packet in carriers(mh):
                 yield pcap(linktype, [packet, packet[:30]])
