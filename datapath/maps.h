@@ -14,12 +14,23 @@
 #define FM_DP_RULES 64u	   /* FM_RULES_MAX */
 #define FM_DP_PREFIXES 19u /* leases, IPv4 and IPv6 home address, registration address */
 
+/* User space only: what was attached where, so that another run can take it away (fm_hooks_v1). */
+#define FM_DP_HOOK_FM0 1u
+#define FM_DP_HOOK_ACCESS 2u
+#define FM_DP_HOOK_CLSACT 4u /* the clsact qdisc is ours */
+
 #define FM_DP_FLOW_LIFE_NS 300000000000ull /* D44 (2): an uplink packet counts for 300 s */
 
 /* In skb->mark of packets that meet our programs twice; low octet: the path of a copy. */
 #define FM_MARK_SLOW 0x464d5300u /* to the daemon: the kernel cannot encapsulate this buffer again */
 #define FM_MARK_COPY 0x464d4300u
 #define FM_MARK_MASK 0xffffff00u
+
+union fm_addr {
+	__u8 b[16];
+	__u32 w[4];
+	__u64 d[2];
+};
 
 /* Numbers of enum fm_encap. */
 #define FM_DP_ENCAP_NONE 0u
@@ -52,18 +63,20 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
 /**
  * struct fm_dp_block - what forwarding needs of one binding: the key, then the paths
  * @id, @generation: of the binding, and of this state of it; generation 0: slot not in use
- * @rules:           slot in fm_rules_v1, when @n_rules is above 0
+ * @rules:           slot in fm_rules_v1, when @n_rules is above 0; the rules there are ours if they
+ *                   carry @id and @rules_generation
+ * @prefixes:        the first is the registration address (len 0: there is none)
  * @usable:          bit i: packets can leave by paths[i]
  * @least_mtu:       smallest mtu of the usable paths: no TCP segment shall be larger
  */
 struct fm_dp_block {
-	__u32 id, generation, rules;
+	__u32 id, generation, rules, rules_generation;
 	__u16 usable, least_mtu;
 	__u8 n_paths, n_prefixes, n_rules, default_path;
 	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
 	struct fm_dp_path paths[FM_DP_PATHS];
 };
-_Static_assert(sizeof(struct fm_dp_block) == 20 + 380 + 1024, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_block) == 24 + 380 + 1024, "changes a pinned map: raise its version");
 
 /* Which fields a rule compares: bits of @has. The number is that of enum fm_selector_field. */
 #define FM_DP_HAS_SRC 0x01u
@@ -90,7 +103,7 @@ struct fm_dp_rule {
 };
 _Static_assert(sizeof(struct fm_dp_rule) == 104, "changes a pinned map: raise its version");
 
-/* Rules in the order in which they are tried; id and generation are those of their block. */
+/* Rules in the order in which they are tried. */
 struct fm_dp_rules {
 	__u32 id, generation;
 	struct fm_dp_rule rules[FM_DP_RULES];
@@ -107,7 +120,7 @@ struct fm_dp_tuple {
 	__u8 local[16], remote[16];
 	__be16 local_port, remote_port;
 	__u8 ip_proto, pad[3];
-};
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct fm_dp_tuple) == 40, "changes a pinned map: raise its version");
 
 /**
@@ -188,6 +201,13 @@ _Static_assert(sizeof(struct fm_dp_settings) == 48, "changes a pinned map: raise
 	X(ECN,             "ecn",                    1, "congestion marked outside, not possible inside") \
 	X(NO_ROOM,         "no-room",                1, "the kernel could not change the packet")
 /* clang-format on */
+
+/* Room for what an ICMP error quotes: 1280 without its own headers, RFC 4443 §3.2. */
+#define FM_DP_QUOTE6 1232u
+#define FM_DP_QUOTE4 548u /* 576 without its own headers, RFC 1812 §4.3.2.3 */
+struct fm_dp_quote {
+	__u8 octets[FM_DP_QUOTE6];
+};
 
 #define FM_COUNTER_ID(name, text, is_drop, says) FM_COUNT_##name,
 enum fm_counter_id { FM_COUNTERS(FM_COUNTER_ID) FM_COUNTER_COUNT };

@@ -1,0 +1,143 @@
+/*
+ * Filters and XDP programs on interfaces. tc filters have one preference and handle per role and
+ * are replaced in place, so no packet passes without one; what was attached stands in a pinned
+ * map, so that a later run can take it away.
+ */
+#include "datapath/dp.h"
+
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "path.skel.h"
+
+#define FM_TC_PREFERENCE 8653u /* host; the anchor's is the next one */
+#define FM_TC_HANDLE 1u
+
+static uint32_t hooks_of(struct fm_dp *dp, uint32_t ifindex)
+{
+	uint32_t hooks = 0;
+
+	(void)bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_hooks_v1), &ifindex, &hooks);
+	return hooks;
+}
+
+static void note_hooks(struct fm_dp *dp, uint32_t ifindex, uint32_t hooks)
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_hooks_v1);
+
+	if (hooks & (FM_DP_HOOK_FM0 | FM_DP_HOOK_ACCESS))
+		(void)bpf_map_update_elem(fd, &ifindex, &hooks, BPF_ANY);
+	else
+		(void)bpf_map_delete_elem(fd, &ifindex);
+}
+
+/* Interfaces without a link layer hand over packets that start with their IP header. */
+static int is_ethernet(uint32_t ifindex, bool *yes)
+{
+	struct ifreq r = { 0 };
+
+	if (!if_indextoname(ifindex, r.ifr_name))
+		return fm_dp_fail(-ENODEV, "data path: interface %u is gone", ifindex);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	int err = ioctl(fd, SIOCGIFHWADDR, &r) < 0 ? -errno : 0;
+
+	close(fd);
+	*yes = r.ifr_hwaddr.sa_family == ARPHRD_ETHER || r.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK;
+	return err;
+}
+
+static struct bpf_program *program_for(struct fm_dp *dp, enum fm_dp_kind kind, bool ethernet)
+{
+	bool is_host = dp->conf.role == FM_DP_HOST;
+
+	if (kind == FM_DP_FM0)
+		return is_host ? dp->skel->progs.fm_host_out : dp->skel->progs.fm_anchor_out;
+	if (ethernet)
+		return is_host ? dp->skel->progs.fm_host_in : dp->skel->progs.fm_anchor_in;
+	return is_host ? dp->skel->progs.fm_host_in_l3 : dp->skel->progs.fm_anchor_in_l3;
+}
+
+static enum bpf_tc_attach_point point_of(enum fm_dp_kind kind)
+{
+	return kind == FM_DP_FM0 ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+}
+
+int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point_of(kind));
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FM_TC_HANDLE,
+		    .priority = FM_TC_PREFERENCE + dp->conf.role, .flags = BPF_TC_F_REPLACE);
+	uint32_t hooks = hooks_of(dp, ifindex);
+	bool ethernet = false;
+	int err = is_ethernet(ifindex, &ethernet);
+
+	if (err < 0)
+		return err;
+	err = bpf_tc_hook_create(&hook);
+	if (err == 0)
+		hooks |= FM_DP_HOOK_CLSACT;
+	else if (err != -EEXIST)
+		return fm_dp_fail(err, "data path: interface %u takes no clsact qdisc: %s", ifindex,
+				  strerror(-err));
+	opts.prog_fd = bpf_program__fd(program_for(dp, kind, ethernet));
+	err = bpf_tc_attach(&hook, &opts);
+	if (err < 0)
+		return fm_dp_fail(err, "data path: cannot put the filter on interface %u: %s", ifindex,
+				  strerror(-err));
+	note_hooks(dp, ifindex, hooks | (kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS));
+	return 0;
+}
+
+int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point_of(kind));
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FM_TC_HANDLE,
+		    .priority = FM_TC_PREFERENCE + dp->conf.role);
+	uint32_t hooks = hooks_of(dp, ifindex);
+	int err = bpf_tc_detach(&hook, &opts);
+
+	note_hooks(dp, ifindex, hooks & ~(kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS));
+	return err == -ENOENT || err == -ENODEV || err == -EINVAL ? 0 : err;
+}
+
+static void detach_all(struct fm_dp *dp)
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_hooks_v1);
+	uint32_t ifindex, hooks;
+
+	while (bpf_map_get_next_key(fd, NULL, &ifindex) == 0) {
+		hooks = hooks_of(dp, ifindex);
+		if (hooks & FM_DP_HOOK_FM0)
+			(void)fm_dp_detach(dp, ifindex, FM_DP_FM0);
+		if (hooks & FM_DP_HOOK_ACCESS)
+			(void)fm_dp_detach(dp, ifindex, FM_DP_ACCESS);
+		(void)bpf_map_delete_elem(fd, &ifindex);
+	}
+}
+
+void fm_dp_down(struct fm_dp *dp)
+{
+	struct bpf_map *m;
+
+	detach_all(dp);
+	bpf_object__for_each_map(m, dp->skel->obj)
+	{
+		if (bpf_map__is_pinned(m))
+			(void)bpf_map__unpin(m, NULL);
+	}
+	(void)rmdir(dp->pin_dir);
+	fm_dp_close(dp);
+}

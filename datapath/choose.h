@@ -1,0 +1,409 @@
+/*
+ * Whose packet is it, and which paths take it: blocks by address, rules, flows, uplinks.
+ * Nothing here changes a packet.
+ */
+#ifndef FM_DATAPATH_CHOOSE_H
+#define FM_DATAPATH_CHOOSE_H
+
+#include "datapath/packet.h"
+
+/*
+ * The block that @word names, if it owns @a. Hash values may be another key's by the time they are
+ * read (kernel-facts.md), so the block's own prefix decides.
+ */
+static __always_inline struct fm_dp_block *fm_block_at(__u32 word, const union fm_addr *a, __u8 len)
+{
+	__u32 slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
+	struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v1, &slot);
+
+	if (!b || index >= FM_DP_PREFIXES)
+		return NULL;
+	const struct fm_dp_prefix *p = &b->prefixes[index];
+	const __u32 *w = (const __u32 *)p->ip;
+
+	if (p->len != len || w[0] != a->w[0] || w[1] != a->w[1])
+		return NULL;
+	if (len == 128 && (w[2] != a->w[2] || w[3] != a->w[3]))
+		return NULL;
+	return b->generation ? b : NULL;
+}
+
+static __always_inline struct fm_dp_block *fm_block_once(const union fm_addr *a, __u8 *flags)
+{
+	struct fm_dp_block *b = NULL;
+	__u64 prefix = a->d[0];
+	const __u32 *word = NULL;
+	__u8 len = 64;
+
+	*flags = 0;
+	if (prefix)
+		word = bpf_map_lookup_elem(&fm_prefix_v1, &prefix);
+	if (!word) {
+		word = bpf_map_lookup_elem(&fm_address_v1, a);
+		len = 128;
+	}
+	if (!word)
+		return NULL;
+	__u32 seen = FM_READ_ONCE(*word);
+
+	b = fm_block_at(seen, a, len);
+	if (b && FM_DP_WORD_INDEX(seen) == 0)
+		*flags = FM_DP_PREFIX_REGISTRATION;
+	return b;
+}
+
+/* Twice: the first try may have met an entry that was just given to another key. */
+static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, __u8 *flags)
+{
+	struct fm_dp_block *b = fm_block_once(a, flags);
+
+	return b ? b : fm_block_once(a, flags);
+}
+
+/* The same, for packets of users: the registration address carries none. */
+static __always_inline struct fm_dp_block *fm_block_for_users(const union fm_addr *a)
+{
+	__u8 flags;
+	struct fm_dp_block *b = fm_block_of(a, &flags);
+
+	return flags & FM_DP_PREFIX_REGISTRATION ? NULL : b;
+}
+
+static __always_inline const struct fm_dp_path *fm_path_at(const struct fm_dp_block *b, __u32 index)
+{
+	return &b->paths[index & (FM_DP_PATHS - 1)];
+}
+
+static __always_inline __u32 fm_lowest(__u32 mask)
+{
+	__u32 i = 0;
+
+#pragma unroll
+	for (__u32 bits = FM_DP_PATHS / 2; bits; bits /= 2) {
+		if (!(mask & ((1u << bits) - 1))) {
+			mask >>= bits;
+			i += bits;
+		}
+	}
+	return i;
+}
+
+/* Mask of the path with that BID, if packets can leave by it. */
+static __always_inline __u32 fm_path_of_bid(const struct fm_dp_block *b, __u32 bid)
+{
+	__u32 mask = 0;
+
+	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
+		if (i < b->n_paths && b->paths[i].bid == bid)
+			mask = 1u << i;
+	}
+	return mask & b->usable;
+}
+
+/**
+ * struct fm_match - a packet beside the rules of its binding
+ * Source and destination as the anchor sees them towards the host (RFC 6088 §3.1, D26).
+ */
+struct fm_match {
+	const struct fm_dp_rules *rules;
+	__u64 src[2], dst[2];
+	__u32 spi, label, usable, count;
+	__u16 sport, dport;
+	__u8 tc, ip_proto, family, has;
+	__u32 paths, fid;
+};
+
+static __always_inline bool fm_addr_in(const __u64 v[2], const __u64 range[2][2])
+{
+	bool above = v[0] > range[0][0] || (v[0] == range[0][0] && v[1] >= range[0][1]);
+	bool below = v[0] < range[1][0] || (v[0] == range[1][0] && v[1] <= range[1][1]);
+
+	return above && below;
+}
+
+static __always_inline bool fm_rule_fits(const struct fm_dp_rule *r, const struct fm_match *m)
+{
+	__u8 has = r->has;
+
+	if (r->family != m->family || (has & ~m->has))
+		return false;
+	if ((has & FM_DP_HAS_PROTO) && (m->ip_proto < r->proto[0] || m->ip_proto > r->proto[1]))
+		return false;
+	if ((has & FM_DP_HAS_SPORT) && (m->sport < r->sport[0] || m->sport > r->sport[1]))
+		return false;
+	if ((has & FM_DP_HAS_DPORT) && (m->dport < r->dport[0] || m->dport > r->dport[1]))
+		return false;
+	if ((has & FM_DP_HAS_TC) && (m->tc < r->tc[0] || m->tc > r->tc[1]))
+		return false;
+	if ((has & FM_DP_HAS_SRC) && !fm_addr_in(m->src, r->src))
+		return false;
+	if ((has & FM_DP_HAS_DST) && !fm_addr_in(m->dst, r->dst))
+		return false;
+	if ((has & FM_DP_HAS_LABEL) && (m->label < r->label[0] || m->label > r->label[1]))
+		return false;
+	return !(has & FM_DP_HAS_SPI) || (m->spi >= r->spi[0] && m->spi <= r->spi[1]);
+}
+
+/* RFC 6089 §4.3: the first entry that is active decides, and is active with one BID left. */
+static long fm_try_rule(__u64 i, struct fm_match *m)
+{
+	if (i >= FM_DP_RULES || i >= m->count)
+		return 1;
+	const struct fm_dp_rule *r = &m->rules->rules[i];
+	__u32 paths = r->paths & m->usable;
+
+	if (!paths || !fm_rule_fits(r, m))
+		return 0;
+	m->paths = paths;
+	m->fid = r->fid;
+	return 1;
+}
+
+static __always_inline void fm_words(__u64 to[2], const union fm_addr *a)
+{
+	to[0] = bpf_be64_to_cpu(a->d[0]);
+	to[1] = bpf_be64_to_cpu(a->d[1]);
+}
+
+/* Mask of paths by the rules; 0: none fits. @is_uplink: source and destination change places. */
+static __always_inline __u32 fm_by_rules(const struct fm_dp_block *b, const struct fm_packet *p,
+					 const bool is_uplink, __u16 *fid)
+{
+	struct fm_match m = {};
+	__u32 slot = b->rules;
+
+	m.count = b->n_rules;
+	m.rules = m.count ? bpf_map_lookup_elem(&fm_rules_v1, &slot) : NULL;
+	if (!m.rules || m.rules->id != b->id || m.rules->generation != b->rules_generation)
+		return 0;
+	fm_words(m.src, is_uplink ? &p->dst : &p->src);
+	fm_words(m.dst, is_uplink ? &p->src : &p->dst);
+	m.sport = bpf_ntohs(is_uplink ? p->dport : p->sport);
+	m.dport = bpf_ntohs(is_uplink ? p->sport : p->dport);
+	m.spi = p->spi;
+	m.label = p->label;
+	m.tc = p->tc & 0xfc; /* RFC 6088 §3.1: ECN never counts */
+	m.ip_proto = p->ip_proto;
+	m.family = p->family;
+	m.has = p->has | FM_DP_HAS_SRC | FM_DP_HAS_DST | FM_DP_HAS_TC | FM_DP_HAS_PROTO;
+	m.usable = b->usable;
+	bpf_loop(FM_DP_RULES, fm_try_rule, &m, 0);
+	*fid = m.fid;
+	return m.paths;
+}
+
+static __always_inline __u32 fm_by_default(const struct fm_dp_block *b)
+{
+	return (1u << (b->default_path & (FM_DP_PATHS - 1))) & b->usable;
+}
+
+static __always_inline void fm_tuple_of(struct fm_dp_tuple *t, const struct fm_packet *p,
+					const bool is_uplink)
+{
+	fm_addr_copy(t->local, is_uplink ? &p->src : &p->dst);
+	fm_addr_copy(t->remote, is_uplink ? &p->dst : &p->src);
+	t->local_port = is_uplink ? p->sport : p->dport;
+	t->remote_port = is_uplink ? p->dport : p->sport;
+	t->ip_proto = p->ip_proto;
+}
+
+/* D26: later fragments by (source, destination, id) of the first. */
+static __always_inline void fm_fragment_key(struct fm_dp_fragment *k, const struct fm_packet *p)
+{
+	fm_addr_copy(k->src, &p->src);
+	fm_addr_copy(k->dst, &p->dst);
+	k->id = p->frag_id;
+}
+
+static __always_inline __u32 fm_by_first_fragment(const struct fm_dp_block *b,
+						  const struct fm_packet *p)
+{
+	struct fm_dp_fragment k = {};
+
+	fm_fragment_key(&k, p);
+	const __u32 *mask = bpf_map_lookup_elem(&fm_fragments_v1, &k);
+
+	return mask && (*mask & b->usable) ? *mask & b->usable : fm_by_default(b);
+}
+
+static __always_inline void fm_remember_fragment(const struct fm_packet *p, __u32 mask)
+{
+	struct fm_dp_fragment k = {};
+
+	fm_fragment_key(&k, p);
+	bpf_map_update_elem(&fm_fragments_v1, &k, &mask, BPF_ANY);
+}
+
+static __always_inline void fm_flow_seen(struct fm_dp_flow *f, const struct fm_packet *p)
+{
+	__sync_fetch_and_add(&f->packets, 1);
+	__sync_fetch_and_add(&f->bytes, p->len);
+	f->last_ns = bpf_ktime_get_coarse_ns();
+	if (p->tcp_flags & ~f->tcp_out)
+		f->tcp_out |= p->tcp_flags;
+}
+
+/* Host: a flow without a valid entry: its pin, else the rules, else the default. */
+static __always_inline __u32 fm_flow_choose(const struct fm_dp_block *b, const struct fm_packet *p,
+					    const struct fm_dp_tuple *t, struct fm_dp_flow *f)
+{
+	const __u32 *pin = bpf_map_lookup_elem(&fm_pins_v1, t);
+	__u32 mask = pin ? fm_path_of_bid(b, *pin) : 0;
+
+	f->pinned = mask != 0;
+	f->fid = 0;
+	if (!mask)
+		mask = fm_by_rules(b, p, true, &f->fid);
+	return mask ? mask : fm_by_default(b);
+}
+
+/* Host, outgoing: mask of paths, 0: none now. */
+static __always_inline __u32 fm_choose_uplink(const struct fm_dp_block *b, const struct fm_packet *p)
+{
+	struct fm_dp_tuple t = {};
+	struct fm_dp_flow new = {};
+	__u32 mask;
+
+	if (p->fragment == FM_FRAGMENT_LATER)
+		return fm_by_first_fragment(b, p);
+	fm_tuple_of(&t, p, true);
+	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v1, &t);
+
+	if (f && f->generation == b->generation && f->id == b->id) {
+		fm_flow_seen(f, p);
+		mask = f->paths;
+	} else {
+		mask = fm_flow_choose(b, p, &t, &new);
+		__u16 bid = mask ? fm_path_at(b, fm_lowest(mask))->bid : 0;
+
+		if (f) {
+			if (bid && f->bid && bid != f->bid)
+				__sync_fetch_and_add(&f->moves, 1);
+			f->paths = mask;
+			f->bid = bid;
+			f->fid = new.fid;
+			f->pinned = new.pinned;
+			f->id = b->id;
+			fm_flow_seen(f, p);
+			f->generation = b->generation;
+		} else {
+			new.id = b->id;
+			new.generation = b->generation;
+			new.paths = mask;
+			new.bid = bid;
+			new.first_ns = bpf_ktime_get_coarse_ns();
+			fm_flow_seen(&new, p);
+			bpf_map_update_elem(&fm_flows_v1, &t, &new, BPF_ANY);
+		}
+	}
+	if (p->fragment == FM_FRAGMENT_FIRST)
+		fm_remember_fragment(p, mask);
+	return mask;
+}
+
+/* Host, incoming: a flow that is known counts both ways. */
+static __always_inline void fm_count_incoming(const struct fm_packet *p)
+{
+	struct fm_dp_tuple t = {};
+
+	if (p->fragment == FM_FRAGMENT_LATER)
+		return;
+	fm_tuple_of(&t, p, false);
+	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v1, &t);
+
+	if (!f)
+		return;
+	__sync_fetch_and_add(&f->packets_in, 1);
+	__sync_fetch_and_add(&f->bytes_in, p->len);
+	f->last_ns = bpf_ktime_get_coarse_ns();
+	if (p->tcp_flags & ~f->tcp_in)
+		f->tcp_in |= p->tcp_flags;
+}
+
+/* D44 (2): the path of the flow's last authentic uplink packet, while registered and fresh. */
+static __always_inline __u32 fm_by_uplink(const struct fm_dp_block *b, const struct fm_dp_tuple *t)
+{
+	const struct fm_dp_uplink *u = bpf_map_lookup_elem(&fm_uplink_v1, t);
+
+	if (!u || u->id != b->id || bpf_ktime_get_coarse_ns() - u->seen_ns > FM_DP_FLOW_LIFE_NS)
+		return 0;
+	__u32 where = FM_READ_ONCE(u->where), index = where & (FM_DP_PATHS - 1);
+
+	if (index >= b->n_paths || fm_path_at(b, index)->bid != where >> 16)
+		return 0;
+	return (1u << index) & b->usable;
+}
+
+/* Anchor, towards the host: D44 in its order. */
+static __always_inline __u32 fm_choose_downlink(const struct fm_dp_block *b,
+						const struct fm_packet *p)
+{
+	struct fm_dp_tuple t = {};
+	__u16 fid = 0;
+	__u32 mask;
+
+	if (p->fragment == FM_FRAGMENT_LATER)
+		return fm_by_first_fragment(b, p);
+	mask = fm_by_rules(b, p, false, &fid);
+	if (!mask) {
+		fm_tuple_of(&t, p, false);
+		mask = fm_by_uplink(b, &t);
+	}
+	if (!mask)
+		mask = fm_by_default(b);
+	if (p->fragment == FM_FRAGMENT_FIRST)
+		fm_remember_fragment(p, mask);
+	return mask;
+}
+
+/* Anchor, from the host: remembers the path. The time is written once a second at most. */
+static __always_inline void fm_note_uplink(const struct fm_dp_block *b, const struct fm_packet *p,
+					   __u32 index)
+{
+	struct fm_dp_tuple t = {};
+	struct fm_dp_uplink new = {};
+
+	if (p->fragment == FM_FRAGMENT_LATER)
+		return;
+	fm_tuple_of(&t, p, true);
+	new.id = b->id;
+	new.where = (__u32)fm_path_at(b, index)->bid << 16 | index;
+	new.seen_ns = bpf_ktime_get_coarse_ns();
+	struct fm_dp_uplink *u = bpf_map_lookup_elem(&fm_uplink_v1, &t);
+
+	if (!u || u->id != new.id) {
+		bpf_map_update_elem(&fm_uplink_v1, &t, &new, BPF_ANY);
+		return;
+	}
+	if (u->where != new.where)
+		u->where = new.where;
+	if (new.seen_ns - u->seen_ns > 1000000000ull)
+		u->seen_ns = new.seen_ns;
+}
+
+/**
+ * fm_find_path() - the path by which a tunnel packet came, seen from the receiver
+ * @outer: its source is the path's remote, its destination the path's local address
+ * @port_differs: an address fits but for its UDP port
+ * Return: index, or FM_DP_PATHS.
+ */
+static __always_inline __u32 fm_find_path(const struct fm_dp_block *b, const struct fm_packet *outer,
+					  __u32 encap, bool *port_differs)
+{
+	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
+		const struct fm_dp_path *path = &b->paths[i];
+
+		if (i >= b->n_paths)
+			break;
+		if (path->encap != encap || !fm_addr_equal(&outer->src, path->remote) ||
+		    !fm_addr_equal(&outer->dst, path->local))
+			continue;
+		if (encap != FM_DP_ENCAP_UDP4 || (outer->sport == path->remote_port &&
+						  outer->dport == path->local_port))
+			return i;
+		*port_differs = true;
+	}
+	return FM_DP_PATHS;
+}
+
+#endif

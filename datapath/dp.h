@@ -1,0 +1,45 @@
+/*
+ * Inside the loader only: its state, shared by loader.c, attach.c, forward.c and list.c.
+ */
+#ifndef FM_DATAPATH_DP_H
+#define FM_DATAPATH_DP_H
+
+#include "datapath/loader.h"
+
+struct fm_path_bpf;
+
+/* Slots of one array map: free ones, and those that rest until no program can still read them. */
+struct fm_slots {
+	uint32_t count, n_free, n_resting;
+	uint32_t *free, *resting;
+};
+
+/* One binding that is in the data path. The table is open-addressed; slot 0 is never given out. */
+struct fm_dp_entry {
+	uint32_t id, slot;
+	bool is_used, is_confirmed;
+};
+
+struct fm_dp {
+	struct fm_dp_conf conf;
+	char pin_dir[192];
+	struct fm_path_bpf *skel;
+	struct fm_dp_settings settings;
+	struct fm_slots blocks, rules;
+	struct fm_dp_entry *entries;
+	uint32_t n_entries, entries_size, generation;
+	struct fm_dp_sync sync;
+	bool is_syncing;
+	struct fm_dp_rules scratch, old_rules;
+};
+
+/* Keeps a text for fm_dp_error() and returns @err. */
+__attribute__((format(printf, 2, 3))) int fm_dp_fail(int err, const char *format, ...);
+
+/* Makes the slot lists and the table of bindings, from what the adopted maps hold. */
+int fm_forward_init(struct fm_dp *dp);
+void fm_forward_free(struct fm_dp *dp);
+/* A new generation for the binding that owns @local, so that its flows choose again. */
+int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16]);
+
+#endif

@@ -1,0 +1,540 @@
+/*
+ * Forwarding state as map entries: struct fm_forwarding becomes a block in a fresh slot, then the
+ * words of its prefixes turn to it (rule 5 of the architecture). Also pins and comparison after a
+ * restart. Programs and interfaces are in loader.c and attach.c.
+ */
+#include "datapath/dp.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "path.skel.h"
+
+#define FM_DEFAULT_MTU 1500u
+#define FM_REST_S 1 /* only where membarrier is missing: longer than any program runs */
+
+static int fd_of(const struct bpf_map *map)
+{
+	return bpf_map__fd(map);
+}
+
+/*
+ * MEMBARRIER_CMD_GLOBAL returns after an RCU grace period: every program that could still hold a
+ * resting slot has ended. One call frees all that rest, so its 10 to 50 ms come once in thousands
+ * of changes. Kernels with nohz_full refuse it: there time must do.
+ */
+static void wait_for_readers(void)
+{
+	const struct timespec rest = { .tv_sec = FM_REST_S };
+
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		nanosleep(&rest, NULL);
+}
+
+static int take_slot(struct fm_slots *s, uint32_t *slot)
+{
+	if (s->n_free == 0 && s->n_resting > 0) {
+		wait_for_readers();
+		memcpy(s->free, s->resting, s->n_resting * sizeof(*s->free));
+		s->n_free = s->n_resting;
+		s->n_resting = 0;
+	}
+	if (s->n_free == 0)
+		return fm_dp_fail(-ENOSPC, "data path: no room for another binding; raise bindings-max");
+	*slot = s->free[--s->n_free];
+	return 0;
+}
+
+static void rest_slot(struct fm_slots *s, uint32_t slot)
+{
+	s->resting[s->n_resting++] = slot;
+}
+
+static int slots_init(struct fm_slots *s, uint32_t count)
+{
+	s->count = count;
+	s->free = calloc(count, sizeof(*s->free));
+	s->resting = calloc(count, sizeof(*s->resting));
+	return s->free && s->resting ? 0 : -ENOMEM;
+}
+
+static struct fm_dp_entry *find_entry(struct fm_dp *dp, uint32_t id, bool make)
+{
+	uint32_t mask = dp->entries_size - 1, i = id * 2654435761u & mask;
+
+	while (dp->entries[i].is_used && dp->entries[i].id != id)
+		i = (i + 1) & mask;
+	if (dp->entries[i].is_used)
+		return &dp->entries[i];
+	if (!make || dp->n_entries >= dp->entries_size / 2)
+		return NULL;
+	dp->n_entries++;
+	dp->entries[i] = (struct fm_dp_entry){ .id = id, .is_used = true };
+	return &dp->entries[i];
+}
+
+/* Open addressing: what stands behind a hole moves up. */
+static void remove_entry(struct fm_dp *dp, struct fm_dp_entry *e)
+{
+	uint32_t mask = dp->entries_size - 1, hole = (uint32_t)(e - dp->entries);
+
+	for (uint32_t i = (hole + 1) & mask; dp->entries[i].is_used; i = (i + 1) & mask) {
+		uint32_t home = dp->entries[i].id * 2654435761u & mask;
+
+		if (((i - home) & mask) < ((i - hole) & mask))
+			continue;
+		dp->entries[hole] = dp->entries[i];
+		hole = i;
+	}
+	dp->entries[hole] = (struct fm_dp_entry){ 0 };
+	dp->n_entries--;
+}
+
+/* A word is the key's if the block it names holds that prefix; others are left from a crash. */
+static void adopt_word(struct fm_dp *dp, uint32_t word, const uint8_t *key, uint8_t len)
+{
+	struct fm_dp_block b;
+	uint32_t slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
+
+	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, &b) < 0)
+		return;
+	if (index >= FM_DP_PREFIXES || b.generation == 0 || b.prefixes[index].len != len ||
+	    memcmp(b.prefixes[index].ip, key, len / 8) != 0)
+		return;
+	struct fm_dp_entry *e = find_entry(dp, b.id, true);
+
+	if (e && e->slot == 0)
+		e->slot = slot;
+	if (b.generation > dp->generation)
+		dp->generation = b.generation;
+}
+
+static void adopt_words(struct fm_dp *dp, int fd, uint8_t len)
+{
+	uint8_t key[16], next[16];
+	void *at = NULL;
+	uint32_t word;
+
+	while (bpf_map_get_next_key(fd, at, next) == 0) {
+		memcpy(key, next, sizeof(key));
+		at = key;
+		if (bpf_map_lookup_elem(fd, key, &word) == 0)
+			adopt_word(dp, word, key, len);
+	}
+}
+
+/* Slots that no binding uses rest first: an earlier run may have left them a moment ago. */
+static void rest_unused(struct fm_dp *dp)
+{
+	uint8_t *block_used = calloc(dp->blocks.count, 1), *rules_used = calloc(dp->rules.count, 1);
+	struct fm_dp_block b;
+
+	for (uint32_t i = 0; block_used && rules_used && i < dp->entries_size; i++) {
+		uint32_t slot = dp->entries[i].slot;
+
+		if (!dp->entries[i].is_used || slot >= dp->blocks.count ||
+		    bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, &b) < 0)
+			continue;
+		block_used[slot] = 1;
+		if (b.n_rules && b.rules < dp->rules.count)
+			rules_used[b.rules] = 1;
+	}
+	for (uint32_t i = 1; block_used && i < dp->blocks.count; i++) {
+		if (!block_used[i])
+			rest_slot(&dp->blocks, i);
+	}
+	for (uint32_t i = 1; rules_used && i < dp->rules.count; i++) {
+		if (!rules_used[i])
+			rest_slot(&dp->rules, i);
+	}
+	free(block_used);
+	free(rules_used);
+}
+
+int fm_forward_init(struct fm_dp *dp)
+{
+	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v1);
+
+	dp->entries_size = 64;
+	while (dp->entries_size < blocks)
+		dp->entries_size *= 2;
+	dp->entries = calloc(dp->entries_size, sizeof(*dp->entries));
+	if (!dp->entries || slots_init(&dp->blocks, blocks) < 0 ||
+	    slots_init(&dp->rules, bpf_map__max_entries(dp->skel->maps.fm_rules_v1)) < 0)
+		return fm_dp_fail(-ENOMEM, "data path: out of memory");
+	adopt_words(dp, fd_of(dp->skel->maps.fm_prefix_v1), 64);
+	adopt_words(dp, fd_of(dp->skel->maps.fm_address_v1), 128);
+	rest_unused(dp);
+	return 0;
+}
+
+void fm_forward_free(struct fm_dp *dp)
+{
+	free(dp->entries);
+	free(dp->blocks.free);
+	free(dp->blocks.resting);
+	free(dp->rules.free);
+	free(dp->rules.resting);
+}
+
+static uint32_t overhead(enum fm_encap encap)
+{
+	return encap == FM_ENCAP_IP6 ? 40 : encap == FM_ENCAP_IP4 ? 20 : 28;
+}
+
+static bool is_usable(const struct fm_path *p)
+{
+	return p->encap != FM_ENCAP_NONE && p->ifindex && !fm_ip_is_none(&p->remote);
+}
+
+static void make_path(struct fm_dp_path *to, const struct fm_path *from)
+{
+	uint32_t mtu = from->mtu ? from->mtu : FM_DEFAULT_MTU;
+	const struct fm_ip *hop = fm_ip_is_none(&from->next_hop) ? &from->remote : &from->next_hop;
+
+	memcpy(to->local, from->local.b, 16);
+	memcpy(to->remote, from->remote.b, 16);
+	memcpy(to->next_hop, hop->b, 16);
+	to->ifindex = from->ifindex;
+	to->bid = from->bid;
+	to->mtu = (uint16_t)((mtu > 0xffff ? 0xffff : mtu < 128 ? 128 : mtu) - overhead(from->encap));
+	to->local_port = htons(from->local_port);
+	to->remote_port = htons(from->remote_port);
+	to->encap = (uint8_t)from->encap;
+	to->bid_pri = from->bid_pri;
+	to->access = from->access;
+}
+
+static void make_paths(struct fm_dp_block *b, const struct fm_forwarding *f)
+{
+	b->n_paths = f->n_paths < FM_DP_PATHS ? f->n_paths : FM_DP_PATHS;
+	b->default_path = f->default_path;
+	b->least_mtu = 0xffff;
+	for (uint32_t i = 0; i < b->n_paths; i++) {
+		make_path(&b->paths[i], &f->paths[i]);
+		if (!is_usable(&f->paths[i]))
+			continue;
+		b->usable |= (uint16_t)(1u << i);
+		if (b->paths[i].mtu < b->least_mtu)
+			b->least_mtu = b->paths[i].mtu;
+	}
+}
+
+static int make_prefixes(struct fm_dp_block *b, const struct fm_forwarding *f)
+{
+	if (!fm_ip_is_none(&f->registration)) {
+		memcpy(b->prefixes[0].ip, f->registration.b, 16);
+		b->prefixes[0].len = 128;
+		b->prefixes[0].flags = FM_DP_PREFIX_REGISTRATION;
+	}
+	b->n_prefixes = 1;
+	for (uint32_t i = 0; i < f->n_prefixes && b->n_prefixes < FM_DP_PREFIXES; i++) {
+		struct fm_dp_prefix *p = &b->prefixes[b->n_prefixes++];
+
+		if (f->prefixes[i].len != 64 && f->prefixes[i].len != 128)
+			return fm_dp_fail(-EINVAL, "data path: home prefix of length %u: 64 and 128 are known",
+					  f->prefixes[i].len);
+		memcpy(p->ip, f->prefixes[i].ip.b, f->prefixes[i].len / 8);
+		p->len = f->prefixes[i].len;
+	}
+	return 0;
+}
+
+static uint64_t get_u64(const uint8_t *p)
+{
+	uint64_t v = 0;
+
+	for (int i = 0; i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* A range that has only a start is that value (RFC 6088 §3.1). */
+static void make_addresses(__u64 to[2][2], const struct fm_ip from[2], bool has_end)
+{
+	for (int i = 0; i < 2; i++) {
+		const uint8_t *p = from[has_end ? i : 0].b;
+
+		to[i][0] = get_u64(p);
+		to[i][1] = get_u64(p + 8);
+	}
+}
+
+#define MAKE_RANGE(to, from, bit, mask)                                                            \
+	do {                                                                                       \
+		(to)[0] = (from)[0] & (mask);                                                      \
+		(to)[1] = (from)[s->has_end & (bit) ? 1 : 0] & (mask);                             \
+	} while (0)
+
+static void make_rule(struct fm_dp_rule *to, const struct fm_rule *from)
+{
+	const struct fm_selector *s = &from->selector;
+
+	to->family = s->format == 2 ? 6 : 4;
+	to->has = s->has_start;
+	to->paths = from->paths;
+	to->fid = from->fid;
+	to->priority = from->priority;
+	make_addresses(to->src, s->src, s->has_end & FM_DP_HAS_SRC);
+	make_addresses(to->dst, s->dst, s->has_end & FM_DP_HAS_DST);
+	MAKE_RANGE(to->spi, s->spi, FM_DP_HAS_SPI, 0xffffffff);
+	MAKE_RANGE(to->label, s->label, FM_DP_HAS_LABEL, 0xfffffu); /* D25 */
+	MAKE_RANGE(to->sport, s->sport, FM_DP_HAS_SPORT, 0xffff);
+	MAKE_RANGE(to->dport, s->dport, FM_DP_HAS_DPORT, 0xffff);
+	MAKE_RANGE(to->tc, s->tc, FM_DP_HAS_TC, 0xfc); /* RFC 6088 §3.1: ECN never counts */
+	MAKE_RANGE(to->proto, s->proto, FM_DP_HAS_PROTO, 0xff);
+}
+
+static void make_rules(struct fm_dp_rules *r, const struct fm_forwarding *f)
+{
+	memset(r, 0, sizeof(*r));
+	r->id = f->id;
+	for (uint32_t i = 0; i < f->n_rules && i < FM_DP_RULES; i++)
+		make_rule(&r->rules[i], &f->rules[i]);
+}
+
+static int map_of(struct fm_dp *dp, const struct fm_dp_prefix *p)
+{
+	return fd_of(p->len == 64 ? dp->skel->maps.fm_prefix_v1 : dp->skel->maps.fm_address_v1);
+}
+
+static bool holds(const struct fm_dp_block *b, const struct fm_dp_prefix *p, uint32_t from)
+{
+	for (uint32_t i = from; i < b->n_prefixes; i++) {
+		if (b->prefixes[i].len == p->len && memcmp(b->prefixes[i].ip, p->ip, 16) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The registration address first, unless it is a home address for users as well. */
+static int turn_words(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t slot)
+{
+	for (uint32_t i = 0; i < b->n_prefixes; i++) {
+		const struct fm_dp_prefix *p = &b->prefixes[i];
+		uint32_t word = FM_DP_WORD(slot, i);
+
+		if (p->len == 0 || (i == 0 && holds(b, p, 1)))
+			continue;
+		if (bpf_map_update_elem(map_of(dp, p), p->ip, &word, BPF_ANY) < 0)
+			return fm_dp_fail(-errno, "data path: no room for another home prefix");
+	}
+	return 0;
+}
+
+/* Words of @old that @now (NULL: nothing) does not hold; one that names another slot is not ours. */
+static void drop_words(struct fm_dp *dp, const struct fm_dp_block *old, uint32_t slot,
+		       const struct fm_dp_block *now)
+{
+	uint32_t word;
+
+	for (uint32_t i = 0; i < old->n_prefixes; i++) {
+		const struct fm_dp_prefix *p = &old->prefixes[i];
+
+		if (p->len == 0 || (now && holds(now, p, 0)))
+			continue;
+		if (bpf_map_lookup_elem(map_of(dp, p), p->ip, &word) == 0 &&
+		    FM_DP_WORD_SLOT(word) == slot)
+			bpf_map_delete_elem(map_of(dp, p), p->ip);
+	}
+}
+
+static uint32_t next_generation(struct fm_dp *dp)
+{
+	if (++dp->generation == 0)
+		dp->generation = 1;
+	return dp->generation;
+}
+
+static bool get_block(struct fm_dp *dp, uint32_t slot, struct fm_dp_block *b)
+{
+	return slot && bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, b) == 0;
+}
+
+/* Keeps the old rules when they say the same as dp->scratch, else writes a fresh slot. */
+static int place_rules(struct fm_dp *dp, const struct fm_dp_block *old, struct fm_dp_block *b)
+{
+	int fd = fd_of(dp->skel->maps.fm_rules_v1);
+
+	if (b->n_rules == 0)
+		return 0;
+	if (old && old->n_rules == b->n_rules &&
+	    bpf_map_lookup_elem(fd, &old->rules, &dp->old_rules) == 0 &&
+	    dp->old_rules.id == b->id && dp->old_rules.generation == old->rules_generation &&
+	    memcmp(dp->old_rules.rules, dp->scratch.rules, sizeof(dp->scratch.rules)) == 0) {
+		b->rules = old->rules;
+		b->rules_generation = old->rules_generation;
+		return 0;
+	}
+	int err = take_slot(&dp->rules, &b->rules);
+
+	if (err < 0)
+		return err;
+	dp->scratch.generation = b->rules_generation = next_generation(dp);
+	return bpf_map_update_elem(fd, &b->rules, &dp->scratch, BPF_ANY) < 0 ? -errno : 0;
+}
+
+/* Writes @b to a fresh slot and turns everything to it; @old (NULL: none) goes to rest. */
+static int publish(struct fm_dp *dp, struct fm_dp_entry *e, struct fm_dp_block *b,
+		   const struct fm_dp_block *old)
+{
+	uint32_t slot, old_slot = e->slot;
+	int err = take_slot(&dp->blocks, &slot);
+
+	if (err < 0)
+		return err;
+	b->generation = next_generation(dp);
+	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, b, BPF_ANY) < 0)
+		return fm_dp_fail(-errno, "data path: cannot write a binding");
+	err = turn_words(dp, b, slot);
+	if (old)
+		drop_words(dp, old, old_slot, b);
+	if (old_slot)
+		rest_slot(&dp->blocks, old_slot);
+	if (old && old->n_rules && (!b->n_rules || old->rules != b->rules))
+		rest_slot(&dp->rules, old->rules);
+	e->slot = slot;
+	return err;
+}
+
+static bool is_same(const struct fm_dp_block *a, const struct fm_dp_block *b)
+{
+	struct fm_dp_block x = *a, y = *b;
+
+	x.generation = y.generation = 0;
+	return memcmp(&x, &y, sizeof(x)) == 0;
+}
+
+/* Words may be missing or another's after a crash in the middle of a change. */
+static bool words_stand(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t slot)
+{
+	uint32_t word;
+
+	for (uint32_t i = 0; i < b->n_prefixes; i++) {
+		const struct fm_dp_prefix *p = &b->prefixes[i];
+
+		if (p->len == 0 || (i == 0 && holds(b, p, 1)))
+			continue;
+		if (bpf_map_lookup_elem(map_of(dp, p), p->ip, &word) < 0 ||
+		    word != FM_DP_WORD(slot, i))
+			return false;
+	}
+	return true;
+}
+
+static void count_sync(struct fm_dp *dp, struct fm_dp_entry *e, uint32_t *kind)
+{
+	if (dp->is_syncing && !e->is_confirmed)
+		++*kind;
+	e->is_confirmed = true;
+}
+
+int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
+{
+	struct fm_dp_block b = { .id = f->id, .n_rules = f->n_rules }, old;
+	int err = make_prefixes(&b, f);
+
+	if (err < 0)
+		return err;
+	make_paths(&b, f);
+	make_rules(&dp->scratch, f);
+	struct fm_dp_entry *e = find_entry(dp, f->id, true);
+
+	if (!e)
+		return fm_dp_fail(-ENOSPC, "data path: no room for another binding; raise bindings-max");
+	bool has_old = get_block(dp, e->slot, &old);
+
+	err = place_rules(dp, has_old ? &old : NULL, &b);
+	if (err < 0)
+		return err;
+	if (has_old && is_same(&old, &b) && words_stand(dp, &old, e->slot)) {
+		count_sync(dp, e, &dp->sync.kept);
+		return 0;
+	}
+	count_sync(dp, e, has_old ? &dp->sync.repaired : &dp->sync.added);
+	return publish(dp, e, &b, has_old ? &old : NULL);
+}
+
+static void forget(struct fm_dp *dp, struct fm_dp_entry *e)
+{
+	struct fm_dp_block old;
+
+	if (get_block(dp, e->slot, &old)) {
+		drop_words(dp, &old, e->slot, NULL);
+		if (old.n_rules)
+			rest_slot(&dp->rules, old.rules);
+	}
+	if (e->slot)
+		rest_slot(&dp->blocks, e->slot);
+	remove_entry(dp, e);
+}
+
+int fm_dp_unforward(struct fm_dp *dp, uint32_t id)
+{
+	struct fm_dp_entry *e = find_entry(dp, id, false);
+
+	if (!e)
+		return -ENOENT;
+	forget(dp, e);
+	return 0;
+}
+
+static bool owns(const struct fm_dp_block *b, const uint8_t local[16])
+{
+	for (uint32_t i = 0; i < b->n_prefixes; i++) {
+		uint8_t len = b->prefixes[i].len;
+
+		if (len && memcmp(b->prefixes[i].ip, local, len / 8) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A host has one binding or a few: looking through them costs nothing. */
+int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16])
+{
+	struct fm_dp_block b, old;
+
+	for (uint32_t i = 0; i < dp->entries_size; i++) {
+		struct fm_dp_entry *e = &dp->entries[i];
+
+		if (!e->is_used || !get_block(dp, e->slot, &old) || !owns(&old, local))
+			continue;
+		b = old;
+		return publish(dp, e, &b, &old);
+	}
+	return 0;
+}
+
+void fm_dp_sync_begin(struct fm_dp *dp)
+{
+	dp->sync = (struct fm_dp_sync){ 0 };
+	dp->is_syncing = true;
+	for (uint32_t i = 0; i < dp->entries_size; i++)
+		dp->entries[i].is_confirmed = false;
+}
+
+struct fm_dp_sync fm_dp_sync_end(struct fm_dp *dp)
+{
+	for (uint32_t i = 0; i < dp->entries_size;) {
+		struct fm_dp_entry *e = &dp->entries[i];
+
+		if (!e->is_used || e->is_confirmed) {
+			i++;
+			continue;
+		}
+		forget(dp, e); /* another entry may have moved here: look again */
+		dp->sync.removed++;
+	}
+	dp->is_syncing = false;
+	return dp->sync;
+}

@@ -1,0 +1,140 @@
+/*
+ * Kernel side only: the maps, counting, and the calls that tc and XDP programs share.
+ * XDP is a compile-time parameter (@xdp) everywhere: one source, two sets of helpers.
+ */
+#ifndef FM_DATAPATH_KERNEL_H
+#define FM_DATAPATH_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "datapath/maps.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+/* Linux 6.3; Debian 12's headers lack them. */
+#define FM_DECAP_L3_IPV4 (1ull << 7)
+#define FM_DECAP_L3_IPV6 (1ull << 8)
+
+#define FM_DSMIP_PORT 4191 /* RFC 5555 §2.3.2.2 */
+#define FM_PROTO_MH 135
+
+/* clang 14 joins constant stores to neighbours in ctx: refused at load. */
+#define FM_CTX_SET(field, value) (*(volatile __typeof__(field) *)&(field) = (value))
+#define FM_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+
+/* The loader sets max_entries by its configuration. */
+#define FM_MAP(map, map_type, key_type, value_type, entries)                                       \
+	struct {                                                                                   \
+		__uint(type, map_type);                                                            \
+		__uint(max_entries, entries);                                                      \
+		__type(key, key_type);                                                             \
+		__type(value, value_type);                                                         \
+	} map SEC(".maps")
+
+FM_MAP(fm_settings_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
+FM_MAP(fm_blocks_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_block, 64);
+FM_MAP(fm_rules_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_rules, 64);
+FM_MAP(fm_prefix_v1, BPF_MAP_TYPE_HASH, __u64, __u32, 64);
+FM_MAP(fm_address_v1, BPF_MAP_TYPE_HASH, union fm_addr, __u32, 64);
+FM_MAP(fm_flows_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_flow, 1024);
+FM_MAP(fm_pins_v1, BPF_MAP_TYPE_HASH, struct fm_dp_tuple, __u32, 4096);
+FM_MAP(fm_uplink_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_uplink, 1024);
+FM_MAP(fm_fragments_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_fragment, __u32, 1024);
+FM_MAP(fm_neighbours_v1, BPF_MAP_TYPE_HASH, struct fm_dp_neighbour_key, struct fm_dp_neighbour, 1024);
+FM_MAP(fm_hooks_v1, BPF_MAP_TYPE_HASH, __u32, __u32, 1024);
+FM_MAP(fm_counters_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_counter, FM_COUNTER_COUNT);
+FM_MAP(fm_quote_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_quote, 1);
+
+static __always_inline void fm_count(__u32 id, __u32 bytes)
+{
+	struct fm_dp_counter *c = bpf_map_lookup_elem(&fm_counters_v1, &id);
+
+	if (!c)
+		return;
+	c->packets++;
+	c->bytes += bytes;
+}
+
+static __always_inline const struct fm_dp_settings *fm_settings(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&fm_settings_v1, &zero);
+}
+
+static __always_inline __u32 fm_ctx_len(void *ctx, const bool xdp)
+{
+	return xdp ? (__u32)bpf_xdp_get_buff_len(ctx) : ((struct __sk_buff *)ctx)->len;
+}
+
+static __always_inline long fm_load(void *ctx, const bool xdp, __u32 off, void *to, __u32 len)
+{
+	return xdp ? bpf_xdp_load_bytes(ctx, off, to, len) : bpf_skb_load_bytes(ctx, off, to, len);
+}
+
+static __always_inline long fm_store(void *ctx, const bool xdp, __u32 off, const void *from, __u32 len)
+{
+	return xdp ? bpf_xdp_store_bytes(ctx, off, (void *)from, len)
+		   : bpf_skb_store_bytes(ctx, off, from, len, 0);
+}
+
+static __always_inline bool fm_addr_equal(const union fm_addr *a, const __u8 b[16])
+{
+	const __u32 *w = (const __u32 *)b; /* in maps and on the stack: four-octet aligned */
+
+	return a->w[0] == w[0] && a->w[1] == w[1] && a->w[2] == w[2] && a->w[3] == w[3];
+}
+
+static __always_inline void fm_addr_copy(void *to, const void *from)
+{
+	__u32 *t = to;
+	const __u32 *f = from;
+
+	t[0] = f[0];
+	t[1] = f[1];
+	t[2] = f[2];
+	t[3] = f[3];
+}
+
+/* The IPv4 address in a v4-mapped one. */
+static __always_inline __be32 fm_addr_v4(const __u8 a[16])
+{
+	return ((const __u32 *)a)[3];
+}
+
+static __always_inline __u16 fm_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~sum;
+}
+
+/* RFC 791 header checksum of a header without options whose own checksum field is 0. */
+static __always_inline __u16 fm_ip4_sum(const struct iphdr *h)
+{
+	const __u16 *p = (const __u16 *)h;
+	__u32 sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		sum += p[i];
+	return fm_fold(sum);
+}
+
+#endif

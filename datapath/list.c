@@ -1,0 +1,199 @@
+/*
+ * What the programs saw: flows, uplink paths, counters; and pins, which tell a flow where to go.
+ */
+#include "datapath/dp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "path.skel.h"
+
+#define FM_BATCH 512u
+
+static void tuple_to_map(struct fm_dp_tuple *to, const struct fm_tuple *from)
+{
+	memset(to, 0, sizeof(*to));
+	memcpy(to->local, from->local.b, 16);
+	memcpy(to->remote, from->remote.b, 16);
+	to->local_port = htons(from->local_port);
+	to->remote_port = htons(from->remote_port);
+	to->ip_proto = from->ip_proto;
+}
+
+static void tuple_from_map(struct fm_tuple *to, const struct fm_dp_tuple *from)
+{
+	memcpy(to->local.b, from->local, 16);
+	memcpy(to->remote.b, from->remote, 16);
+	to->local_port = ntohs(from->local_port);
+	to->remote_port = ntohs(from->remote_port);
+	to->ip_proto = from->ip_proto;
+}
+
+int fm_dp_pin(struct fm_dp *dp, const struct fm_tuple *flow, uint16_t bid)
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_pins_v1);
+	struct fm_dp_tuple key;
+	uint32_t value = bid;
+
+	tuple_to_map(&key, flow);
+	if (bid == 0) {
+		if (bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT)
+			return fm_dp_fail(-errno, "data path: cannot take a pin away");
+	} else if (bpf_map_update_elem(fd, &key, &value, BPF_ANY) < 0) {
+		return fm_dp_fail(errno == E2BIG ? -ENOSPC : -errno,
+				  "data path: no room for another moved flow");
+	}
+	return fm_forward_touch(dp, flow->local.b);
+}
+
+int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow)
+{
+	struct fm_dp_tuple key;
+
+	tuple_to_map(&key, flow);
+	(void)bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_pins_v1), &key);
+	if (bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_flows_v1), &key) < 0)
+		return -errno;
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t since(uint64_t now, uint64_t then)
+{
+	return now > then ? now - then : 0;
+}
+
+static void tell_flow(const struct fm_dp_tuple *key, const struct fm_dp_flow *f, uint64_t now,
+		      struct fm_dp_flow_info *out)
+{
+	*out = (struct fm_dp_flow_info){
+		.id = f->id,
+		.moves = f->moves,
+		.bid = f->bid,
+		.fid = f->fid,
+		.copies = f->paths ? (uint8_t)(__builtin_popcount(f->paths) - 1) : 0,
+		.tcp_out = f->tcp_out,
+		.tcp_in = f->tcp_in,
+		.is_pinned = f->pinned,
+		.packets = f->packets,
+		.bytes = f->bytes,
+		.packets_in = f->packets_in,
+		.bytes_in = f->bytes_in,
+		.idle_ns = since(now, f->last_ns),
+		.age_ns = since(now, f->first_ns),
+	};
+	tuple_from_map(&out->tuple, key);
+}
+
+static void tell_uplink(const struct fm_dp_tuple *key, const struct fm_dp_uplink *u, uint64_t now,
+			struct fm_dp_flow_info *out)
+{
+	*out = (struct fm_dp_flow_info){
+		.id = u->id,
+		.bid = (uint16_t)(u->where >> 16),
+		.idle_ns = since(now, u->seen_ns),
+	};
+	tuple_from_map(&out->tuple, key);
+}
+
+/* Room for one batch of either map. */
+struct batch {
+	struct fm_dp_tuple keys[FM_BATCH];
+	union {
+		struct fm_dp_flow flows[FM_BATCH];
+		struct fm_dp_uplink uplinks[FM_BATCH];
+	};
+};
+
+static void tell_batch(const struct batch *b, uint32_t n, bool is_host, fm_dp_flow_fn *each, void *arg)
+{
+	struct fm_dp_flow_info info;
+	uint64_t now = now_ns();
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (is_host)
+			tell_flow(&b->keys[i], &b->flows[i], now, &info);
+		else
+			tell_uplink(&b->keys[i], &b->uplinks[i], now, &info);
+		each(arg, &info);
+	}
+}
+
+int fm_dp_flows(struct fm_dp *dp, fm_dp_flow_fn *each, void *arg)
+{
+	bool is_host = dp->conf.role == FM_DP_HOST;
+	int fd = bpf_map__fd(is_host ? dp->skel->maps.fm_flows_v1 : dp->skel->maps.fm_uplink_v1);
+	struct batch *b = malloc(sizeof(*b));
+	uint32_t at = 0, n;
+	void *from = NULL;
+	int err;
+
+	if (!b)
+		return -ENOMEM;
+	do {
+		n = FM_BATCH;
+		err = bpf_map_lookup_batch(fd, from, &at, b->keys, b->flows, &n, NULL);
+		if (err == 0 || errno == ENOENT)
+			tell_batch(b, n, is_host, each, arg);
+		from = &at;
+	} while (err == 0);
+	err = errno == ENOENT ? 0 : -errno; /* ENOENT: that was the last bucket */
+	free(b);
+	return err;
+}
+
+#define FM_COUNTER_ROW(name, text, is_drop, says) [FM_COUNT_##name] = { text, is_drop },
+static const struct {
+	const char *name;
+	bool is_drop;
+} counters[] = { FM_COUNTERS(FM_COUNTER_ROW) };
+
+int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg)
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_counters_v1), cpus = libbpf_num_possible_cpus();
+	struct fm_dp_counter *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+
+	if (!values)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < FM_COUNTER_COUNT; i++) {
+		struct fm_dp_counter sum = { 0 };
+
+		if (bpf_map_lookup_elem(fd, &i, values) < 0)
+			continue;
+		for (int cpu = 0; cpu < cpus; cpu++) {
+			sum.packets += values[cpu].packets;
+			sum.bytes += values[cpu].bytes;
+		}
+		each(arg, counters[i].name, counters[i].is_drop, sum.packets, sum.bytes);
+	}
+	free(values);
+	return 0;
+}
+
+int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
+		    const uint8_t mac[6], const uint8_t own[6])
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_neighbours_v1);
+	struct fm_dp_neighbour_key key = { .ifindex = ifindex };
+	struct fm_dp_neighbour value;
+
+	memcpy(key.ip, next_hop->b, 16);
+	if (!mac)
+		return bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT ? -errno : 0;
+	memcpy(value.mac, mac, 6);
+	memcpy(value.own, own, 6);
+	return bpf_map_update_elem(fd, &key, &value, BPF_ANY) < 0 ? -errno : 0;
+}

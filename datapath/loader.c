@@ -1,0 +1,295 @@
+/*
+ * Loads the eBPF programs of a role over new or adopted maps, and tells errors in words.
+ * Attaching is in attach.c, what the maps hold in forward.c and list.c.
+ */
+#include "datapath/dp.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "path.skel.h"
+#include "probe.skel.h"
+
+#define FM_HOST_BINDINGS 16u
+#define FM_ANCHOR_BINDINGS 4096u
+#define FM_FLOWS 65536u
+#define FM_SPARE_SLOTS 64u
+
+static _Thread_local char error_text[512], libbpf_text[256];
+
+int fm_dp_fail(int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(error_text, sizeof(error_text), format, args);
+	va_end(args);
+	return err;
+}
+
+const char *fm_dp_error(void)
+{
+	return error_text;
+}
+
+/* libbpf's last warning is kept for our own text; verifier logs are long, their first line will do. */
+static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level == LIBBPF_WARN) {
+		(void)vsnprintf(libbpf_text, sizeof(libbpf_text), format, args);
+		libbpf_text[strcspn(libbpf_text, "\n")] = '\0';
+	}
+	return 0;
+}
+
+bool fm_dp_kernel_decaps(void)
+{
+	/* an Ethernet header and two IPv6 headers, the outer one first */
+	uint8_t packet[14 + 40 + 40] = { [12] = 0x86, [13] = 0xdd, [14] = 0x60, [19] = 40, [20] = 41,
+					 [54] = 0x60, [60] = 59 };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
+	libbpf_set_print(keep_warning);
+	struct fm_probe_bpf *skel = fm_probe_bpf__open_and_load();
+
+	if (!skel)
+		return false;
+	int err = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.fm_probe_decap), &run);
+
+	fm_probe_bpf__destroy(skel);
+	return err == 0 && run.retval == 1;
+}
+
+/* One row per map: which role keeps entries in it, how many. */
+struct map_plan {
+	struct bpf_map *map;
+	uint32_t entries;
+	bool is_pinned;
+};
+
+static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
+{
+	const struct fm_dp_conf *c = &dp->conf;
+	bool is_host = c->role == FM_DP_HOST;
+	uint32_t n = c->bindings_max, flows = c->flows_max, prefixes = n * (is_host ? FM_DP_PREFIXES : 4);
+	const struct map_plan rows[] = {
+		{ dp->skel->maps.fm_settings_v1, 1, true },
+		{ dp->skel->maps.fm_blocks_v1, 2 * n + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_rules_v1, (is_host ? 2 * n : n / 2) + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_prefix_v1, prefixes, true },
+		{ dp->skel->maps.fm_address_v1, prefixes, true },
+		{ dp->skel->maps.fm_flows_v1, is_host ? flows : 1024, true },
+		{ dp->skel->maps.fm_pins_v1, is_host ? 4096 : 1, true },
+		{ dp->skel->maps.fm_uplink_v1, is_host ? 1024 : flows, true },
+		{ dp->skel->maps.fm_fragments_v1, 4096, true },
+		{ dp->skel->maps.fm_neighbours_v1, c->xdp ? 4096 : 1, true },
+		{ dp->skel->maps.fm_hooks_v1, 1024, true },
+		{ dp->skel->maps.fm_counters_v1, FM_COUNTER_COUNT, true },
+		{ dp->skel->maps.fm_quote_v1, 1, false },
+	};
+
+	memcpy(plan, rows, sizeof(rows));
+	return sizeof(rows) / sizeof(rows[0]);
+}
+
+#define FM_MAPS_MAX 16
+
+static void pin_path(const struct fm_dp *dp, const char *name, char *out, size_t size)
+{
+	(void)snprintf(out, size, "%s/%s", dp->pin_dir, name);
+}
+
+/* Does what is pinned under that name fit? A larger one does; another layout or a smaller one not. */
+static bool fits(const char *path, const struct map_plan *p, uint32_t *entries)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return false;
+	int err = bpf_obj_get_info_by_fd(fd, &info, &len);
+
+	close(fd);
+	*entries = info.max_entries;
+	return err == 0 && info.type == bpf_map__type(p->map) &&
+	       info.key_size == bpf_map__key_size(p->map) &&
+	       info.value_size == bpf_map__value_size(p->map) && info.max_entries >= p->entries;
+}
+
+/*
+ * All or nothing: one map that does not fit makes a fresh start. Filters of the earlier run hold
+ * the old maps and go on until they are replaced.
+ */
+static void adopt_or_clear(struct fm_dp *dp, struct map_plan *plan, size_t n)
+{
+	uint32_t entries[FM_MAPS_MAX];
+	char path[256];
+	bool fit = true;
+
+	for (size_t i = 0; i < n; i++) {
+		pin_path(dp, bpf_map__name(plan[i].map), path, sizeof(path));
+		entries[i] = plan[i].entries;
+		if (plan[i].is_pinned && !fits(path, &plan[i], &entries[i]))
+			fit = false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		pin_path(dp, bpf_map__name(plan[i].map), path, sizeof(path));
+		if (fit)
+			plan[i].entries = entries[i];
+		else if (plan[i].is_pinned)
+			(void)unlink(path);
+	}
+}
+
+static int set_maps(struct fm_dp *dp)
+{
+	struct map_plan plan[FM_MAPS_MAX];
+	size_t n = plan_maps(dp, plan);
+	char path[256];
+
+	adopt_or_clear(dp, plan, n);
+	for (size_t i = 0; i < n; i++) {
+		int err = bpf_map__set_max_entries(plan[i].map, plan[i].entries);
+
+		pin_path(dp, bpf_map__name(plan[i].map), path, sizeof(path));
+		if (!err && plan[i].is_pinned)
+			err = bpf_map__set_pin_path(plan[i].map, path);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static void choose_programs(struct fm_dp *dp)
+{
+	bool is_host = dp->conf.role == FM_DP_HOST;
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, dp->skel->obj)
+	{
+		const char *name = bpf_program__name(p);
+		bool is_xdp = bpf_program__type(p) == BPF_PROG_TYPE_XDP;
+		bool of_host = strncmp(name, "fm_host", 7) == 0;
+
+		bpf_program__set_autoload(p, of_host == is_host && (!is_xdp || dp->conf.xdp));
+	}
+}
+
+static int put_settings(struct fm_dp *dp)
+{
+	const struct fm_dp_settings *s = &dp->settings;
+	struct fm_dp_settings there;
+	int fd = bpf_map__fd(dp->skel->maps.fm_settings_v1);
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(fd, &zero, &there) == 0 && memcmp(&there, s, sizeof(there)) == 0)
+		return 0;
+	if (bpf_map_update_elem(fd, &zero, s, BPF_ANY) < 0)
+		return fm_dp_fail(-errno, "data path: cannot write its settings");
+	return 0;
+}
+
+static int load(struct fm_dp *dp)
+{
+	libbpf_set_print(keep_warning);
+	dp->skel = fm_path_bpf__open();
+	if (!dp->skel)
+		return fm_dp_fail(-errno, "data path: cannot read the programs: %s", libbpf_text);
+	choose_programs(dp);
+	int err = set_maps(dp);
+
+	if (err == 0)
+		err = fm_path_bpf__load(dp->skel);
+	if (err == -EPERM)
+		return fm_dp_fail(err, "data path: not permitted to load eBPF programs; start as root");
+	if (err < 0)
+		return fm_dp_fail(err, "data path: the kernel refused the programs (%s); Linux 6.1 or "
+				       "later is needed, and a bpffs at %s",
+				  libbpf_text, dp->pin_dir);
+	return 0;
+}
+
+static int make_pin_dir(struct fm_dp *dp)
+{
+	int n = snprintf(dp->pin_dir, sizeof(dp->pin_dir), "%s", dp->conf.pin_dir);
+
+	if (n < 0 || (size_t)n >= sizeof(dp->pin_dir))
+		return fm_dp_fail(-ENAMETOOLONG, "data path: pin directory: name too long");
+	if (mkdir(dp->pin_dir, 0700) < 0 && errno != EEXIST)
+		return fm_dp_fail(-errno, "data path: cannot make %s (%s); mount a bpffs there: "
+					  "mount -t bpf bpf /sys/fs/bpf",
+				  dp->pin_dir, strerror(errno));
+	dp->conf.pin_dir = dp->pin_dir;
+	return 0;
+}
+
+static void fill_defaults(struct fm_dp_conf *c)
+{
+	if (c->bindings_max == 0)
+		c->bindings_max = c->role == FM_DP_HOST ? FM_HOST_BINDINGS : FM_ANCHOR_BINDINGS;
+	if (c->flows_max == 0)
+		c->flows_max = FM_FLOWS;
+	if (c->role == FM_DP_HOST)
+		c->xdp = false;
+}
+
+static void make_settings(struct fm_dp *dp)
+{
+	const struct fm_dp_conf *c = &dp->conf;
+	struct fm_dp_settings *s = &dp->settings;
+
+	s->fm0 = c->fm0_ifindex;
+	s->into = c->into_ifindex ? c->into_ifindex : c->fm0_ifindex;
+	memcpy(s->into_mac, c->into_mac, sizeof(s->into_mac));
+	s->has_decap = fm_dp_kernel_decaps();
+	memcpy(s->anchor6, c->anchor6.b, 16);
+	memcpy(s->anchor4, c->anchor4.b, 16);
+}
+
+int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out)
+{
+	struct fm_dp *dp = calloc(1, sizeof(*dp));
+	int err;
+
+	if (!dp)
+		return fm_dp_fail(-ENOMEM, "data path: out of memory");
+	dp->conf = *conf;
+	fill_defaults(&dp->conf);
+	err = make_pin_dir(dp);
+	if (err == 0)
+		err = load(dp);
+	if (err == 0) {
+		make_settings(dp);
+		err = put_settings(dp);
+	}
+	if (err == 0)
+		err = fm_forward_init(dp);
+	if (err < 0) {
+		fm_dp_close(dp);
+		return err;
+	}
+	*out = dp;
+	return 0;
+}
+
+int fm_dp_anchor(struct fm_dp *dp, const struct fm_ip *anchor6, const struct fm_ip *anchor4)
+{
+	memcpy(dp->settings.anchor6, anchor6->b, 16);
+	memcpy(dp->settings.anchor4, anchor4->b, 16);
+	return put_settings(dp);
+}
+
+void fm_dp_close(struct fm_dp *dp)
+{
+	fm_forward_free(dp);
+	fm_path_bpf__destroy(dp->skel);
+	free(dp);
+}

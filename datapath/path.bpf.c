@@ -1,0 +1,423 @@
+/*
+ * The programs that move packets. Host: tc egress of fm0, tc ingress of the accesses.
+ * Anchor: tc ingress (or XDP before it), tc egress of fm0. What they cannot send is left to the
+ * stack and so to fm0's reader, the daemon. Each drop counts its row of FM_COUNTERS.
+ */
+#include "datapath/too_big.h"
+
+#define FM_ICMP6_ECHO 128
+
+/* What became of a try to send. */
+enum fm_sent {
+	FM_SENT_OUT,
+	FM_SENT_NO_PATH,
+	FM_SENT_TO_FRAGMENT,
+	FM_SENT_TOO_BIG,
+	FM_SENT_NOT_CHANGED,
+};
+
+static __always_inline int fm_drop(void *ctx, const bool xdp, __u32 reason)
+{
+	fm_count(reason, fm_ctx_len(ctx, xdp));
+	return xdp ? XDP_DROP : TC_ACT_SHOT;
+}
+
+static __always_inline int fm_pass(void *ctx, const bool xdp, __u32 reason)
+{
+	fm_count(reason, fm_ctx_len(ctx, xdp));
+	return xdp ? XDP_PASS : TC_ACT_OK;
+}
+
+/* Digest §10.3, RFC 2473 §7: does it fit, must the sender know, or does the daemon fragment? */
+static __always_inline __u32 fm_fits(const struct fm_packet *p, __u32 largest, __u32 mtu,
+				     __u32 *tell)
+{
+	if (largest <= mtu)
+		return FM_SENT_OUT;
+	*tell = p->family == 6 ? (mtu < 1280 ? 1280 : mtu) : mtu < FM_DP_QUOTE4 ? FM_DP_QUOTE4 : mtu;
+	if (p->family == 6 ? largest <= 1280 : !p->has_df || largest <= FM_DP_QUOTE4)
+		return FM_SENT_TO_FRAGMENT;
+	return FM_SENT_TOO_BIG;
+}
+
+/*
+ * Copies for all paths but the lowest: each clone passes fm0's egress, marked with its path
+ * (RFC 6089 §4.3). The low octet says too whether a hop is to be taken.
+ */
+static __always_inline void fm_send_copies(struct __sk_buff *skb, const struct fm_dp_settings *s,
+					   __u32 mask, const bool is_forwarded)
+{
+	__u32 mark = skb->mark;
+
+	mask &= mask - 1;
+	for (__u32 i = 1; i < FM_DP_PATHS && mask; i++) {
+		if (!(mask & (1u << i)))
+			continue;
+		mask &= ~(1u << i);
+		FM_CTX_SET(skb->mark, FM_MARK_COPY | i | (is_forwarded ? FM_DP_PATHS : 0));
+		bpf_clone_redirect(skb, s->fm0, 0);
+		fm_count(FM_COUNT_COPIED, skb->len);
+	}
+	FM_CTX_SET(skb->mark, mark);
+}
+
+/* Wraps the packet for one path. @verdict is set only with FM_SENT_OUT. */
+static __always_inline __u32 fm_send(struct __sk_buff *skb, const struct fm_dp_path *path,
+				     const struct fm_packet *p, const bool is_l3, bool take_hop,
+				     int *verdict)
+{
+	__u32 n = fm_overhead(path->encap);
+
+	if (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0))
+		return FM_SENT_NOT_CHANGED;
+	if (fm_encapsulate(skb, path, p))
+		return FM_SENT_NOT_CHANGED;
+	if (take_hop)
+		fm_take_hop(skb, false, ETH_HLEN + n, p);
+	fm_count(FM_COUNT_SENT, p->len);
+	*verdict = fm_redirect_to(path);
+	return FM_SENT_OUT;
+}
+
+/* Size, segment size, copies, then the first path of @mask. */
+static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_dp_block *b,
+					 const struct fm_packet *p, __u32 mask, const bool is_l3,
+					 bool is_forwarded, int *verdict)
+{
+	const struct fm_dp_settings *s = fm_settings();
+	__u32 tell = 0;
+
+	if (!mask || !s)
+		return FM_SENT_NO_PATH;
+	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
+	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu, &tell);
+
+	if (fits == FM_SENT_TO_FRAGMENT)
+		return fits;
+	if (fits == FM_SENT_TOO_BIG) {
+		fm_count(FM_COUNT_TOO_BIG, p->len);
+		if (!fm_may_answer(p) || fm_answer_too_big(skb, p, tell, is_l3))
+			*verdict = TC_ACT_SHOT;
+		else
+			*verdict = fm_hand_on(skb, s, p->family, false);
+		return FM_SENT_TOO_BIG;
+	}
+	fm_clamp_segment(skb, p, b->least_mtu);
+	if (mask & (mask - 1))
+		fm_send_copies(skb, s, mask, is_forwarded);
+	return fm_send(skb, path, p, is_l3, is_forwarded, verdict);
+}
+
+/* Cuts what an Ethernet device added to a short packet. */
+static __always_inline void fm_cut_padding(struct __sk_buff *skb, const struct fm_packet *p)
+{
+	if (!skb->gso_size && skb->len > p->off + p->len)
+		bpf_skb_change_tail(skb, p->off + p->len, 0);
+}
+
+/*
+ * A buffer that was decapsulated on this machine may keep encapsulation state, and the kernel then
+ * refuses to wrap it again (EALREADY): the daemon sends it anew. Ethernet's header is in front.
+ */
+static __always_inline int fm_to_daemon(struct __sk_buff *skb, const struct fm_dp_settings *s)
+{
+	FM_CTX_SET(skb->mark, FM_MARK_SLOW);
+	return bpf_redirect(s->fm0, 0);
+}
+
+/* fm0's egress, both roles: the packet starts with its IP header. */
+static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host)
+{
+	__u32 mark = skb->mark, copy = mark & 0xff, sent, mask;
+	bool is_copy = (mark & FM_MARK_MASK) == FM_MARK_COPY;
+	const struct fm_dp_settings *s = fm_settings();
+	struct fm_packet p;
+	int verdict = TC_ACT_OK;
+
+	if (!s)
+		return TC_ACT_SHOT;
+	if ((mark & FM_MARK_MASK) == FM_MARK_SLOW) {
+		FM_CTX_SET(skb->mark, 0);
+		return fm_pass(skb, false, FM_COUNT_HELD);
+	}
+	if (!fm_read(skb, false, 0, &p))
+		return fm_drop(skb, false, FM_COUNT_MALFORMED);
+	struct fm_dp_block *b = fm_block_for_users(is_host ? &p.src : &p.dst);
+
+	if (!b)
+		return fm_drop(skb, false, is_host ? FM_COUNT_NOT_HOME : FM_COUNT_INNER_TARGET);
+	if (is_copy) {
+		FM_CTX_SET(skb->mark, 0);
+		mask = 1u << (copy & (FM_DP_PATHS - 1)) & b->usable;
+	} else {
+		mask = is_host ? fm_choose_uplink(b, &p) : fm_choose_downlink(b, &p);
+	}
+	sent = fm_dispatch(skb, b, &p, mask, true, is_copy && (copy & FM_DP_PATHS), &verdict);
+	if (sent == FM_SENT_NOT_CHANGED)
+		return fm_to_daemon(skb, s);
+	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
+		return verdict;
+	return is_copy ? TC_ACT_SHOT : fm_pass(skb, false, FM_COUNT_HELD);
+}
+
+SEC("tc")
+int fm_host_out(struct __sk_buff *skb)
+{
+	return fm_leave(skb, true);
+}
+
+SEC("tc")
+int fm_anchor_out(struct __sk_buff *skb)
+{
+	return fm_leave(skb, false);
+}
+
+/* The encapsulation that @p is, FM_DP_ENCAP_NONE: none of ours. UDP: @port is the anchor's side. */
+static __always_inline __u32 fm_encap_of(const struct fm_packet *p, __be16 port)
+{
+	if (p->ip_proto == IPPROTO_IPV6 || p->ip_proto == IPPROTO_IPIP)
+		return p->family == 6 ? FM_DP_ENCAP_IP6 : FM_DP_ENCAP_IP4;
+	if (p->family == 4 && p->ip_proto == IPPROTO_UDP && port == bpf_htons(FM_DSMIP_PORT))
+		return FM_DP_ENCAP_UDP4;
+	return FM_DP_ENCAP_NONE;
+}
+
+/* The packet inside; false: none that its outer header can hold. */
+static __always_inline bool fm_read_inner(void *ctx, const bool xdp, const struct fm_packet *outer,
+					  __u32 encap, struct fm_packet *inner)
+{
+	__u32 at = outer->l4 + (encap == FM_DP_ENCAP_UDP4 ? sizeof(struct udphdr) : 0);
+
+	if (at - outer->off >= outer->len || !fm_read(ctx, xdp, at, inner))
+		return false;
+	if (encap != FM_DP_ENCAP_UDP4 &&
+	    outer->ip_proto != (inner->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP))
+		return false;
+	return at - outer->off + inner->len <= outer->len;
+}
+
+/* An access' ingress at the host: signalling, tunnel packets; all else is not our matter. */
+static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3)
+{
+	const struct fm_dp_settings *s = fm_settings();
+	struct fm_packet outer, inner;
+	bool port_differs = false;
+
+	if (!s || !fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &outer))
+		return TC_ACT_OK;
+	bool from_anchor = fm_addr_equal(&outer.src, s->anchor6) ||
+			   fm_addr_equal(&outer.src, s->anchor4);
+
+	if (from_anchor && outer.is_signalling)
+		return fm_drop(skb, false, FM_COUNT_SIGNALLING);
+	__u32 encap = fm_encap_of(&outer, outer.sport);
+
+	if (!encap)
+		return TC_ACT_OK;
+	if (outer.fragment)
+		return from_anchor ? fm_pass(skb, false, FM_COUNT_REASSEMBLE) : TC_ACT_OK;
+	if (!fm_read_inner(skb, false, &outer, encap, &inner)) {
+		if (!from_anchor || encap == FM_DP_ENCAP_UDP4)
+			return TC_ACT_OK; /* whatever it is, a socket may know it */
+		return fm_drop(skb, false, FM_COUNT_MALFORMED);
+	}
+	if (encap == FM_DP_ENCAP_UDP4 && from_anchor && inner.is_signalling)
+		return TC_ACT_OK; /* RFC 5555 §4.2: to the daemon's UDP socket */
+	__u8 flags;
+	struct fm_dp_block *b = fm_block_of(&inner.dst, &flags);
+
+	if (!b)
+		return from_anchor ? fm_drop(skb, false, FM_COUNT_INNER_TARGET) : TC_ACT_OK;
+	if (fm_find_path(b, &outer, encap, &port_differs) == FM_DP_PATHS)
+		return fm_drop(skb, false, port_differs ? FM_COUNT_PORT : FM_COUNT_OUTER_SOURCE);
+	__u8 ecn = fm_ecn_out(outer.tc, inner.tc);
+
+	if (ecn == 0xff)
+		return fm_drop(skb, false, FM_COUNT_ECN);
+	if (ecn != (inner.tc & 3))
+		fm_put_ecn(skb, &inner, ecn);
+	fm_clamp_segment(skb, &inner, b->least_mtu);
+	fm_count_incoming(&inner);
+	fm_count(FM_COUNT_RECEIVED, inner.len);
+	if (fm_decapsulate(skb, &outer, &inner, s->has_decap))
+		return fm_drop(skb, false, FM_COUNT_NO_ROOM);
+	return fm_hand_on(skb, s, inner.family, is_l3);
+}
+
+SEC("tc")
+int fm_host_in(struct __sk_buff *skb)
+{
+	return fm_host_enter(skb, false);
+}
+
+SEC("tc")
+int fm_host_in_l3(struct __sk_buff *skb)
+{
+	return fm_host_enter(skb, true);
+}
+
+/* D50: echo from the registration address to the anchor itself. */
+static __always_inline bool fm_is_probe(const struct fm_packet *inner,
+					const struct fm_dp_settings *s, const struct fm_dp_block *b)
+{
+	return inner->family == 6 && inner->ip_proto == IPPROTO_ICMPV6 &&
+	       inner->icmp_type == FM_ICMP6_ECHO && !inner->fragment &&
+	       fm_addr_equal(&inner->dst, s->anchor6) &&
+	       fm_addr_equal(&inner->src, b->prefixes[0].ip) && b->prefixes[0].len;
+}
+
+/* In place: addresses and ports change places inside and outside, the request becomes a reply. */
+static __always_inline int fm_answer_probe(void *ctx, const bool xdp, const struct fm_packet *outer,
+					   const struct fm_packet *inner, const struct fm_dp_path *path)
+{
+	__u16 icmp[2], head[2];
+	struct iphdr ip4;
+	struct udphdr udp = {};
+	__u8 ttl = FM_HOP_LIMIT;
+
+	if (fm_load(ctx, xdp, inner->l4, icmp, sizeof(icmp)))
+		return -1;
+	head[0] = bpf_htons(129u << 8);
+	head[1] = fm_sum_change(icmp[1], icmp[0], head[0]);
+	fm_store(ctx, xdp, inner->l4, head, sizeof(head));
+	fm_store(ctx, xdp, inner->off + 7, &ttl, 1);
+	fm_store(ctx, xdp, inner->off + 8, &inner->dst, 16);
+	fm_store(ctx, xdp, inner->off + 24, &inner->src, 16);
+	if (outer->family == 6) {
+		fm_store(ctx, xdp, outer->off + 7, &ttl, 1);
+		fm_store(ctx, xdp, outer->off + 8, &outer->dst, 16);
+		fm_store(ctx, xdp, outer->off + 24, &outer->src, 16);
+		return 0;
+	}
+	if (outer->ip4_len != sizeof(ip4) || fm_load(ctx, xdp, outer->off, &ip4, sizeof(ip4)))
+		return -1;
+	ip4.ttl = FM_HOP_LIMIT;
+	ip4.saddr = outer->dst.w[3];
+	ip4.daddr = outer->src.w[3];
+	ip4.check = 0;
+	ip4.check = fm_ip4_sum(&ip4);
+	fm_store(ctx, xdp, outer->off, &ip4, sizeof(ip4));
+	if (path->encap != FM_DP_ENCAP_UDP4)
+		return 0;
+	if (fm_load(ctx, xdp, outer->l4, &udp, sizeof(udp)))
+		return -1;
+	udp.source = outer->dport;
+	udp.dest = outer->sport;
+	udp.check = 0; /* D40 */
+	return (int)fm_store(ctx, xdp, outer->l4, &udp, sizeof(udp));
+}
+
+/* From the public side to a host. */
+static __always_inline int fm_downlink(struct __sk_buff *skb, const struct fm_dp_settings *s,
+				       const struct fm_dp_block *b, const struct fm_packet *p,
+				       const bool is_l3)
+{
+	int verdict = TC_ACT_OK;
+	__u32 sent;
+
+	if (p->ttl <= 1)
+		return TC_ACT_OK; /* the stack tells the sender */
+	fm_cut_padding(skb, p);
+	sent = fm_dispatch(skb, b, p, fm_choose_downlink(b, p), is_l3, true, &verdict);
+	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
+		return verdict;
+	if (sent == FM_SENT_NOT_CHANGED) {
+		if (is_l3)
+			return fm_to_daemon(skb, s);
+		FM_CTX_SET(skb->mark, FM_MARK_SLOW);
+	}
+	return TC_ACT_OK; /* routed to fm0, there to the daemon */
+}
+
+/* A tunnel packet to the anchor. */
+static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_settings *s,
+				     const struct fm_packet *outer, __u32 encap, const bool is_l3)
+{
+	bool port_differs = false;
+	struct fm_packet inner;
+	__u8 flags;
+
+	if (outer->fragment)
+		return fm_pass(skb, false, FM_COUNT_REASSEMBLE);
+	if (!fm_read_inner(skb, false, outer, encap, &inner)) {
+		if (encap == FM_DP_ENCAP_UDP4)
+			return TC_ACT_OK; /* to the daemon's socket */
+		return fm_drop(skb, false, FM_COUNT_MALFORMED);
+	}
+	if (encap == FM_DP_ENCAP_UDP4 && inner.is_signalling)
+		return TC_ACT_OK; /* RFC 5555 §4.2 */
+	struct fm_dp_block *b = fm_block_of(&inner.src, &flags);
+
+	if (!b)
+		return fm_drop(skb, false, FM_COUNT_INNER_SOURCE);
+	/* RFC 6275 §10.4.5, RFC 5648 §6.5 */
+	__u32 index = fm_find_path(b, outer, encap, &port_differs);
+
+	if (index == FM_DP_PATHS)
+		return fm_drop(skb, false, port_differs ? FM_COUNT_PORT : FM_COUNT_CARE_OF);
+	const struct fm_dp_path *path = fm_path_at(b, index);
+
+	if (fm_is_probe(&inner, s, b)) {
+		if (!(b->usable & (1u << index)) || fm_answer_probe(skb, false, outer, &inner, path))
+			return fm_drop(skb, false, FM_COUNT_NO_ROOM);
+		fm_count(FM_COUNT_PROBED, inner.len);
+		if (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0))
+			return fm_drop(skb, false, FM_COUNT_NO_ROOM);
+		return fm_redirect_to(path);
+	}
+	if (flags & FM_DP_PREFIX_REGISTRATION)
+		return fm_drop(skb, false, FM_COUNT_INNER_SOURCE);
+	__u8 ecn = fm_ecn_out(outer->tc, inner.tc);
+
+	if (ecn == 0xff)
+		return fm_drop(skb, false, FM_COUNT_ECN);
+	if (ecn != (inner.tc & 3)) {
+		fm_put_ecn(skb, &inner, ecn);
+		inner.tc = (inner.tc & 0xfc) | ecn;
+	}
+	fm_clamp_segment(skb, &inner, b->least_mtu);
+	fm_note_uplink(b, &inner, index);
+	fm_count(FM_COUNT_RECEIVED, inner.len);
+	if (fm_decapsulate(skb, outer, &inner, s->has_decap))
+		return fm_drop(skb, false, FM_COUNT_NO_ROOM);
+	/* To another host of ours it comes back by fm0's egress, routed like all others. */
+	return fm_hand_on(skb, s, inner.family, is_l3);
+}
+
+static __always_inline bool fm_is_to_anchor(const struct fm_packet *p, const struct fm_dp_settings *s)
+{
+	return fm_addr_equal(&p->dst, s->anchor6) || fm_addr_equal(&p->dst, s->anchor4);
+}
+
+static __always_inline int fm_anchor_enter(struct __sk_buff *skb, const bool is_l3)
+{
+	const struct fm_dp_settings *s = fm_settings();
+	struct fm_packet p;
+
+	if (!s || !fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &p))
+		return TC_ACT_OK;
+	if (fm_is_to_anchor(&p, s)) {
+		if (p.is_signalling)
+			return fm_drop(skb, false, FM_COUNT_SIGNALLING);
+		__u32 encap = fm_encap_of(&p, p.dport);
+
+		return encap ? fm_uplink(skb, s, &p, encap, is_l3) : TC_ACT_OK;
+	}
+	struct fm_dp_block *b = fm_block_for_users(&p.dst);
+
+	return b ? fm_downlink(skb, s, b, &p, is_l3) : TC_ACT_OK;
+}
+
+SEC("tc")
+int fm_anchor_in(struct __sk_buff *skb)
+{
+	return fm_anchor_enter(skb, false);
+}
+
+SEC("tc")
+int fm_anchor_in_l3(struct __sk_buff *skb)
+{
+	return fm_anchor_enter(skb, true);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
