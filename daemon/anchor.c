@@ -114,7 +114,7 @@ static void find_link(void *ctx, const struct fm_link *l)
 {
 	struct found_links *f = ctx;
 
-	if (l->is_ethernet && l->is_up && f->n < FM_ATTACHED_MAX)
+	if (l->is_ethernet && l->is_up && strncmp(l->name, FM_TUN_NAME, 3) != 0 && f->n < FM_ATTACHED_MAX)
 		f->ifindex[f->n++] = l->ifindex;
 }
 
@@ -344,8 +344,11 @@ static int open_datapath(struct fm_daemon *d)
 		.anchor4 = a->address.v4,
 		.xdp = a->datapath == FM_DATAPATH_XDP,
 	};
-	int ret = fm_dp_open(&conf, &d->anchor->dp);
+	int ret = fm_daemon_way_in(d, &conf);
 
+	if (ret < 0)
+		return ret;
+	ret = fm_dp_open(&conf, &d->anchor->dp);
 	if (ret < 0)
 		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
 	return ret;

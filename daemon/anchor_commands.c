@@ -7,6 +7,7 @@
 #include "daemon/anchor.h"
 #include "daemon/commands.h"
 #include "daemon/show.h"
+#include "net/veth.h"
 
 static json_t *life_json(uint64_t until_us, uint64_t now_us)
 {
@@ -234,6 +235,7 @@ static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *r
 	fm_dp_down(a->dp);
 	a->dp = NULL;
 	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
+	(void)fm_veth_remove(&d->netlink);
 	d->is_ending = true;
 	fm_daemon_changed(d);
 	return json_pack("{s:b}", "down", 1);

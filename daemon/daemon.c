@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 
 #include "daemon/commands.h"
+#include "datapath/loader.h"
 #include "net/privilege.h"
+#include "net/veth.h"
 
 #define USER "flowmob"
 
@@ -59,6 +61,21 @@ void fm_daemon_wake_at(void *world, uint64_t at_us)
 	struct fm_daemon *d = world;
 
 	fm_timer_set(&d->wake, at_us == UINT64_MAX ? 0 : at_us > 0 ? at_us : 1);
+}
+
+int fm_daemon_way_in(struct fm_daemon *d, struct fm_dp_conf *conf)
+{
+	struct fm_veth veth;
+	int ret;
+
+	if (fm_dp_kernel_decaps())
+		return 0;
+	ret = fm_veth_open(&d->netlink, &veth);
+	if (ret < 0)
+		return ret;
+	conf->into_ifindex = veth.ifindex;
+	memcpy(conf->into_mac, veth.mac, sizeof(conf->into_mac));
+	return 0;
 }
 
 void fm_daemon_random(void *world, void *out, size_t len)

@@ -17,8 +17,6 @@
 #include "net/signal.h"
 #include "store/store.h"
 
-#define FM_DEVICE "fm0"
-
 struct fm_daemon;
 
 /* The command line; each has a default. */
@@ -96,6 +94,10 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap);
 
 /* Something happened: call the role's turn before the loop waits again. */
 void fm_daemon_changed(struct fm_daemon *d);
+
+/* Fills in how decapsulated packets enter the stack; makes a device for it where the kernel needs one. */
+struct fm_dp_conf;
+int fm_daemon_way_in(struct fm_daemon *d, struct fm_dp_conf *conf);
 
 /* Makes what was saved durable, then sends what waited for it. */
 void fm_daemon_flush(struct fm_daemon *d);

@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "net/veth.h"
 
 /*
  * After a restart the data path of the run before goes on until the accesses are bound again, or for
@@ -273,6 +274,7 @@ static void leave(struct fm_daemon *d)
 	fm_dp_down(h->dp);
 	h->dp = NULL;
 	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
+	(void)fm_veth_remove(&d->netlink);
 	if (h->leaving)
 		(void)fm_client_send(h->leaving, done);
 	json_decref(done);
@@ -367,8 +369,11 @@ static int open_datapath(struct fm_daemon *d)
 		.anchor6 = h->core.conf.anchor,
 		.anchor4 = h->core.conf.anchor_v4,
 	};
-	int ret = fm_dp_open(&conf, &h->dp);
+	int ret = fm_daemon_way_in(d, &conf);
 
+	if (ret < 0)
+		return ret;
+	ret = fm_dp_open(&conf, &h->dp);
 	if (ret < 0)
 		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
 	return ret;

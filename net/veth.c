@@ -1,0 +1,121 @@
+/*
+ * A pair of devices without ARP through which decapsulated packets enter the stack.
+ */
+#include "net/veth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/links.h"
+
+static int make_pair(struct fm_netlink *n)
+{
+	struct fm_request r;
+	struct ifinfomsg *peer;
+	struct nlattr *info, *data, *end;
+
+	fm_request_start(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(&r.head, IFLA_IFNAME, FM_VETH_NAME);
+	info = mnl_attr_nest_start(&r.head, IFLA_LINKINFO);
+	mnl_attr_put_strz(&r.head, IFLA_INFO_KIND, "veth");
+	data = mnl_attr_nest_start(&r.head, IFLA_INFO_DATA);
+	end = mnl_attr_nest_start(&r.head, VETH_INFO_PEER);
+	peer = mnl_nlmsg_put_extra_header(&r.head, sizeof(*peer));
+	memset(peer, 0, sizeof(*peer));
+	mnl_attr_put_strz(&r.head, IFLA_IFNAME, FM_VETH_PEER);
+	mnl_attr_nest_end(&r.head, end);
+	mnl_attr_nest_end(&r.head, data);
+	mnl_attr_nest_end(&r.head, info);
+	return fm_netlink_ask(n, &r, NULL, NULL);
+}
+
+static void set(const char *family, const char *device, const char *key, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, device, key);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return; /* a kernel without that family needs no such setting */
+	if (write(fd, value, strlen(value)) < 0)
+		fprintf(stderr, "flowmobd: %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+static int bring_up(struct fm_netlink *n, uint32_t ifindex)
+{
+	struct fm_request r;
+	struct ifinfomsg *head = fm_request_start(&r, RTM_NEWLINK, 0, sizeof(*head));
+
+	head->ifi_index = (int)ifindex;
+	head->ifi_flags = head->ifi_change = IFF_UP | IFF_NOARP;
+	return fm_netlink_ask(n, &r, NULL, NULL);
+}
+
+struct pair {
+	struct fm_link in, end;
+};
+
+static void look(void *ctx, const struct fm_link *l)
+{
+	struct pair *p = ctx;
+
+	if (strcmp(l->name, FM_VETH_NAME) == 0)
+		p->in = *l;
+	if (strcmp(l->name, FM_VETH_PEER) == 0)
+		p->end = *l;
+}
+
+/* Packets come in by it whose way back is another device: fm0 (RFC 3704 §2.4: loose). */
+static void settle(const char *device)
+{
+	set("ipv6", device, "addr_gen_mode", "1");
+	set("ipv4", device, "rp_filter", "2");
+	set("ipv4", device, "accept_local", "1");
+}
+
+int fm_veth_open(struct fm_netlink *n, struct fm_veth *out)
+{
+	struct pair p = { 0 };
+	int err = make_pair(n);
+
+	if (err < 0 && err != -EEXIST)
+		return err;
+	err = fm_links_each(n, look, &p);
+	if (err < 0)
+		return err;
+	if (p.in.ifindex == 0 || p.end.ifindex == 0)
+		return -ENODEV;
+	settle(FM_VETH_NAME);
+	settle(FM_VETH_PEER);
+	err = bring_up(n, p.end.ifindex);
+	if (err == 0)
+		err = bring_up(n, p.in.ifindex);
+	if (err < 0)
+		return err;
+	out->ifindex = p.in.ifindex;
+	memcpy(out->mac, p.in.mac, sizeof(out->mac));
+	return 0;
+}
+
+int fm_veth_remove(struct fm_netlink *n)
+{
+	struct pair p = { 0 };
+	struct fm_request r;
+	struct ifinfomsg *head;
+	int err = fm_links_each(n, look, &p);
+
+	if (err < 0 || p.in.ifindex == 0)
+		return err;
+	head = fm_request_start(&r, RTM_DELLINK, 0, sizeof(*head));
+	head->ifi_index = (int)p.in.ifindex;
+	return fm_netlink_ask(n, &r, NULL, NULL);
+}
