@@ -27,13 +27,20 @@ static const struct {
 	{ 1000000, 20 },
 };
 
+static uint32_t count_lost(const struct fm_health *h)
+{
+	return (uint32_t)(__builtin_popcountll(h->history[0]) + __builtin_popcountll(h->history[1]));
+}
+
+/* What is missed just now is no sign of a lossy path: it is the very thing to be judged. */
 static uint8_t missed_needed(const struct fm_health *h)
 {
-	uint32_t loss = fm_health_loss_ppm(h);
+	uint32_t lost = count_lost(h), judged = h->n_judged, loss;
 	unsigned i = 0;
 
-	if (h->n_judged < 32)
+	if (judged < 32u + h->missed || lost < h->missed)
 		return needs[0].missed; /* too few to tell a lossy path from a dying one */
+	loss = (uint32_t)((uint64_t)(lost - h->missed) * 1000000 / (judged - h->missed));
 	while (loss > needs[i].loss_ppm)
 		i++;
 	return needs[i].missed;
@@ -195,8 +202,5 @@ uint64_t fm_health_due_us(const struct fm_health *h)
 
 uint32_t fm_health_loss_ppm(const struct fm_health *h)
 {
-	uint32_t lost = (uint32_t)(__builtin_popcountll(h->history[0]) +
-				   __builtin_popcountll(h->history[1]));
-
-	return h->n_judged ? (uint32_t)((uint64_t)lost * 1000000 / h->n_judged) : 0;
+	return h->n_judged ? (uint32_t)((uint64_t)count_lost(h) * 1000000 / h->n_judged) : 0;
 }
