@@ -74,6 +74,31 @@ static void builds_the_example_registration(void **state)
 	assert_true(fm_mh_checksum_ok(out, len, &src, &dst));
 }
 
+/* Digest §14.4: the prefix option at 8n+2, the set at 4n+2 like any other (RFC 5094 §3). */
+static void is_aligned_for_what_is_inside(void **state)
+{
+	static const uint8_t octets[FM_ODP_DATA_LEN];
+	uint8_t out[FM_MH_MAX];
+
+	(void)state;
+	for (uint16_t name = 0; name < 16; name++) {
+		for (uint8_t sub_type = FM_ODP_SUB_TYPE; sub_type <= FM_ODP_SET_SUB_TYPE;
+		     sub_type++) {
+			fm_msg_init(&msg, FM_MH_BU);
+			fm_msg_add(&msg, FM_OPT_MN_ID)->mn_id.id =
+				(struct fm_octets){ octets, name };
+			struct fm_item *it = fm_msg_add(&msg, FM_OPT_VENDOR);
+			it->vendor.sub_type = sub_type;
+			it->vendor.data =
+				(struct fm_octets){ octets, sub_type == 1 ? FM_ODP_DATA_LEN : 1 };
+			assert_true(fm_msg_encode(&msg, out, sizeof(out)) > 0);
+			assert_int_equal(it->at % (sub_type == 1 ? 8 : 4), 2);
+			assert_true(it->at - (15 + name) <
+				    (sub_type == 1 ? 8 : 4)); /* no farther */
+		}
+	}
+}
+
 static void a_prefix_comes_back_as_it_was_written(void **state)
 {
 	struct fm_odp in = { .service_type = 4,
@@ -121,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(builds_the_example_registration),
+		cmocka_unit_test(is_aligned_for_what_is_inside),
 		cmocka_unit_test(a_prefix_comes_back_as_it_was_written),
 		cmocka_unit_test(a_set_has_a_reserved_octet_and_whole_numbers),
 	};
