@@ -41,7 +41,9 @@ static void complete_path(struct fm_daemon *d, struct fm_path *p)
 	}
 	p->ifindex = way.ifindex;
 	p->next_hop = way.next_hop;
-	p->mtu = way.mtu;
+	p->mtu = fm_pmtu_of(&a->pmtu, &p->local, &p->remote);
+	if (p->mtu == 0 || (way.mtu > 0 && p->mtu > way.mtu))
+		p->mtu = way.mtu;
 	if (fm_neighbours_keep(&a->neighbours, p->ifindex, &p->next_hop) == 0)
 		p->encap = FM_ENCAP_NONE;
 }
@@ -183,6 +185,38 @@ static void neighbour_changed(void *ctx, const struct fm_neighbour *n)
 		      n->is_valid ? "resolved" : "not resolved",
 		      json_pack("{s:s, s:i}", "next_hop", fm_address_text(&n->ip, text), "ifindex",
 				(int)n->ifindex));
+	routes_changed(d);
+}
+
+/* Care-of addresses are many: who has one is asked by its binding, errors are few. */
+static bool is_our_path(void *ctx, const struct fm_ip *local, const struct fm_ip *remote)
+{
+	struct fm_daemon *d = ctx;
+	const struct fm_ha *ha = d->anchor->ha;
+
+	if (!fm_ip_equal(local, &ha->conf.address) && !fm_ip_equal(local, &ha->conf.address_v4))
+		return false;
+	for (uint32_t i = 0; i < ha->conf.max_bindings; i++) {
+		const struct fm_binding *b = fm_ha_binding_at(ha, i);
+
+		for (uint32_t k = 0; b && k < FM_PATHS_MAX; k++) {
+			if (b->coas[k].is_used && fm_ip_equal(&b->coas[k].coa, remote))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void pmtu_changed(void *ctx, const struct fm_ip *local, const struct fm_ip *remote,
+			 uint32_t mtu)
+{
+	struct fm_daemon *d = ctx;
+	char text[FM_ADDRESS_TEXT_MAX];
+
+	(void)local;
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_PATH_MTU], NULL,
+		      json_pack("{s:s, s:i}", "care_of_address", fm_address_text(remote, text), "mtu",
+				(int)mtu));
 	routes_changed(d);
 }
 
@@ -364,6 +398,16 @@ static int open_neighbours(struct fm_daemon *d)
 	return fm_neighbours_open(n, &d->loop);
 }
 
+static int open_pmtu(struct fm_daemon *d)
+{
+	struct fm_pmtu *p = &d->anchor->pmtu;
+
+	p->is_ours = is_our_path;
+	p->changed = pmtu_changed;
+	p->ctx = d;
+	return fm_pmtu_open(p, &d->loop);
+}
+
 static int open_signal(struct fm_daemon *d)
 {
 	struct fm_anchor_role *a = d->anchor;
@@ -461,6 +505,7 @@ static const struct {
 	{ "device fm0", open_tun },
 	{ "the data path", open_datapath },
 	{ "next hops", open_neighbours },
+	{ "path MTUs", open_pmtu },
 	{ "signalling", open_signal },
 	{ "routes", open_watches },
 	{ "subscribers", add_subscribers },
@@ -541,6 +586,7 @@ static void anchor_stop(struct fm_daemon *d)
 	fm_timer_close(&a->second);
 	fm_signal_close(&a->signal);
 	fm_neighbours_close(&a->neighbours);
+	fm_pmtu_close(&a->pmtu);
 	if (a->dp)
 		fm_dp_close(a->dp);
 	fm_tun_close(&a->tun);

@@ -10,6 +10,7 @@
 #include "datapath/loader.h"
 #include "net/links.h"
 #include "net/neighbour.h"
+#include "net/pmtu.h"
 #include "net/route.h"
 #include "net/tun.h"
 
@@ -28,6 +29,7 @@ struct fm_anchor_role {
 	void *block;
 	struct fm_signal signal;
 	struct fm_neighbours neighbours;
+	struct fm_pmtu pmtu;
 	struct fm_route_watch routes;
 	struct fm_tun tun;
 	struct fm_slow slow;

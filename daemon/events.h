@@ -24,6 +24,7 @@
 	X(STORE,             "store-trouble",        6, "look at the disk below --state") \
 	X(ACCESS,            "access-changed",      60, "")                             \
 	X(NEXT_HOP,          "next-hop-changed",    10, "")                             \
+	X(PATH_MTU,          "path-mtu",            10, "")                             \
 	X(FLOW_MOVED,        "flow-moved",          60, "")                             \
 	X(REPAIRED,          "data-path-repaired",  10, "")                             \
 	X(DATAPATH,          "data-path-trouble",   10, "flowmob check")                \

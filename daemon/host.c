@@ -53,7 +53,9 @@ static void complete_path(struct fm_host_role *h, struct fm_path *p, uint8_t i)
 		return;
 	p->ifindex = a->ifindex;
 	p->next_hop = next_hop(a, p);
-	p->mtu = a->mtu;
+	p->mtu = fm_pmtu_of(&h->pmtu, &p->local, &p->remote);
+	if (p->mtu == 0 || p->mtu > a->mtu)
+		p->mtu = a->mtu;
 	if (p->encap == FM_ENCAP_UDP4)
 		p->local_port = fm_signal_port(&h->signal, i);
 }
@@ -201,6 +203,31 @@ static void probe_answered(void *ctx, uint64_t nonce, const struct fm_ip *from,
 	for (uint8_t i = 0; i < d->host->core.conf.n_accesses; i++)
 		fm_host_probe_answered(&d->host->core, i, nonce, fm_now_us());
 	fm_daemon_changed(d);
+}
+
+static bool is_our_path(void *ctx, const struct fm_ip *local, const struct fm_ip *remote)
+{
+	struct fm_daemon *d = ctx;
+	const struct fm_forwarding *f = &d->host->forwarding;
+
+	for (uint8_t i = 0; i < f->n_paths; i++) {
+		if (fm_ip_equal(&f->paths[i].local, local) && fm_ip_equal(&f->paths[i].remote, remote))
+			return true;
+	}
+	return false;
+}
+
+static void pmtu_changed(void *ctx, const struct fm_ip *local, const struct fm_ip *remote,
+			 uint32_t mtu)
+{
+	struct fm_daemon *d = ctx;
+	char text[FM_ADDRESS_TEXT_MAX];
+
+	(void)remote;
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_PATH_MTU], NULL,
+		      json_pack("{s:s, s:i}", "care_of_address", fm_address_text(local, text), "mtu",
+				(int)mtu));
+	changed(d);
 }
 
 /* The data path. */
@@ -389,6 +416,16 @@ static int open_neighbours(struct fm_daemon *d)
 	return fm_neighbours_open(n, &d->loop);
 }
 
+static int open_pmtu(struct fm_daemon *d)
+{
+	struct fm_pmtu *p = &d->host->pmtu;
+
+	p->is_ours = is_our_path;
+	p->changed = pmtu_changed;
+	p->ctx = d;
+	return fm_pmtu_open(p, &d->loop);
+}
+
 static int open_signal(struct fm_daemon *d)
 {
 	struct fm_host_role *h = d->host;
@@ -497,6 +534,7 @@ static const struct {
 	{ "device fm0 and its rules", open_tun },
 	{ "the data path", open_datapath },
 	{ "next hops", open_neighbours },
+	{ "path MTUs", open_pmtu },
 	{ "signalling", open_signal },
 	{ "flows", open_flows },
 	{ "the host's record", restore },
@@ -540,6 +578,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_probe_close(&h->probe);
 	fm_signal_close(&h->signal);
 	fm_neighbours_close(&h->neighbours);
+	fm_pmtu_close(&h->pmtu);
 	if (h->dp)
 		fm_dp_close(h->dp);
 	fm_tun_close(&h->tun);

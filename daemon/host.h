@@ -11,6 +11,7 @@
 #include "daemon/slow.h"
 #include "datapath/loader.h"
 #include "net/neighbour.h"
+#include "net/pmtu.h"
 #include "net/probe.h"
 #include "net/route.h"
 #include "net/tun.h"
@@ -29,6 +30,7 @@ struct fm_host_role {
 	struct fm_signal signal;
 	struct fm_probe probe;
 	struct fm_neighbours neighbours;
+	struct fm_pmtu pmtu;
 	struct fm_tun tun;
 	struct fm_slow slow;
 	struct fm_dp *dp;
