@@ -18,7 +18,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "path.skel.h"
+#include "datapath/path.skel.h"
 
 #define FM_TC_PREFERENCE 8653u /* host; the anchor's is the next one */
 #define FM_TC_HANDLE 1u

@@ -17,7 +17,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "path.skel.h"
+#include "datapath/path.skel.h"
 
 #define FM_DEFAULT_MTU 1500u
 #define FM_REST_S 1 /* only where membarrier is missing: longer than any program runs */

@@ -12,7 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "path.skel.h"
+#include "datapath/path.skel.h"
 
 #define FM_BATCH 512u
 

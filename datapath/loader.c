@@ -15,8 +15,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "path.skel.h"
-#include "probe.skel.h"
+#include "datapath/path.skel.h"
+#include "datapath/probe.skel.h"
 
 #define FM_HOST_BINDINGS 16u
 #define FM_ANCHOR_BINDINGS 4096u
