@@ -1,7 +1,7 @@
 /*
  * Health of one path: round trip by RFC 6298's estimator, loss by a window of 128 probes, death by
  * silence. The figures: a probe is missed after its patience; missing one makes the path suspect and
- * probes go every 50 ms; deaf for 300 ms with several in a row missed, it is down. With probes every
+ * probes go every 30 ms; deaf for 300 ms with several in a row missed, it is down. With probes every
  * 200 ms a silent cut is seen after 500 ms at most less the round trip, whatever the round trip is.
  */
 #include "core/health.h"
@@ -12,7 +12,7 @@
 #define PATIENCE_SPREAD_US 30000u  /* what a quiet path may vary all the same */
 #define PATIENCE_UNKNOWN_US 500000u /* round trip not measured yet */
 #define DEAF_MIN_US 300000u
-#define FAST_US 50000u
+#define FAST_US 30000u
 #define SLOW_US 1000000u /* probes of a path that is down */
 #define WINDOW 128u
 
