@@ -1,0 +1,232 @@
+/*
+ * Drives the loader by lines from standard input, so that worlds can be built before and beside
+ * the daemon. One command a line, words separated by blanks; answers go to standard output.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datapath/loader.h"
+
+#define WORDS_MAX 16
+
+struct drive {
+	struct fm_dp *dp;
+	uint32_t fm0;
+	struct fm_forwarding f;
+};
+
+static struct fm_ip ip_of(const char *text)
+{
+	struct fm_ip ip = { 0 };
+	uint8_t v4[4];
+
+	if (inet_pton(AF_INET, text, v4) == 1)
+		return fm_ip_from_v4(v4);
+	if (strcmp(text, "-") != 0 && inet_pton(AF_INET6, text, ip.b) != 1) {
+		fprintf(stderr, "drive: %s is no address\n", text);
+		exit(2);
+	}
+	return ip;
+}
+
+static uint16_t number(const char *text)
+{
+	return (uint16_t)strtoul(text, NULL, 0);
+}
+
+/* open ROLE PIN FM0 ANCHOR6 ANCHOR4 [xdp|INTO MAC] */
+static int do_open(struct drive *d, char **w)
+{
+	struct fm_dp_conf c = { .role = strcmp(w[1], "host") == 0 ? FM_DP_HOST : FM_DP_ANCHOR,
+				.pin_dir = w[2], .anchor6 = ip_of(w[4]), .anchor4 = ip_of(w[5]),
+				.bindings_max = 64, .flows_max = 1024 };
+
+	d->fm0 = c.fm0_ifindex = if_nametoindex(w[3]);
+	if (w[6] && strcmp(w[6], "xdp") == 0)
+		c.xdp = true;
+	else if (w[6] && w[7]) {
+		c.into_ifindex = if_nametoindex(w[6]);
+		sscanf(w[7], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &c.into_mac[0], &c.into_mac[1],
+		       &c.into_mac[2], &c.into_mac[3], &c.into_mac[4], &c.into_mac[5]);
+	}
+	return fm_dp_open(&c, &d->dp);
+}
+
+/* attach INTERFACE, detach INTERFACE */
+static int do_attach(struct drive *d, char **w)
+{
+	uint32_t i = if_nametoindex(w[1]);
+	enum fm_dp_kind kind = i == d->fm0 ? FM_DP_FM0 : FM_DP_ACCESS;
+
+	return w[0][0] == 'a' ? fm_dp_attach(d->dp, i, kind) : fm_dp_detach(d->dp, i, kind);
+}
+
+/* binding ID REGISTRATION DEFAULT */
+static int do_binding(struct drive *d, char **w)
+{
+	d->f = (struct fm_forwarding){ .id = number(w[1]), .registration = ip_of(w[2]),
+				       .default_path = (uint8_t)number(w[3]) };
+	return 0;
+}
+
+/* prefix ADDRESS LEN */
+static int do_prefix(struct drive *d, char **w)
+{
+	d->f.prefixes[d->f.n_prefixes++] = (struct fm_prefix){ ip_of(w[1]), (uint8_t)number(w[2]) };
+	return 0;
+}
+
+/* path BID ip6|ip4|udp4 LOCAL PORT REMOTE PORT INTERFACE HOP MTU */
+static int do_path(struct drive *d, char **w)
+{
+	struct fm_path *p = &d->f.paths[d->f.n_paths++];
+
+	*p = (struct fm_path){ .bid = number(w[1]), .local = ip_of(w[3]), .local_port = number(w[4]),
+			       .remote = ip_of(w[5]), .remote_port = number(w[6]),
+			       .ifindex = if_nametoindex(w[7]), .next_hop = ip_of(w[8]),
+			       .mtu = number(w[9]) };
+	p->encap = strcmp(w[2], "ip6") == 0 ? FM_ENCAP_IP6
+		   : strcmp(w[2], "ip4") == 0 ? FM_ENCAP_IP4 : FM_ENCAP_UDP4;
+	return 0;
+}
+
+/* rule FID PATHS FORMAT PROTO DPORT-LOW DPORT-HIGH: as the anchor sees them; 0: any */
+static int do_rule(struct drive *d, char **w)
+{
+	struct fm_rule *r = &d->f.rules[d->f.n_rules++];
+
+	*r = (struct fm_rule){ .fid = number(w[1]), .priority = d->f.n_rules, .paths = number(w[2]) };
+	r->selector.format = (uint8_t)number(w[3]);
+	if ((r->selector.proto[0] = (uint8_t)number(w[4])))
+		r->selector.has_start |= FM_DP_HAS_PROTO;
+	r->selector.dport[0] = number(w[5]);
+	r->selector.dport[1] = number(w[6]);
+	if (r->selector.dport[0])
+		r->selector.has_start |= FM_DP_HAS_DPORT;
+	if (r->selector.dport[1])
+		r->selector.has_end |= FM_DP_HAS_DPORT;
+	return 0;
+}
+
+static int do_forward(struct drive *d, char **w)
+{
+	(void)w;
+	return fm_dp_forward(d->dp, &d->f);
+}
+
+static int do_unforward(struct drive *d, char **w)
+{
+	return fm_dp_unforward(d->dp, number(w[1]));
+}
+
+/* pin LOCAL PORT REMOTE PORT PROTO BID */
+static int do_pin(struct drive *d, char **w)
+{
+	struct fm_tuple t = { .local = ip_of(w[1]), .local_port = number(w[2]),
+			      .remote = ip_of(w[3]), .remote_port = number(w[4]),
+			      .ip_proto = (uint8_t)number(w[5]) };
+
+	return fm_dp_pin(d->dp, &t, number(w[6]));
+}
+
+static void print_flow(void *arg, const struct fm_dp_flow_info *i)
+{
+	char local[64], remote[64];
+
+	(void)arg;
+	inet_ntop(AF_INET6, i->tuple.local.b, local, sizeof(local));
+	inet_ntop(AF_INET6, i->tuple.remote.b, remote, sizeof(remote));
+	printf("flow %s %u %s %u %u bid %u moves %u packets %llu in %llu pinned %d fid %u\n", local,
+	       i->tuple.local_port, remote, i->tuple.remote_port, i->tuple.ip_proto, i->bid, i->moves,
+	       (unsigned long long)i->packets, (unsigned long long)i->packets_in, i->is_pinned, i->fid);
+}
+
+static int do_flows(struct drive *d, char **w)
+{
+	(void)w;
+	return fm_dp_flows(d->dp, print_flow, NULL);
+}
+
+static void print_counter(void *arg, const char *name, bool is_drop, uint64_t packets, uint64_t bytes)
+{
+	(void)arg;
+	(void)bytes;
+	if (packets)
+		printf("%s %s %llu\n", is_drop ? "drop" : "pass", name, (unsigned long long)packets);
+}
+
+static int do_counters(struct drive *d, char **w)
+{
+	(void)w;
+	return fm_dp_counters(d->dp, print_counter, NULL);
+}
+
+static int do_sync(struct drive *d, char **w)
+{
+	if (strcmp(w[1], "begin") == 0) {
+		fm_dp_sync_begin(d->dp);
+		return 0;
+	}
+	struct fm_dp_sync s = fm_dp_sync_end(d->dp);
+
+	printf("sync kept %u repaired %u added %u removed %u\n", s.kept, s.repaired, s.added, s.removed);
+	return 0;
+}
+
+static int do_down(struct drive *d, char **w)
+{
+	(void)w;
+	fm_dp_down(d->dp);
+	d->dp = NULL;
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int words; /* with the command itself */
+	int (*act)(struct drive *d, char **w);
+} commands[] = {
+	{ "open", 6, do_open },	      { "attach", 2, do_attach },     { "detach", 2, do_attach },
+	{ "binding", 4, do_binding }, { "prefix", 3, do_prefix },     { "path", 10, do_path },
+	{ "rule", 7, do_rule },	      { "forward", 1, do_forward },   { "unforward", 2, do_unforward },
+	{ "pin", 7, do_pin },	      { "flows", 1, do_flows },	      { "counters", 1, do_counters },
+	{ "sync", 2, do_sync },	      { "down", 1, do_down },
+};
+
+static int run_line(struct drive *d, char *line)
+{
+	char *w[WORDS_MAX] = { NULL }, *save = NULL;
+	int n = 0;
+
+	for (char *t = strtok_r(line, " \n", &save); t && n < WORDS_MAX - 1; t = strtok_r(NULL, " \n", &save))
+		w[n++] = t;
+	if (n == 0 || w[0][0] == '#')
+		return 0;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, w[0]) == 0 && n >= commands[i].words)
+			return commands[i].act(d, w);
+	}
+	fprintf(stderr, "drive: %s: unknown, or words are missing\n", w[0]);
+	return -EINVAL;
+}
+
+int main(void)
+{
+	static struct drive d;
+	char line[512];
+	int err = 0;
+
+	while (!err && fgets(line, sizeof(line), stdin)) {
+		err = run_line(&d, line);
+		fflush(stdout);
+	}
+	if (err)
+		fprintf(stderr, "drive: %s (%s)\n", fm_dp_error(), strerror(-err));
+	if (d.dp)
+		fm_dp_close(d.dp);
+	return err ? 1 : 0;
+}
