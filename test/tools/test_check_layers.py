@@ -28,6 +28,8 @@ CASES = [
      'check-layers: core/x.c:4: core may not include net (net/loop.h)'),
     ('includes start at the root', 'core/x.c', '#include "world.h"\n',
      'check-layers: core/x.c:1: write "core/world.h": includes start at the root'),
+    ('they name every folder on the way', 'test/unit/x.c', '#include "world.h"\n',
+     'check-layers: test/unit/x.c:1: write "test/unit/world.h": includes start at the root'),
     ('an unknown folder is named', 'cli/x.c', '#include "misc/x.h"\n',
      'check-layers: cli/x.c:1: misc is no folder of tools/layers.txt (misc/x.h)'),
 ]
@@ -43,7 +45,7 @@ def test_include(tmp_path, path, text, complaint):
     (tmp_path / 'tools').mkdir()
     shutil.copy(ROOT / 'tools/layers.txt', tmp_path / 'tools/layers.txt')
     file = tmp_path / path
-    file.parent.mkdir()
+    file.parent.mkdir(parents=True)
     file.write_text(text)
     done = run(tmp_path)
     assert done.stderr.splitlines() == ([complaint] if complaint else [])

@@ -1,5 +1,5 @@
 /* core/host.c, registration.c, update.c: what the mobile node sends, message by message. */
-#include "host_world.h"
+#include "test/unit/host_world.h"
 
 static const struct fm_ip none;
 
