@@ -25,6 +25,7 @@
 #define PATH_ROOM 4096
 #define KEY_MAX 500u
 #define SUM_LEN 8u	  /* octets of check sum before each value */
+#define LOCK_TRIES 25	  /* of 20 ms */
 #define CHECK_SECONDS 120 /* a damaged tree may have circles */
 #define ENV_FLAGS (MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS)
 
@@ -166,6 +167,7 @@ static bool is_damaged(const struct fm_store *s)
 		return false;
 	child = fork();
 	if (child == 0) {
+		close(s->lock_fd); /* or a kill of this daemon would leave it locked */
 		expect_crash();
 		_exit(try_out(s->path, s->setup.map_bytes));
 	}
@@ -212,6 +214,21 @@ static int open_database(struct fm_store *s)
 	return to_errno(err);
 }
 
+/* A daemon that was killed just now may still be on its way out. */
+static int wait_for_lock(int fd)
+{
+	const struct timespec step = { .tv_nsec = 20000000 };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		nanosleep(&step, NULL);
+	}
+	return -EBUSY;
+}
+
 /* Our own lock, let go by the kernel however we end; LMDB's is not needed then. */
 static int lock(struct fm_store *s)
 {
@@ -221,9 +238,7 @@ static int lock(struct fm_store *s)
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0)
 		return -errno;
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return 0;
+	return wait_for_lock(s->lock_fd);
 }
 
 /* A new file's name must be as durable as what is in it. */
