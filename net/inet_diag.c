@@ -171,7 +171,7 @@ static void on_readable(void *ctx)
 	_Alignas(struct nlmsghdr) uint8_t room[ROOM];
 	struct fm_sockets_watch *w = ctx;
 
-	while (w->watch.fd >= 0) {
+	while (fm_watch_is_open(&w->watch)) {
 		ssize_t len = mnl_socket_recvfrom(w->socket, room, sizeof(room));
 
 		if (len < 0 && errno == ENOBUFS)
@@ -182,13 +182,21 @@ static void on_readable(void *ctx)
 	}
 }
 
+void fm_sockets_watch_close(struct fm_sockets_watch *w)
+{
+	fm_watch_close(&w->watch);
+	if (w->socket)
+		mnl_socket_close(w->socket);
+	w->socket = NULL;
+}
+
 int fm_sockets_watch_open(struct fm_sockets_watch *w, uv_loop_t *loop)
 {
 	static const uint32_t groups = 1u << (SKNLGRP_INET_TCP_DESTROY - 1) |
 				       1u << (SKNLGRP_INET6_TCP_DESTROY - 1);
-	int fd;
+	int fd, err;
 
-	w->watch.fd = -1;
+	w->watch.poll = NULL;
 	w->socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!w->socket)
 		return -errno;
@@ -197,18 +205,12 @@ int fm_sockets_watch_open(struct fm_sockets_watch *w, uv_loop_t *loop)
 	fd = fcntl(mnl_socket_get_fd(w->socket), F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		goto fail;
-	return fm_watch_open(&w->watch, loop, fd, on_readable, w);
+	err = fm_watch_open(&w->watch, loop, fd, on_readable, w);
+	if (err < 0)
+		fm_sockets_watch_close(w);
+	return err;
 fail:
-	fd = -errno;
-	mnl_socket_close(w->socket);
-	w->socket = NULL;
-	return fd;
-}
-
-void fm_sockets_watch_close(struct fm_sockets_watch *w)
-{
-	fm_watch_close(&w->watch);
-	if (w->socket)
-		mnl_socket_close(w->socket);
-	w->socket = NULL;
+	err = -errno;
+	fm_sockets_watch_close(w);
+	return err;
 }

@@ -46,11 +46,11 @@ int fm_watch_open(struct fm_watch *w, uv_loop_t *loop, int fd, void (*ready)(voi
 {
 	int err;
 
-	w->fd = -1;
 	w->poll = malloc(sizeof(*w->poll));
 	err = w->poll ? uv_poll_init(loop, w->poll, fd) : -ENOMEM;
 	if (err < 0) {
 		free(w->poll);
+		w->poll = NULL;
 		close(fd);
 		return err;
 	}
@@ -66,11 +66,11 @@ int fm_watch_open(struct fm_watch *w, uv_loop_t *loop, int fd, void (*ready)(voi
 
 void fm_watch_close(struct fm_watch *w)
 {
-	if (w->fd < 0)
+	if (!w->poll)
 		return;
 	uv_close((uv_handle_t *)w->poll, on_closed);
 	close(w->fd);
-	w->fd = -1;
+	w->poll = NULL;
 }
 
 static void on_timer(void *ctx)
@@ -88,7 +88,7 @@ int fm_timer_open(struct fm_timer *t, uv_loop_t *loop, void (*fired)(void *ctx, 
 {
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 
-	t->watch.fd = -1;
+	t->watch.poll = NULL;
 	if (fd < 0)
 		return -errno;
 	t->fired = fired;
@@ -104,7 +104,8 @@ void fm_timer_set(struct fm_timer *t, uint64_t at_us)
 	};
 
 	/* An absolute time in the past fires at once; all zero stops. */
-	timerfd_settime(t->watch.fd, TFD_TIMER_ABSTIME, &when, NULL);
+	if (fm_watch_is_open(&t->watch))
+		timerfd_settime(t->watch.fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 void fm_timer_close(struct fm_timer *t)
@@ -136,5 +137,8 @@ void fm_later_ask(struct fm_later *l)
 
 void fm_later_close(struct fm_later *l)
 {
+	if (!l->work)
+		return;
+	l->work = NULL;
 	uv_close((uv_handle_t *)&l->idle, NULL);
 }

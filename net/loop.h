@@ -1,7 +1,8 @@
 /*
  * What the daemon needs of libuv and of clocks: a timer of microseconds, a watched descriptor, work
  * that is gathered once per turn of the loop. Everything else uses libuv directly.
- * After a close() the loop has to run once more before it can be closed itself.
+ * After a close() the loop has to run once more before it can be closed itself. What was never opened, or is
+ * closed already, may be closed: a struct of zeros is enough.
  */
 #ifndef FM_NET_LOOP_H
 #define FM_NET_LOOP_H
@@ -21,7 +22,7 @@ uint64_t fm_wall_us(void);
  * @ready: called once per turn while there is something to read
  */
 struct fm_watch {
-	uv_poll_t *poll; /* of its own, so that a watch may be opened again at once after a close */
+	uv_poll_t *poll; /* of its own, so that a watch may be opened again at once; NULL: not open */
 	int fd;
 	void (*ready)(void *ctx);
 	void *ctx;
@@ -30,8 +31,13 @@ struct fm_watch {
 /* Watches @fd, which belongs to @w from now on. Return: 0 or -errno (then @fd is closed). */
 int fm_watch_open(struct fm_watch *w, uv_loop_t *loop, int fd, void (*ready)(void *ctx), void *ctx);
 
-/* Stops and closes the descriptor; nothing happens when it is not open (fd -1). */
+/* Stops and closes the descriptor. */
 void fm_watch_close(struct fm_watch *w);
+
+static inline bool fm_watch_is_open(const struct fm_watch *w)
+{
+	return w->poll != NULL;
+}
 
 /**
  * struct fm_timer - one point in time, by timerfd (uv's timers know only milliseconds)
@@ -57,7 +63,7 @@ void fm_timer_close(struct fm_timer *t);
  */
 struct fm_later {
 	uv_idle_t idle;
-	void (*work)(void *ctx);
+	void (*work)(void *ctx); /* NULL: not open */
 	void *ctx;
 };
 

@@ -203,7 +203,7 @@ int fm_neighbours_open(struct fm_neighbours *ns, uv_loop_t *loop)
 	if (err < 0)
 		return err;
 	ns->monitor.socket = NULL;
-	ns->monitor.watch.fd = -1;
+	ns->monitor.watch.poll = NULL;
 	err = fm_timer_open(&ns->timer, loop, on_timer, ns);
 	if (err == 0)
 		err = fm_monitor_open(&ns->monitor, loop, RTMGRP_LINK | RTMGRP_NEIGH, on_heard, ns);
@@ -224,8 +224,10 @@ int fm_neighbours_keep(struct fm_neighbours *ns, uint32_t ifindex, const struct 
 	struct fm_neighbour *n = find(ns, ifindex, ip);
 	int err;
 
-	if (n)
+	if (n) {
+		n->is_unused = false;
 		return n->is_valid;
+	}
 	if (ns->n == FM_NEIGHBOURS_MAX)
 		return -ENOBUFS;
 	n = &ns->list[ns->n];
@@ -237,6 +239,21 @@ int fm_neighbours_keep(struct fm_neighbours *ns, uint32_t ifindex, const struct 
 	n->was_told = n->is_valid;
 	set_timer(ns);
 	return n->is_valid;
+}
+
+void fm_neighbours_begin(struct fm_neighbours *ns)
+{
+	for (uint8_t i = 0; i < ns->n; i++)
+		ns->list[i].is_unused = true;
+}
+
+void fm_neighbours_end(struct fm_neighbours *ns)
+{
+	for (uint8_t i = ns->n; i > 0; i--) {
+		if (ns->list[i - 1].is_unused)
+			ns->list[i - 1] = ns->list[--ns->n];
+	}
+	set_timer(ns);
 }
 
 void fm_neighbours_forget(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip)

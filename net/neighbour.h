@@ -17,6 +17,7 @@ struct fm_neighbour {
 	bool is_valid; /* a link-layer address is known, or the device needs none */
 	bool was_told; /* the validity that @changed heard of last */
 	bool was_lost; /* others took the entry away: put it back in this turn */
+	bool is_unused; /* not asked for since fm_neighbours_begin() */
 };
 
 /**
@@ -44,6 +45,10 @@ void fm_neighbours_close(struct fm_neighbours *ns);
  * Return: 1 it is valid now; 0 not yet: @changed tells; -ENOBUFS too many; or the kernel's -errno.
  */
 int fm_neighbours_keep(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip);
+
+/* Everything that is not asked for between the two is forgotten. */
+void fm_neighbours_begin(struct fm_neighbours *ns);
+void fm_neighbours_end(struct fm_neighbours *ns);
 
 /* Not needed any more; the kernel's entry stays and ages as others do. */
 void fm_neighbours_forget(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip);

@@ -120,7 +120,7 @@ static void read_monitor(void *ctx)
 	struct fm_monitor *m = ctx;
 
 	/* Closing inside a callback ends the reading: the watch is not open any more. */
-	while (m->watch.fd >= 0) {
+	while (fm_watch_is_open(&m->watch)) {
 		ssize_t len = mnl_socket_recvfrom(m->socket, room, sizeof(room));
 
 		if (len < 0 && errno == ENOBUFS) {
@@ -133,13 +133,21 @@ static void read_monitor(void *ctx)
 	}
 }
 
+void fm_monitor_close(struct fm_monitor *m)
+{
+	fm_watch_close(&m->watch);
+	if (m->socket)
+		mnl_socket_close(m->socket);
+	m->socket = NULL;
+}
+
 int fm_monitor_open(struct fm_monitor *m, uv_loop_t *loop, uint32_t groups,
 		    void (*heard)(const struct nlmsghdr *n, void *ctx), void *ctx)
 {
 	static const int room = MONITOR_ROOM;
-	int fd;
+	int fd, err;
 
-	m->watch.fd = -1;
+	m->watch.poll = NULL;
 	m->heard = heard;
 	m->ctx = ctx;
 	m->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -154,18 +162,12 @@ int fm_monitor_open(struct fm_monitor *m, uv_loop_t *loop, uint32_t groups,
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		goto fail;
-	return fm_watch_open(&m->watch, loop, fd, read_monitor, m);
+	err = fm_watch_open(&m->watch, loop, fd, read_monitor, m);
+	if (err < 0)
+		fm_monitor_close(m);
+	return err;
 fail:
-	fd = -errno;
-	mnl_socket_close(m->socket);
-	m->socket = NULL;
-	return fd;
-}
-
-void fm_monitor_close(struct fm_monitor *m)
-{
-	fm_watch_close(&m->watch);
-	if (m->socket)
-		mnl_socket_close(m->socket);
-	m->socket = NULL;
+	err = -errno;
+	fm_monitor_close(m);
+	return err;
 }

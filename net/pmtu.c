@@ -127,7 +127,7 @@ static void read_all(struct fm_pmtu *p, const struct fm_watch *w,
 {
 	uint8_t room[ROOM];
 
-	for (int i = 0; i < READS_A_TURN && w->fd >= 0; i++) {
+	for (int i = 0; i < READS_A_TURN && fm_watch_is_open(w); i++) {
 		ssize_t len = recv(w->fd, room, sizeof(room), 0);
 
 		if (len < 0)
@@ -188,7 +188,7 @@ int fm_pmtu_open(struct fm_pmtu *p, uv_loop_t *loop)
 {
 	int err;
 
-	p->watch6.fd = p->watch4.fd = p->timer.watch.fd = -1;
+	p->watch6.poll = p->watch4.poll = p->timer.watch.poll = NULL;
 	p->n = 0;
 	p->heard = p->strange = 0;
 	err = fm_timer_open(&p->timer, loop, on_timer, p);

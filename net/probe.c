@@ -77,7 +77,7 @@ static void on_readable(void *ctx)
 {
 	struct fm_probe *p = ctx;
 
-	for (int i = 0; i < READS_A_TURN && p->watch.fd >= 0; i++) {
+	for (int i = 0; i < READS_A_TURN && fm_watch_is_open(&p->watch); i++) {
 		_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 		struct sockaddr_in6 from;
 		uint8_t room[64];
@@ -99,7 +99,7 @@ int fm_probe_open(struct fm_probe *p, uv_loop_t *loop)
 	struct icmp6_filter filter;
 	int fd = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6), err;
 
-	p->watch.fd = -1;
+	p->watch.poll = NULL;
 	p->sent = p->heard = p->strange = 0;
 	if (fd < 0)
 		return -errno;

@@ -29,6 +29,7 @@ int fm_raw_open(struct fm_raw *r)
 	r->fd6 = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
 	if (r->fd6 < 0)
 		return -errno;
+	r->is_open = true;
 	r->fd4 = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
 	if (r->fd4 < 0 || setsockopt(r->fd6, SOL_IPV6, IPV6_HDRINCL, &on, sizeof(on)) < 0) {
 		err = -errno;
@@ -41,11 +42,12 @@ int fm_raw_open(struct fm_raw *r)
 
 void fm_raw_close(struct fm_raw *r)
 {
-	if (r->fd6 >= 0)
-		close(r->fd6);
+	if (!r->is_open)
+		return;
+	close(r->fd6);
 	if (r->fd4 >= 0)
 		close(r->fd4);
-	r->fd6 = r->fd4 = -1;
+	r->is_open = false;
 }
 
 /* Bound to the device, not only asked for it: a look-up with a source takes a device as mere advice. */

@@ -8,10 +8,12 @@
 
 struct fm_raw {
 	int fd6, fd4;
+	bool is_open;
 	uint32_t fragment_id;
 };
 
 int fm_raw_open(struct fm_raw *r);
+/* A struct of zeros may be closed too. */
 void fm_raw_close(struct fm_raw *r);
 
 /* Sends @packet, IPv4 or IPv6 from its header on. @ifindex 0: as routes say. Return: 0 or -errno. */

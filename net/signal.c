@@ -136,7 +136,7 @@ static void on_packets(void *ctx)
 	struct fm_signal *s = ctx;
 	uint8_t room[PACKET_ROOM];
 
-	for (int i = 0; i < READS_A_TURN && s->packet.fd >= 0; i++) {
+	for (int i = 0; i < READS_A_TURN && fm_watch_is_open(&s->packet); i++) {
 		struct sockaddr_ll from;
 		socklen_t from_len = sizeof(from);
 		ssize_t len = recvfrom(s->packet.fd, room, sizeof(room), MSG_TRUNC,
@@ -217,7 +217,7 @@ static void on_datagrams(void *ctx)
 	struct fm_signal_udp *u = ctx;
 	uint8_t room[PACKET_ROOM];
 
-	for (int i = 0; i < READS_A_TURN && u->watch.fd >= 0; i++) {
+	for (int i = 0; i < READS_A_TURN && fm_watch_is_open(&u->watch); i++) {
 		_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in_pktinfo))];
 		struct sockaddr_in from = { .sin_port = 0 };
 		struct iovec part = { .iov_base = room, .iov_len = sizeof(room) };
@@ -302,12 +302,12 @@ int fm_signal_open(struct fm_signal *s, uv_loop_t *loop, const struct fm_ip *anc
 	int fd = open_packet(), err;
 
 	s->loop = loop;
-	s->packet.fd = -1;
+	s->packet.poll = NULL;
 	s->current = NULL;
 	s->last_us = s->problem_us = 0;
 	memset(s->count, 0, sizeof(s->count));
 	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++)
-		s->udp[i].watch.fd = -1;
+		s->udp[i].watch.poll = NULL;
 	if (fd < 0)
 		return fd;
 	err = fm_watch_open(&s->packet, loop, fd, on_packets, s);
@@ -330,7 +330,7 @@ int fm_signal_access(struct fm_signal *s, uint8_t i)
 	struct fm_signal_udp *u = &s->udp[i];
 	uint32_t ifindex = s->accesses->list[i].ifindex;
 
-	if (u->watch.fd >= 0 && u->ifindex == ifindex)
+	if (fm_watch_is_open(&u->watch) && u->ifindex == ifindex)
 		return 0;
 	close_udp(u);
 	return ifindex ? open_udp(s, i, ifindex, NULL) : 0;
@@ -338,7 +338,7 @@ int fm_signal_access(struct fm_signal *s, uint8_t i)
 
 uint16_t fm_signal_port(const struct fm_signal *s, uint8_t i)
 {
-	return s->udp[i].watch.fd >= 0 ? s->udp[i].port : 0;
+	return fm_watch_is_open(&s->udp[i].watch) ? s->udp[i].port : 0;
 }
 
 static int send_udp(struct fm_signal *s, const struct fm_via *via, struct iovec parts[2])
@@ -352,7 +352,7 @@ static int send_udp(struct fm_signal *s, const struct fm_via *via, struct iovec 
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	const struct fm_signal_udp *u = &s->udp[s->accesses ? via->access : 0];
 
-	if (u->watch.fd < 0)
+	if (!fm_watch_is_open(&u->watch))
 		return -ENETDOWN;
 	to.sin_port = htons(via->remote_port ? via->remote_port : FM_SIGNAL_PORT);
 	memcpy(&to.sin_addr, via->remote.b + 12, 4);

@@ -146,7 +146,7 @@ static void on_readable(void *ctx)
 	struct fm_tun *t = ctx;
 	struct fm_packet p;
 
-	for (int i = 0; i < READS_A_TURN && t->watch.fd >= 0; i++) {
+	for (int i = 0; i < READS_A_TURN && fm_watch_is_open(&t->watch); i++) {
 		ssize_t len = read(t->watch.fd, t->room, FM_TUN_PACKET_MAX);
 
 		if (len < 0)
@@ -191,7 +191,7 @@ int fm_tun_open(struct fm_tun *t, uv_loop_t *loop, struct fm_netlink *n, const c
 {
 	int err;
 
-	t->watch.fd = -1;
+	t->watch.poll = NULL;
 	t->packet_fd = -1;
 	t->fallen = t->injected = t->inject_failed = 0;
 	memset(t->name, 0, sizeof(t->name));
@@ -207,6 +207,8 @@ int fm_tun_open(struct fm_tun *t, uv_loop_t *loop, struct fm_netlink *n, const c
 
 void fm_tun_close(struct fm_tun *t)
 {
+	if (!t->room)
+		return;
 	fm_watch_close(&t->watch);
 	if (t->packet_fd >= 0)
 		close(t->packet_fd);

@@ -262,6 +262,24 @@ static void an_absent_next_hop_is_never_valid(void **state)
 	unmake_router();
 }
 
+static void what_is_not_asked_for_in_a_round_is_forgotten(void **state)
+{
+	struct fm_ip one = ip("2001:db8:1::1"), two = ip("2001:db8:1::2"), three = ip("2001:db8:1::3");
+	uint32_t ifindex = if_nametoindex("wl0");
+
+	(void)state;
+	fm_neighbours_keep(&w.neighbours, ifindex, &one);
+	fm_neighbours_keep(&w.neighbours, ifindex, &two);
+	fm_neighbours_begin(&w.neighbours);
+	fm_neighbours_keep(&w.neighbours, ifindex, &two);
+	fm_neighbours_keep(&w.neighbours, ifindex, &three);
+	fm_neighbours_end(&w.neighbours);
+	assert_int_equal(w.neighbours.n, 2);
+	fm_neighbours_begin(&w.neighbours);
+	fm_neighbours_end(&w.neighbours);
+	assert_int_equal(w.neighbours.n, 0);
+}
+
 static void the_fallback_without_managed_entries_works_too(void **state)
 {
 	struct fm_ip router6 = ip("2001:db8:1::1");
@@ -291,6 +309,7 @@ int main(void)
 		TEST(carrier_and_interface_come_and_go),
 		TEST(a_next_hop_is_kept_through_a_flush_and_a_link_down),
 		TEST(an_absent_next_hop_is_never_valid),
+		TEST(what_is_not_asked_for_in_a_round_is_forgotten),
 		TEST(the_fallback_without_managed_entries_works_too),
 	};
 

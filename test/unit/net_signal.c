@@ -7,8 +7,12 @@
 #include <sys/socket.h>
 
 #include "net/checksum.h"
+#include "net/neighbour.h"
+#include "net/pmtu.h"
 #include "net/probe.h"
+#include "net/route.h"
 #include "net/signal.h"
+#include "net/tun.h"
 #include "test/unit/netns.h"
 
 #define HOA "2001:db8:a:0:f1c3:58e2:77d0:4b19"
@@ -431,6 +435,28 @@ static void an_outer_packet_beyond_the_mtu_is_fragmented(void **state)
 	close(fd);
 }
 
+static void what_was_never_opened_may_be_closed(void **state)
+{
+	static struct side none;
+	static struct fm_accesses accesses;
+	static struct fm_neighbours neighbours;
+	static struct fm_route_watch routes;
+	static struct fm_probe probe;
+	static struct fm_pmtu pmtu;
+	static struct fm_tun tun;
+
+	(void)state;
+	fm_signal_close(&none.signal);
+	fm_raw_close(&none.raw);
+	fm_accesses_close(&accesses);
+	fm_neighbours_close(&neighbours);
+	fm_route_watch_close(&routes);
+	fm_probe_close(&probe);
+	fm_pmtu_close(&pmtu);
+	fm_tun_close(&tun);
+	assert_true(fcntl(0, F_GETFD) >= 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -445,6 +471,7 @@ int main(void)
 		TEST(a_udp_socket_follows_its_interface),
 		TEST(a_probe_goes_in_each_encapsulation_and_its_answer_is_heard),
 		TEST(an_outer_packet_beyond_the_mtu_is_fragmented),
+		cmocka_unit_test(what_was_never_opened_may_be_closed),
 	};
 
 	netns_enter();

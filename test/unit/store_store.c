@@ -230,7 +230,8 @@ static bool agrees(const struct model *m, const struct seen *seen)
 	return true;
 }
 
-static uint32_t run_and_kill(struct model *m, uint32_t round, useconds_t after_us)
+/* One kill in four comes while the store is being opened, on a slow machine. */
+static uint32_t run_and_kill(struct model *m, uint32_t round, unsigned kill_nr)
 {
 	uint32_t acknowledged = 0;
 	int fds[2], status;
@@ -244,7 +245,9 @@ static uint32_t run_and_kill(struct model *m, uint32_t round, useconds_t after_u
 		write_until_killed(fds[1], m, round);
 	}
 	close(fds[1]);
-	usleep(after_us);
+	if (kill_nr % 4 != 0 && read(fds[0], &octet, 1) == 1)
+		apply_batch(m, round + acknowledged++, NULL);
+	usleep((kill_nr * 7919) % 30000);
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
 	assert_true(WIFSIGNALED(status));
@@ -264,7 +267,7 @@ static void every_acknowledged_record_outlives_a_kill(void **state)
 		struct fm_store *s;
 		const struct seen *seen;
 
-		round += run_and_kill(&m, round, 5000 + (kill_nr * 7919) % 30000);
+		round += run_and_kill(&m, round, kill_nr);
 		s = open_store();
 		seen = look(s);
 		/* all that was acknowledged, or that and the batch that was in flight; nothing between */
@@ -275,7 +278,7 @@ static void every_acknowledged_record_outlives_a_kill(void **state)
 		}
 		fm_store_close(s);
 	}
-	assert_true(round > KILLS);
+	assert_true(round > KILLS / 2);
 	assert_int_equal(troubles[FM_STORE_PUT_ASIDE], 0);
 }
 
