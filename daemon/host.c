@@ -235,6 +235,7 @@ static void pmtu_changed(void *ctx, const struct fm_ip *local, const struct fm_i
 /* A path whose next hop is not resolved would lose packets: they wait in the slow path instead. */
 static void leave_out_unresolved(struct fm_host_role *h, struct fm_forwarding *f)
 {
+	fm_neighbours_begin(&h->neighbours);
 	for (uint8_t i = 0; i < f->n_paths; i++) {
 		struct fm_path *p = &f->paths[i];
 
@@ -243,6 +244,7 @@ static void leave_out_unresolved(struct fm_host_role *h, struct fm_forwarding *f
 		if (fm_neighbours_keep(&h->neighbours, p->ifindex, &p->next_hop) == 0)
 			p->encap = FM_ENCAP_NONE;
 	}
+	fm_neighbours_end(&h->neighbours);
 }
 
 static void forward(struct fm_daemon *d)
