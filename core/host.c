@@ -37,7 +37,7 @@ int fm_host_check(const struct fm_host *h, const struct fm_msg *m, const struct 
 /* §14.2: the anchor's own /64 always counts as home subnet; the rest is random. */
 void fm_host_form_address(struct fm_host *h)
 {
-	fm_lease_drop_hoa(h);
+	fm_host_lease_drop_hoa(h);
 	h->hoa = h->conf.anchor;
 	do {
 		h->ops->random(h->world, h->hoa.b + 8, 8);
@@ -104,8 +104,8 @@ void fm_host_start(struct fm_host *h, uint64_t now_us)
 	h->is_started = true;
 	h->started_us = now_us;
 	h->is_dirty = true;
-	fm_lease_start(h);
-	fm_flow_pin_all(h);
+	fm_host_lease_start(h);
+	fm_host_flow_pin_all(h);
 	fm_host_wake(h, now_us);
 }
 
@@ -120,7 +120,7 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	h->reg.no_force = false;
 	h->ipv4_again_us = 0;
 	h->reg.is_tell_due = true; /* new priorities of the accesses, perhaps an IPv4 address to ask for */
-	fm_lease_start(h);
+	fm_host_lease_start(h);
 	if (h->reg.state == FM_REG_STOPPED)
 		h->reg.stopped_us = now_us;
 	fm_host_wake(h, now_us);
@@ -205,8 +205,8 @@ static void forward(struct fm_host *h, uint64_t now_us)
 /* De-registered: nothing of ours stays, but for the address and the number of the next time. */
 static void clear_all(struct fm_host *h, uint64_t now_us)
 {
-	fm_flow_end_all(h);
-	fm_lease_end(h);
+	fm_host_flow_end_all(h);
+	fm_host_lease_end(h);
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
 		h->accesses[i].reg.is_bound = h->accesses[i].reg.is_cut = false;
 	if (h->has_forwarded)
@@ -223,8 +223,8 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us)
 		return;
 	due_us = wake_health(h, now_us);
 	fm_host_steer(h, now_us);
-	due_us = fm_min_u64(due_us, fm_lease_wake(h, now_us));
-	due_us = fm_min_u64(due_us, fm_flow_wake(h, now_us));
+	due_us = fm_min_u64(due_us, fm_host_lease_wake(h, now_us));
+	due_us = fm_min_u64(due_us, fm_host_flow_wake(h, now_us));
 	fm_registration_run(h, now_us);
 	if (h->reg.state == FM_REG_GONE) {
 		clear_all(h, now_us);
@@ -255,13 +255,13 @@ static int take(struct fm_host *h, const struct fm_via *via, const struct fm_msg
 	case FM_MH_BA:
 		return fm_registration_answer(h, via, m, mh, now_us);
 	case FM_MH_BRR:
-		return fm_indication_refresh(h, via, m, mh, now_us);
+		return fm_host_indication_refresh(h, via, m, mh, now_us);
 	case FM_MH_REVOCATION:
-		return fm_indication_revoke(h, via, m, mh, now_us);
+		return fm_host_indication_revoke(h, via, m, mh, now_us);
 	case FM_MH_FLOW_BINDING:
-		return fm_flow_indication_take(h, via, m, mh, now_us);
+		return fm_host_flow_indication_take(h, via, m, mh, now_us);
 	case FM_MH_BE:
-		return fm_indication_hint(h, m, now_us);
+		return fm_host_indication_hint(h, m, now_us);
 	case FM_MH_FBACK:
 	case FM_MH_HACK:
 	case FM_MH_HOT:
@@ -271,7 +271,7 @@ static int take(struct fm_host *h, const struct fm_via *via, const struct fm_msg
 	case FM_MH_SR:
 		return -ESTALE;
 	default:
-		return fm_indication_refuse(h, via, now_us);
+		return fm_host_indication_refuse(h, via, now_us);
 	}
 }
 
@@ -288,7 +288,7 @@ int fm_host_receive(struct fm_host *h, const struct fm_via *via, const uint8_t *
 	enum fm_refusal why = fm_msg_decode(mh, len, &via->src, via->has_hoa ? &via->hoa : &via->dst, &m,
 					    &offset);
 	if (why == FM_REFUSE_TYPE)
-		return fm_indication_refuse(h, via, now_us);
+		return fm_host_indication_refuse(h, via, now_us);
 	if (why != FM_REFUSE_NONE)
 		return -EBADMSG;
 	if (!is_ours(h, via, m.type))

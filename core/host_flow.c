@@ -31,7 +31,7 @@ static struct fm_host_flow *find_tuple(struct fm_host *h, const struct fm_tuple 
 	return NULL;
 }
 
-struct fm_host_flow *fm_flow_find(struct fm_host *h, uint16_t fid)
+struct fm_host_flow *fm_host_flow_find(struct fm_host *h, uint16_t fid)
 {
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		if (h->flows[i].is_used && h->flows[i].fid == fid)
@@ -65,7 +65,7 @@ static uint16_t free_fid(struct fm_host *h)
 	if (used >= FM_RULES_MAX)
 		return 0;
 	for (uint16_t fid = 1; fid <= FM_RULES_MAX; fid++) {
-		if (!fm_flow_find(h, fid))
+		if (!fm_host_flow_find(h, fid))
 			return fid;
 	}
 	return 0;
@@ -109,7 +109,7 @@ static void pin(struct fm_host *h, const struct fm_host_flow *f)
 		h->is_dirty = true;
 }
 
-void fm_flow_send_over(struct fm_host *h, struct fm_host_flow *f, uint8_t access)
+void fm_host_flow_send_over(struct fm_host *h, struct fm_host_flow *f, uint8_t access)
 {
 	f->access = access;
 	f->is_new = f->fid != 0;
@@ -119,7 +119,7 @@ void fm_flow_send_over(struct fm_host *h, struct fm_host_flow *f, uint8_t access
 	pin(h, f);
 }
 
-void fm_flow_drop(struct fm_host *h, struct fm_host_flow *f)
+void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f)
 {
 	if (f->has_tuple)
 		h->ops->pin(h->world, &f->tuple, 0);
@@ -158,7 +158,7 @@ int fm_host_move(struct fm_host *h, const struct fm_tuple *flow, uint8_t access,
 	if (!f)
 		return -ENOBUFS;
 	f->until_us = until_us;
-	fm_flow_send_over(h, f, access);
+	fm_host_flow_send_over(h, f, access);
 	fm_host_tell(h, FM_EVENT_FLOW_MOVED, access, f->fid);
 	fm_host_wake(h, now_us);
 	return 0;
@@ -170,11 +170,11 @@ void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t
 
 	if (!f)
 		return;
-	fm_flow_drop(h, f);
+	fm_host_flow_drop(h, f);
 	fm_host_wake(h, now_us);
 }
 
-struct fm_host_flow *fm_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t priority,
+struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t priority,
 				   const struct fm_selector *selector, uint8_t access)
 {
 	struct fm_host_flow *f = take(h);
@@ -185,27 +185,27 @@ struct fm_host_flow *fm_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t pri
 	f->priority = priority;
 	f->selector = *selector;
 	f->has_tuple = tuple_of(selector, &f->tuple);
-	fm_flow_send_over(h, f, access);
+	fm_host_flow_send_over(h, f, access);
 	return f;
 }
 
-void fm_flow_access_lost(struct fm_host *h, uint8_t access)
+void fm_host_flow_access_lost(struct fm_host *h, uint8_t access)
 {
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		if (h->flows[i].is_used && h->flows[i].access == access)
-			fm_flow_drop(h, &h->flows[i]);
+			fm_host_flow_drop(h, &h->flows[i]);
 	}
 }
 
-void fm_flow_end_all(struct fm_host *h)
+void fm_host_flow_end_all(struct fm_host *h)
 {
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		if (h->flows[i].is_used)
-			fm_flow_drop(h, &h->flows[i]);
+			fm_host_flow_drop(h, &h->flows[i]);
 	}
 }
 
-void fm_flow_pin_all(struct fm_host *h)
+void fm_host_flow_pin_all(struct fm_host *h)
 {
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		if (h->flows[i].is_used)
@@ -213,7 +213,7 @@ void fm_flow_pin_all(struct fm_host *h)
 	}
 }
 
-uint64_t fm_flow_wake(struct fm_host *h, uint64_t now_us)
+uint64_t fm_host_flow_wake(struct fm_host *h, uint64_t now_us)
 {
 	uint64_t due_us = FM_NEVER;
 
@@ -223,14 +223,14 @@ uint64_t fm_flow_wake(struct fm_host *h, uint64_t now_us)
 		if (!f->is_used)
 			continue;
 		if (f->until_us <= now_us)
-			fm_flow_drop(h, f);
+			fm_host_flow_drop(h, f);
 		else
 			due_us = fm_min_u64(due_us, f->until_us);
 	}
 	return due_us;
 }
 
-bool fm_flow_is_due(const struct fm_host *h)
+bool fm_host_flow_is_due(const struct fm_host *h)
 {
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		if (h->flows[i].is_used && h->flows[i].is_new)
@@ -239,7 +239,7 @@ bool fm_flow_is_due(const struct fm_host *h)
 	return false;
 }
 
-void fm_flow_renew(struct fm_host *h)
+void fm_host_flow_renew(struct fm_host *h)
 {
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		h->flows[i].is_new = h->flows[i].is_used && h->flows[i].fid != 0;
@@ -291,7 +291,7 @@ static void put_summary(struct fm_host *h, struct fm_msg *m)
 		summary->u16_list = (struct fm_octets){ .p = fids, .len = (uint16_t)(2 * n) };
 }
 
-void fm_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full)
+void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full)
 {
 	unsigned n = 0;
 
@@ -317,7 +317,7 @@ static void forget_fid(struct fm_host *h, struct fm_host_flow *f, uint8_t status
 
 static void take_option(struct fm_host *h, const struct fm_opt_flow_id *o, uint16_t sequence)
 {
-	struct fm_host_flow *f = o->fid ? fm_flow_find(h, o->fid) : NULL;
+	struct fm_host_flow *f = o->fid ? fm_host_flow_find(h, o->fid) : NULL;
 
 	if (!f)
 		return;
@@ -339,7 +339,7 @@ static void take_option(struct fm_host *h, const struct fm_opt_flow_id *o, uint1
 }
 
 /* RFC 6089 §5.2.6: no answer to flow options at all means that the anchor knows none. */
-void fm_flow_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent)
+void fm_host_flow_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent)
 {
 	const struct fm_item *o = fm_msg_next(m, FM_OPT_FLOW_ID, NULL);
 
@@ -376,7 +376,7 @@ static struct fm_selector mirror(const struct fm_selector *s)
 	return m;
 }
 
-uint8_t fm_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t room)
+uint8_t fm_host_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t room)
 {
 	uint8_t n = 0;
 

@@ -54,59 +54,59 @@ void fm_registration_leave(struct fm_host *h, uint64_t now_us);
 void fm_registration_renew(struct fm_host *h, uint64_t now_us);
 void fm_registration_stop(struct fm_host *h, int32_t status, uint64_t now_us);
 
-/* update.c: one binding update, from the state of the host to octets. */
-void fm_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uint16_t removed,
+/* host_update.c: one binding update, from the state of the host to octets. */
+void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uint16_t removed,
 		    uint64_t now_us);
 
-struct fm_via fm_update_via(const struct fm_host *h, uint8_t access); /* from an access to the anchor */
+struct fm_via fm_host_update_via(const struct fm_host *h, uint8_t access); /* from an access to the anchor */
 
-/* reaction.c: what the host does on each status of a binding acknowledgement. */
-void fm_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m, uint8_t status,
+/* host_reaction.c: what the host does on each status of a binding acknowledgement. */
+void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m, uint8_t status,
 		      uint64_t now_us);
 
 /* host_lease.c: on-demand prefixes and the IPv4 home address. */
-void fm_lease_start(struct fm_host *h);
-bool fm_lease_is_due(const struct fm_host *h);
-void fm_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent);
-void fm_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
+void fm_host_lease_start(struct fm_host *h);
+bool fm_host_lease_is_due(const struct fm_host *h);
+void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent);
+void fm_host_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
 		   uint64_t now_us);
-void fm_lease_renew(struct fm_host *h);
-uint64_t fm_lease_wake(struct fm_host *h, uint64_t now_us);
-void fm_lease_show(struct fm_host *h, uint64_t now_us); /* puts what is valid on fm0 */
-void fm_lease_end(struct fm_host *h);
-void fm_lease_drop_ipv4(struct fm_host *h);
-void fm_lease_drop_hoa(struct fm_host *h); /* before the registration address changes */
-uint8_t fm_lease_prefixes(const struct fm_host *h, uint64_t now_us, struct fm_prefix *out);
+void fm_host_lease_renew(struct fm_host *h);
+uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us);
+void fm_host_lease_show(struct fm_host *h, uint64_t now_us); /* puts what is valid on fm0 */
+void fm_host_lease_end(struct fm_host *h);
+void fm_host_lease_drop_ipv4(struct fm_host *h);
+void fm_host_lease_drop_hoa(struct fm_host *h); /* before the registration address changes */
+uint8_t fm_host_lease_prefixes(const struct fm_host *h, uint64_t now_us, struct fm_prefix *out);
 
 /* host_flow.c: moved flows and flow bindings. */
-bool fm_flow_is_due(const struct fm_host *h);
-void fm_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full);
-void fm_flow_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent);
-void fm_flow_renew(struct fm_host *h);
-void fm_flow_access_lost(struct fm_host *h, uint8_t access);
-uint64_t fm_flow_wake(struct fm_host *h, uint64_t now_us);
-void fm_flow_pin_all(struct fm_host *h);
-void fm_flow_end_all(struct fm_host *h);
-struct fm_host_flow *fm_flow_find(struct fm_host *h, uint16_t fid);
+bool fm_host_flow_is_due(const struct fm_host *h);
+void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full);
+void fm_host_flow_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent);
+void fm_host_flow_renew(struct fm_host *h);
+void fm_host_flow_access_lost(struct fm_host *h, uint8_t access);
+uint64_t fm_host_flow_wake(struct fm_host *h, uint64_t now_us);
+void fm_host_flow_pin_all(struct fm_host *h);
+void fm_host_flow_end_all(struct fm_host *h);
+struct fm_host_flow *fm_host_flow_find(struct fm_host *h, uint16_t fid);
 /* A flow binding that the anchor made (RFC 7109 §5); NULL: no room. */
-struct fm_host_flow *fm_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t priority,
+struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t priority,
 				   const struct fm_selector *selector, uint8_t access);
-void fm_flow_send_over(struct fm_host *h, struct fm_host_flow *f, uint8_t access);
-void fm_flow_drop(struct fm_host *h, struct fm_host_flow *f);
-uint8_t fm_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t room);
+void fm_host_flow_send_over(struct fm_host *h, struct fm_host_flow *f, uint8_t access);
+void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f);
+uint8_t fm_host_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t room);
 
-/* indication.c: what the anchor asks for: refresh, revocation; hints; what is not for a host. */
-int fm_indication_refresh(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+/* host_indication.c: what the anchor asks for: refresh, revocation; hints; what is not for a host. */
+int fm_host_indication_refresh(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			  const struct fm_octets *mh, uint64_t now_us);
-int fm_indication_revoke(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+int fm_host_indication_revoke(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			 const struct fm_octets *mh, uint64_t now_us);
-int fm_indication_hint(struct fm_host *h, const struct fm_msg *m, uint64_t now_us);
-int fm_indication_refuse(struct fm_host *h, const struct fm_via *via, uint64_t now_us);
+int fm_host_indication_hint(struct fm_host *h, const struct fm_msg *m, uint64_t now_us);
+int fm_host_indication_refuse(struct fm_host *h, const struct fm_via *via, uint64_t now_us);
 /* Signs and sends an answer over the access that @via came by. */
-void fm_indication_answer(struct fm_host *h, const struct fm_via *via, struct fm_msg *m);
+void fm_host_indication_answer(struct fm_host *h, const struct fm_via *via, struct fm_msg *m);
 
-/* flow_indication.c: flow bindings that the anchor makes or changes (RFC 7109). */
-int fm_flow_indication_take(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+/* host_flow_indication.c: flow bindings that the anchor makes or changes (RFC 7109). */
+int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			    const struct fm_octets *mh, uint64_t now_us);
 
 /* host_record.c */

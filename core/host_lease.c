@@ -61,7 +61,7 @@ static void want(struct fm_host *h, struct fm_host_lease *l, uint8_t type)
 	h->is_unsaved = true;
 }
 
-void fm_lease_start(struct fm_host *h)
+void fm_host_lease_start(struct fm_host *h)
 {
 	if (h->conf.default_type == 0)
 		return;
@@ -124,7 +124,7 @@ static void set_hoa4(struct fm_host *h, const struct fm_ip *ip)
 	h->is_unsaved = true;
 }
 
-void fm_lease_show(struct fm_host *h, uint64_t now_us)
+void fm_host_lease_show(struct fm_host *h, uint64_t now_us)
 {
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		if (is_valid(&h->leases[i], now_us))
@@ -136,19 +136,19 @@ void fm_lease_show(struct fm_host *h, uint64_t now_us)
 		show_single(h, &h->hoa4, true);
 }
 
-void fm_lease_drop_ipv4(struct fm_host *h)
+void fm_host_lease_drop_ipv4(struct fm_host *h)
 {
 	static const struct fm_ip none;
 
 	set_hoa4(h, &none);
 }
 
-void fm_lease_drop_hoa(struct fm_host *h)
+void fm_host_lease_drop_hoa(struct fm_host *h)
 {
 	serve_hoa(h, false);
 }
 
-void fm_lease_end(struct fm_host *h)
+void fm_host_lease_end(struct fm_host *h)
 {
 
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
@@ -157,11 +157,11 @@ void fm_lease_end(struct fm_host *h)
 		hide(h, &h->leases[i]);
 		h->leases[i].state = FM_LEASE_NONE;
 	}
-	fm_lease_drop_hoa(h);
-	fm_lease_drop_ipv4(h);
+	fm_host_lease_drop_hoa(h);
+	fm_host_lease_drop_ipv4(h);
 }
 
-uint8_t fm_lease_prefixes(const struct fm_host *h, uint64_t now_us, struct fm_prefix *out)
+uint8_t fm_host_lease_prefixes(const struct fm_host *h, uint64_t now_us, struct fm_prefix *out)
 {
 	uint8_t n = 0;
 
@@ -176,7 +176,7 @@ uint8_t fm_lease_prefixes(const struct fm_host *h, uint64_t now_us, struct fm_pr
 	return n;
 }
 
-bool fm_lease_is_due(const struct fm_host *h)
+bool fm_host_lease_is_due(const struct fm_host *h)
 {
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		if (h->leases[i].state != FM_LEASE_NONE && h->leases[i].is_due)
@@ -230,7 +230,7 @@ static bool put_set(struct fm_host *h, struct fm_msg *m)
 	return true;
 }
 
-void fm_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent)
+void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent)
 {
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		struct fm_host_lease *l = &h->leases[i];
@@ -352,7 +352,7 @@ static void take_ipv4(struct fm_host *h, const struct fm_msg *m, const struct fm
 	bool is_wrong = ack && ack->ipv4.status == 130 && !fm_ip_is_none(&h->hoa4);
 	h->ipv4_again_us = now_us + (is_wrong ? 0 : RETRY_MAX_US);
 	h->reg.is_tell_due |= is_wrong;
-	fm_lease_drop_ipv4(h);
+	fm_host_lease_drop_ipv4(h);
 	fm_host_tell(h, FM_EVENT_IPV4_REFUSED, 0, ack ? ack->ipv4.status : 0);
 }
 
@@ -370,7 +370,7 @@ static void take_silence(struct fm_host *h, uint64_t now_us)
 	}
 }
 
-void fm_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
+void fm_host_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
 		   uint64_t now_us)
 {
 	struct fm_octets pids;
@@ -397,7 +397,7 @@ void fm_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_ho
 	take_ipv4(h, m, sent, now_us);
 }
 
-void fm_lease_renew(struct fm_host *h)
+void fm_host_lease_renew(struct fm_host *h)
 {
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		if (h->leases[i].state == FM_LEASE_HELD)
@@ -420,7 +420,7 @@ static void wake_one(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us
 		l->state = FM_LEASE_WANTED;
 }
 
-uint64_t fm_lease_wake(struct fm_host *h, uint64_t now_us)
+uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us)
 {
 	uint64_t due_us = FM_NEVER;
 

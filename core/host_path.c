@@ -87,7 +87,7 @@ static void lose(struct fm_host *h, uint8_t access, enum fm_rank rank, uint64_t 
 		fm_registration_died(h, access, now_us);
 	a->lost_us = a->lost_by == FM_HANDOVER_SILENT ? a->health.heard_us : now_us;
 	fm_host_tell(h, FM_EVENT_ACCESS_LOST, access, (int32_t)a->lost_by);
-	fm_flow_access_lost(h, access);
+	fm_host_flow_access_lost(h, access);
 }
 
 static void win(struct fm_host *h, uint8_t access, uint64_t now_us)
@@ -219,7 +219,7 @@ static void put_path(const struct fm_host *h, uint8_t access, uint64_t now_us, s
 
 static void put_rules(const struct fm_host *h, struct fm_forwarding *out)
 {
-	out->n_rules = fm_flow_rules(h, out->rules, FM_RULES_MAX - h->conf.n_rules);
+	out->n_rules = fm_host_flow_rules(h, out->rules, FM_RULES_MAX - h->conf.n_rules);
 	for (uint8_t i = 0; i < h->conf.n_rules; i++) {
 		struct fm_rule *r = &out->rules[out->n_rules++];
 
@@ -253,7 +253,7 @@ void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forw
 	out->n_paths = h->conf.n_accesses;
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
 		put_path(h, i, now_us, &out->paths[i]);
-	out->n_prefixes = fm_lease_prefixes(h, now_us, out->prefixes);
+	out->n_prefixes = fm_host_lease_prefixes(h, now_us, out->prefixes);
 	put_rules(h, out);
 	put_default(h, out);
 }

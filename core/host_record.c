@@ -277,7 +277,7 @@ int fm_host_restore(struct fm_host *h, const uint8_t *record, size_t len, uint64
 	h->reg.state = has_live_binding(h, now_us) ? FM_REG_BOUND : FM_REG_IDLE;
 	h->reg.is_set_due = true;
 	if (h->reg.state == FM_REG_IDLE)
-		fm_flow_end_all(h);
-	fm_lease_show(h, now_us);
+		fm_host_flow_end_all(h);
+	fm_host_lease_show(h, now_us);
 	return 0;
 }

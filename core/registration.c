@@ -1,7 +1,7 @@
 /*
  * Registration with the anchor: when a binding update is sent, over which access, and what an
  * acknowledgement means. One is outstanding at a time (D43); whatever changes meanwhile is in the state
- * of the host and so in the next one. What an update says is in update.c, refusals are in reaction.c.
+ * of the host and so in the next one. What an update says is in host_update.c, refusals are in host_reaction.c.
  *
  * An access registers itself over itself. What all share (flows, leases, accesses to be taken off) goes
  * over the best one that works; unanswered, over each other one, then RFC 6275's back-off.
@@ -29,7 +29,7 @@
 enum input {
 	CHANGE,	  /* there is something to say, and nothing outstanding */
 	ACCEPTED, /* the outstanding update was accepted */
-	REFUSED,  /* it was refused, and reaction.c has noted what follows */
+	REFUSED,  /* it was refused, and host_reaction.c has noted what follows */
 	SILENT,	  /* it was not answered in time */
 	LEAVE,
 	INPUTS,
@@ -149,7 +149,7 @@ static uint16_t find_removable(const struct fm_host *h, uint64_t now_us)
 
 static bool is_tell_due(const struct fm_host *h)
 {
-	return h->reg.is_tell_due || h->reg.is_set_due || fm_lease_is_due(h) || fm_flow_is_due(h);
+	return h->reg.is_tell_due || h->reg.is_set_due || fm_host_lease_is_due(h) || fm_host_flow_is_due(h);
 }
 
 struct choice {
@@ -211,7 +211,7 @@ static void send(struct fm_host *h, const struct choice *c, uint64_t now_us)
 
 	if (is_new_coa(&h->accesses[c->access].reg))
 		count_new_coa(h, now_us);
-	fm_update_send(h, c->job, c->access, c->removed, now_us);
+	fm_host_update_send(h, c->job, c->access, c->removed, now_us);
 	g->job = c->job;
 	g->over = c->access;
 	g->timer_us = now_us + turn_us(h, c->access);
@@ -462,8 +462,8 @@ void fm_registration_renew(struct fm_host *h, uint64_t now_us)
 		h->accesses[i].reg.must = true;
 		h->accesses[i].reg.try_us = h->accesses[i].reg.quiet_us = 0;
 	}
-	fm_lease_renew(h);
-	fm_flow_renew(h);
+	fm_host_lease_renew(h);
+	fm_host_flow_renew(h);
 }
 
 void fm_registration_stop(struct fm_host *h, int32_t status, uint64_t now_us)
@@ -568,7 +568,7 @@ static void note_plain(struct fm_host *h, uint8_t access, const struct fm_msg *m
 	if (h->reg.is_plain || own_bid(m, access))
 		return;
 	h->reg.is_plain = true;
-	fm_flow_renew(h);
+	fm_host_flow_renew(h);
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
 		if (i != access)
 			h->accesses[i].reg.is_bound = false;
@@ -582,7 +582,7 @@ static void accept(struct fm_host *h, uint8_t access, const struct fm_msg *m, ui
 	bool is_old = r->is_cut && !fm_is_newer(r->sent.sequence, r->cut_sequence);
 
 	settle_cuts(h, r->sent.sequence);
-	fm_flow_take(h, m, &r->sent);
+	fm_host_flow_take(h, m, &r->sent);
 	h->reg.hold_us = h->reg.wait_us = 0;
 	if (r->sent.job == FM_JOB_REMOVE || r->sent.job == FM_JOB_LEAVE)
 		return;
@@ -590,7 +590,7 @@ static void accept(struct fm_host *h, uint8_t access, const struct fm_msg *m, ui
 		note_plain(h, access, m);
 		keep_binding(h, access, m, now_us);
 	}
-	fm_lease_take(h, m, &r->sent, now_us);
+	fm_host_lease_take(h, m, &r->sent, now_us);
 	if (r->sent.has_set)
 		h->reg.is_set_due = false;
 	h->reg.is_tell_due = false;
@@ -653,7 +653,7 @@ int fm_registration_answer(struct fm_host *h, const struct fm_via *via, const st
 	if (status <= STATUS_ACCEPTED_MAX)
 		accept(h, access, m, now_us);
 	else
-		fm_reaction_take(h, access, m, status, now_us);
+		fm_host_reaction_take(h, access, m, status, now_us);
 	h->accesses[access].reg.sent.job = FM_JOB_NONE; /* a copy of this answer means nothing */
 	h->is_unsaved = true;
 	if (is_last)

@@ -114,15 +114,15 @@ static void put_options(struct fm_host *h, struct fm_msg *m, uint8_t access, uin
 	put_mn_id(h, m);
 	if (sent->job == FM_JOB_REMOVE) {
 		put_removed(m, removed);
-		fm_flow_put(h, m, sent, false);
+		fm_host_flow_put(h, m, sent, false);
 	} else if (is_registering(sent->job)) {
 		if (h->reg.is_plain)
 			put_plain_coa(h, m, access);
 		else
 			put_bid(h, m, access);
 		sent->has_ipv4 = put_ipv4(h, m, now_us);
-		fm_lease_put(h, m, sent);
-		fm_flow_put(h, m, sent, true);
+		fm_host_lease_put(h, m, sent);
+		fm_host_flow_put(h, m, sent, true);
 	}
 	if (h->reg.has_stamp) {
 		put_stamp(h, m, now_us);
@@ -131,7 +131,7 @@ static void put_options(struct fm_host *h, struct fm_msg *m, uint8_t access, uin
 }
 
 /* D14, D16: over IPv4 the inner addresses are home address and anchor; else home address option. */
-struct fm_via fm_update_via(const struct fm_host *h, uint8_t access)
+struct fm_via fm_host_update_via(const struct fm_host *h, uint8_t access)
 {
 	const struct fm_host_registration *r = &h->accesses[access].reg;
 	struct fm_via via = { .access = access, .local = r->coa, .dst = h->conf.anchor, .hoa = h->hoa };
@@ -173,12 +173,12 @@ static void note_cuts(struct fm_host *h, uint8_t access, uint16_t removed, bool 
 	}
 }
 
-void fm_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uint16_t removed,
+void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uint16_t removed,
 		    uint64_t now_us)
 {
 	const struct fm_sa *sa = h->conf.n_sas > 0 ? &h->conf.sas[0] : NULL;
 	struct fm_host_registration *r = &h->accesses[access].reg;
-	struct fm_via via = fm_update_via(h, access);
+	struct fm_via via = fm_host_update_via(h, access);
 	uint8_t buf[FM_MH_MAX];
 	struct fm_msg m;
 

@@ -24,10 +24,10 @@ enum {
 	PROXY_NOT_SUPPORTED = 135,
 };
 
-void fm_indication_answer(struct fm_host *h, const struct fm_via *via, struct fm_msg *m)
+void fm_host_indication_answer(struct fm_host *h, const struct fm_via *via, struct fm_msg *m)
 {
 	const struct fm_sa *sa = h->conf.n_sas > 0 ? &h->conf.sas[0] : NULL;
-	struct fm_via back = fm_update_via(h, via->access);
+	struct fm_via back = fm_host_update_via(h, via->access);
 	uint8_t buf[FM_MH_MAX];
 	int len = fm_auth_finish(m, sa, &h->accesses[via->access].reg.bound_coa, &h->hoa, &h->hoa,
 				 &back.dst, h->ops, h->world, buf);
@@ -37,7 +37,7 @@ void fm_indication_answer(struct fm_host *h, const struct fm_via *via, struct fm
 }
 
 /* RFC 6275 §11.7.4; RFC 5648 §5.8: BID options name what to refresh. It has no sequence number. */
-int fm_indication_refresh(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+int fm_host_indication_refresh(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			  const struct fm_octets *mh, uint64_t now_us)
 {
 	const struct fm_item *bid = fm_msg_next(m, FM_OPT_BID, NULL);
@@ -111,7 +111,7 @@ static void revoke(struct fm_host *h, const struct fm_msg *m, uint64_t now_us)
 	bool is_all = !bid;
 
 	if (m->revocation.flags & IPV4_ONLY) {
-		fm_lease_drop_ipv4(h);
+		fm_host_lease_drop_ipv4(h);
 		h->ipv4_again_us = now_us + REVOKED_US;
 		return;
 	}
@@ -141,10 +141,10 @@ static void acknowledge(struct fm_host *h, const struct fm_via *via, const struc
 		if (copy)
 			copy->bid = (struct fm_opt_bid){ .bid = bid->bid.bid, .status = status };
 	}
-	fm_indication_answer(h, via, &answer);
+	fm_host_indication_answer(h, via, &answer);
 }
 
-int fm_indication_revoke(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+int fm_host_indication_revoke(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			 const struct fm_octets *mh, uint64_t now_us)
 {
 	uint16_t sequence = m->revocation.sequence;
@@ -171,7 +171,7 @@ int fm_indication_revoke(struct fm_host *h, const struct fm_via *via, const stru
 }
 
 /* RFC 6275 §11.3.6: the anchor knows no binding. Not authenticated: asked about, never believed. */
-int fm_indication_hint(struct fm_host *h, const struct fm_msg *m, uint64_t now_us)
+int fm_host_indication_hint(struct fm_host *h, const struct fm_msg *m, uint64_t now_us)
 {
 	if (m->be.status != 1 || now_us < h->reg.hint_us)
 		return -ESTALE;
@@ -182,7 +182,7 @@ int fm_indication_hint(struct fm_host *h, const struct fm_msg *m, uint64_t now_u
 }
 
 /* D6, RFC 6275 §9.2: Binding Error status 2, ten a second at most (D49). */
-int fm_indication_refuse(struct fm_host *h, const struct fm_via *via, uint64_t now_us)
+int fm_host_indication_refuse(struct fm_host *h, const struct fm_via *via, uint64_t now_us)
 {
 	struct fm_via back = *via;
 	uint8_t buf[FM_MH_MAX];

@@ -52,7 +52,7 @@ static void change_address(struct fm_host *h, const struct refusal *f)
 static void unknown_binding(struct fm_host *h, const struct refusal *f)
 {
 	if (f->sent->job == FM_JOB_REMOVE || f->sent->job == FM_JOB_LEAVE)
-		return; /* fm_reaction_take() has settled it */
+		return; /* fm_host_reaction_take() has settled it */
 	wait_longer(h, f);
 }
 
@@ -220,7 +220,7 @@ static void settle_removed(struct fm_host *h, uint16_t sequence)
 		h->reg.is_single = true;
 }
 
-void fm_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m, uint8_t status,
+void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m, uint8_t status,
 		      uint64_t now_us)
 {
 	struct fm_host_sent sent = h->accesses[access].reg.sent;

@@ -66,7 +66,7 @@ static bool read_request(const struct fm_host *h, const struct fm_msg *m, const 
 
 static uint8_t judge(struct fm_host *h, const struct request *r)
 {
-	bool is_known = r->id->fid != 0 && fm_flow_find(h, r->id->fid);
+	bool is_known = r->id->fid != 0 && fm_host_flow_find(h, r->id->fid);
 
 	switch (r->action) {
 	case ADD:
@@ -98,7 +98,7 @@ static uint8_t judge(struct fm_host *h, const struct request *r)
 static void add(struct fm_host *h, const struct request *r, struct fm_host_flow *known)
 {
 	const struct fm_selector *selector = r->has_selector ? &r->selector : &known->selector;
-	struct fm_host_flow *f = fm_flow_adopt(h, known ? 0 : r->id->fid, r->id->fid_pri, selector,
+	struct fm_host_flow *f = fm_host_flow_adopt(h, known ? 0 : r->id->fid, r->id->fid_pri, selector,
 					       r->access);
 
 	if (f && !known)
@@ -111,28 +111,28 @@ static void modify(struct fm_host *h, const struct request *r, struct fm_host_fl
 	struct fm_selector selector = r->has_selector ? r->selector : f->selector;
 	uint8_t access = r->has_target ? r->access : f->access;
 
-	fm_flow_drop(h, f);
-	f = fm_flow_adopt(h, fid, priority, &selector, access);
+	fm_host_flow_drop(h, f);
+	f = fm_host_flow_adopt(h, fid, priority, &selector, access);
 	if (f)
 		f->is_known = true;
 }
 
 static void apply(struct fm_host *h, const struct request *r)
 {
-	struct fm_host_flow *f = fm_flow_find(h, r->id->fid);
+	struct fm_host_flow *f = fm_host_flow_find(h, r->id->fid);
 
 	if (r->action == ADD)
 		add(h, r, f);
 	else if (!f)
 		return;
 	else if (r->action == MOVE)
-		fm_flow_send_over(h, f, r->access);
+		fm_host_flow_send_over(h, f, r->access);
 	else if (r->action == MODIFY)
 		modify(h, r, f);
 	else if (r->action == REFRESH)
 		f->is_new = true;
 	else
-		fm_flow_drop(h, f);
+		fm_host_flow_drop(h, f);
 }
 
 /* All or nothing: the acknowledgement has one status for the whole indication. */
@@ -185,10 +185,10 @@ static void acknowledge(struct fm_host *h, const struct fm_via *via, const struc
 		if (to)
 			*to = *from;
 	}
-	fm_indication_answer(h, via, &answer);
+	fm_host_indication_answer(h, via, &answer);
 }
 
-int fm_flow_indication_take(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			    const struct fm_octets *mh, uint64_t now_us)
 {
 	uint16_t sequence = m->flow_binding.sequence;
