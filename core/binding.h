@@ -1,6 +1,6 @@
 /*
  * The binding cache: subscribers, their bindings and care-of addresses (RFC 6275 §9.1, RFC 5648 §4.1).
- * One binding per MN-ID (digest §14.2). Which update may change it is judged in update.c.
+ * One binding per MN-ID (digest §14.2). Which update may change it is judged in ha_update.c.
  */
 #ifndef FM_CORE_BINDING_H
 #define FM_CORE_BINDING_H

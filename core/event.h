@@ -25,6 +25,7 @@
 	X(BAD_MESSAGE,        "bad-message",           6,   "flowmob decode shows what is wrong")  \
 	X(POOL_EMPTY,         "pool-empty",            1,   "enlarge a pool or shorten quarantine") \
 	X(ANCHOR_FULL,        "anchor-full",           1,   "raise max-bindings")                  \
+	X(FLOW_UNANSWERED,    "flow-move-unanswered",  60,  "the host does not answer: look at its log") \
 	X(REVOKED,            "revoked",               60,  "")                                    \
 	/* host */                                                                                 \
 	X(REGISTERED,         "registered",            60,  "")                                    \

@@ -61,33 +61,33 @@ struct fm_flow_change {
 };
 
 /**
- * fm_flow_update() - the flow options of an accepted binding update, BIDs being done
+ * fm_flowbinding_update() - the flow options of an accepted binding update, BIDs being done
  * The statuses are for the answer. Source: RFC 6089 §5.3.2 to §5.3.4.
  */
-void fm_flow_update(struct fm_ha *ha, struct fm_binding *b, const struct fm_msg *m);
+void fm_flowbinding_update(struct fm_ha *ha, struct fm_binding *b, const struct fm_msg *m);
 
-void fm_flow_clear(struct fm_ha *ha, struct fm_binding *b);
+void fm_flowbinding_clear(struct fm_ha *ha, struct fm_binding *b);
 
-struct fm_flow *fm_flow_find(const struct fm_binding *b, uint16_t fid);
+struct fm_flow *fm_flowbinding_find(const struct fm_binding *b, uint16_t fid);
 
 /* Bit i: coas[i] gets a copy; 0: the entry is Inactive (RFC 6089 §4.3). */
-uint16_t fm_flow_paths(const struct fm_binding *b, const struct fm_flow *f);
+uint16_t fm_flowbinding_paths(const struct fm_binding *b, const struct fm_flow *f);
 
 /* An FBA came with status 0: provisionally do what was asked (RFC 7109 §5, digest D32). */
-void fm_flow_apply(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
+void fm_flowbinding_apply(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
 
 /* Provisional entries whose time is over go back; returns when the next one is. */
-uint64_t fm_flow_expire(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
+uint64_t fm_flowbinding_expire(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
 
 /* Puts a flow where its priority belongs; -ENOBUFS. */
-int fm_flow_put(struct fm_ha *ha, struct fm_binding *b, const struct fm_flow *f);
+int fm_flowbinding_put(struct fm_ha *ha, struct fm_binding *b, const struct fm_flow *f);
 
 /**
- * fm_flow_match() - the paths of a packet towards the node
+ * fm_flowbinding_match() - the paths of a packet towards the node
  * @fid: of the rule that decided, 0: none (the default path)
  * Return: bit i: paths[i] gets a copy; 0: no path.
  * Source: RFC 6089 §4.3, §5.3.6. Signalling is never given to it.
  */
-uint16_t fm_flow_match(const struct fm_forwarding *f, const struct fm_packet_fields *p, uint16_t *fid);
+uint16_t fm_flowbinding_match(const struct fm_forwarding *f, const struct fm_packet_fields *p, uint16_t *fid);
 
 #endif

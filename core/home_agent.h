@@ -17,6 +17,7 @@
 
 #define FM_HA_PORT 4191u /* RFC 5555 §2.3.2.2 */
 #define FM_HA_HOME_MAX 8u
+#define FM_HA_IPV4_MAX 8u /* IPv4 Home Address options that are answered */
 #define FM_HA_RECORD_MAX 16384u /* octets of one record at most */
 #define FM_HA_BIDS_MAX 512u /* Binding Identifier options that a header can hold, and more */
 
@@ -110,12 +111,17 @@ struct fm_ha {
 	struct fm_heap heap;
 	struct fm_list resting;
 	uint64_t count[FM_HA_COUNTER_COUNT];
-	uint64_t hints_us, woken_us;
+	uint64_t now_us; /* of the call at hand */
+	uint64_t hints_us;
 	uint8_t n_hints;
 	struct fm_msg in, out;
 	uint8_t buf[FM_MH_MAX];
 	struct fm_update update;
 	struct fm_flow_change flow_change;
+	struct fm_lease_change lease_change;
+	struct fm_item ipv4_answers[FM_HA_IPV4_MAX];
+	uint8_t n_ipv4_answers;
+	bool has_flow_answers;
 	struct fm_forwarding forwarding;
 	char told[FM_NAI_MAX + 1];
 	uint8_t record[FM_HA_RECORD_MAX];
@@ -189,6 +195,9 @@ enum fm_flow_action { FM_FLOW_DELETE = 12, FM_FLOW_MOVE = 15 };
  */
 int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, enum fm_flow_action action, uint16_t fid,
 		   uint16_t bid, uint64_t now_us);
+
+/* Asks for the next wake-up: every call into the core ends with it. */
+void fm_ha_rearm(struct fm_ha *ha);
 
 /* Bindings: number @i of max_bindings; NULL: that place is free. Its id is fm_ha_binding_id(). */
 struct fm_binding *fm_ha_binding_at(const struct fm_ha *ha, uint32_t i);

@@ -64,44 +64,66 @@ struct fm_lease {
 	uint64_t preferred_us, valid_us, rest_us;
 };
 
-static inline bool fm_lease_is_v4(const struct fm_lease *l)
+static inline bool fm_ha_lease_is_v4(const struct fm_lease *l)
 {
 	return fm_ip_is_v4(&l->prefix);
 }
 
-struct fm_lease *fm_lease_find(const struct fm_ha *ha, const struct fm_ip *prefix);
-struct fm_lease *fm_lease_by_pid(const struct fm_subscriber *s, uint16_t pid);
-struct fm_lease *fm_lease_v4(const struct fm_subscriber *s);
+struct fm_lease *fm_ha_lease_find(const struct fm_ha *ha, const struct fm_ip *prefix);
+struct fm_lease *fm_ha_lease_by_pid(const struct fm_subscriber *s, uint16_t pid);
+struct fm_lease *fm_ha_lease_v4(const struct fm_subscriber *s);
 
 /**
- * fm_lease_ask() - one On-Demand Prefix option of an accepted binding update
- * @odp: as asked; becomes the answer
- */
-void fm_lease_ask(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *odp, uint64_t now_us);
-
-/**
- * fm_lease_ask_v4() - one IPv4 Home Address option (RFC 5555 §3.1.1)
+ * fm_ha_lease_ask_v4() - one IPv4 Home Address option (RFC 5555 §3.1.1)
  * @it: as asked; @out: address and prefix length of the answer
  * Return: the status of RFC 5555 §3.2.1.
  */
-uint8_t fm_lease_ask_v4(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_item *it,
-			struct fm_item *out, uint64_t now_us);
+uint8_t fm_ha_lease_ask_v4(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_item *it,
+			struct fm_item *out);
+
+#define FM_ODP_ANSWERS_MAX 64u /* more than a header can hold, and some that a set names */
+
+/**
+ * struct fm_lease_change - the on-demand options of the update at hand, and their answers
+ * @odps:  first @n_asked as asked, then up to @n what a set named and nobody holds
+ */
+struct fm_lease_change {
+	struct fm_odp odps[FM_ODP_ANSWERS_MAX];
+	uint8_t n, n_asked;
+	bool has_set;
+};
+
+/**
+ * fm_ha_lease_update() - the on-demand options of an accepted binding update: the set first (digest §14.5)
+ * The answers are in ha->lease_change.
+ */
+void fm_ha_lease_update(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_msg *m,
+		     uint64_t now_us);
+
+/* Seconds from @now_us to @until_us; UINT32_MAX: without end. */
+uint32_t fm_ha_lease_left_s(uint64_t until_us, uint64_t now_us);
 
 /* Gives a live lease back: fixed ones stay reserved, others rest. */
-void fm_lease_release(struct fm_ha *ha, struct fm_lease *l, uint64_t now_us);
+void fm_ha_lease_release(struct fm_ha *ha, struct fm_lease *l, uint64_t now_us);
 
 /* Ends all leases of @s. */
-void fm_lease_release_all(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
+void fm_ha_lease_release_all(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
 
 /* Ends what is over; returns when the next one is. */
-uint64_t fm_lease_expire(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
+uint64_t fm_ha_lease_expire(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
 
 /* Frees the fixed prefixes of @s: it is no longer configured. */
-void fm_lease_forget(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
+void fm_ha_lease_forget(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us);
+
+/* Draws a free prefix or IPv4 address at random; false: every pool is empty. */
+bool fm_ha_lease_draw(struct fm_ha *ha, bool is_v4, struct fm_ip *out);
 
 /* A record for @prefix as the store remembers it; NULL: taken, or no room. */
-struct fm_lease *fm_lease_put(struct fm_ha *ha, struct fm_subscriber *owner,
+struct fm_lease *fm_ha_lease_put(struct fm_ha *ha, struct fm_subscriber *owner,
 			      const struct fm_ip *prefix, enum fm_lease_mode mode);
+
+/* The pool that @prefix is part of, or NULL. */
+const struct fm_ha_pool_conf *fm_ha_lease_pool(const struct fm_ha *ha, const struct fm_ip *prefix);
 
 /**
  * struct fm_pool_status - one pool for `flowmob pools`

@@ -239,7 +239,7 @@ static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *
 
 	if (!fm_ip_is_v4(ip))
 		memset(prefix.b + 8, 0, 8);
-	l = fm_lease_find(a->ha, &prefix);
+	l = fm_ha_lease_find(a->ha, &prefix);
 	if (l && (l->mode != FM_LEASE_LIVE || !l->owner))
 		return NULL;
 	b = l ? l->owner->binding : fm_binding_find(a->ha, ip);

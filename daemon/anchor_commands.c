@@ -40,7 +40,7 @@ static json_t *leases_json(const struct fm_subscriber *s, uint64_t now_us)
 
 	for (const struct fm_list *e = s->held.next; e != &s->held; e = e->next) {
 		const struct fm_lease *l = FM_ENTRY(e, struct fm_lease, list);
-		struct fm_prefix p = { .ip = l->prefix, .len = fm_lease_is_v4(l) ? 128 : 64 };
+		struct fm_prefix p = { .ip = l->prefix, .len = fm_ha_lease_is_v4(l) ? 128 : 64 };
 		char text[FM_ADDRESS_TEXT_MAX];
 
 		json_array_append_new(

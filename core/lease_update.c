@@ -1,0 +1,293 @@
+/*
+ * On-Demand Prefix and Set of an accepted binding update: the rules of digest §14.4 and §14.5.
+ */
+#include "core/event.h"
+#include "core/home_agent.h"
+#include "core/record.h"
+
+#define PREFIX_LEN 64u /* digest §14.4: the granted length is always 64 */
+
+static uint64_t until_us(uint64_t now_us, uint32_t life_s)
+{
+	return life_s == UINT32_MAX ? FM_NEVER : now_us + (uint64_t)life_s * 1000000;
+}
+
+static uint64_t min_us(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Digest §14.4, status 133: what no anchor could understand. PIDs that stand twice: see fm_ha_lease_update(). */
+static bool is_malformed(const struct fm_odp *o)
+{
+	bool is_any = fm_ip_is_none(&o->prefix);
+
+	if (o->pid == 0 || o->service_type > FM_TYPE_GRACEFUL_REPLACEMENT)
+		return true;
+	if (o->preferred_s > o->valid_s)
+		return true;
+	return o->prefix_length != (is_any ? 0 : PREFIX_LEN);
+}
+
+static bool may_use(const struct fm_subscriber *s, uint8_t type)
+{
+	return s->conf.types & 1u << type;
+}
+
+/*
+ * Preferred and valid as asked. Type 4 ends a grace after it stops being preferred, and is never renewed
+ * then (digest §14.5).
+ */
+static void set_life(struct fm_lease *l, const struct fm_odp *o, uint64_t grace_us, uint64_t now_us)
+{
+	bool is_graceful = l->type == FM_TYPE_GRACEFUL_REPLACEMENT;
+	bool is_over = is_graceful && l->preferred_us <= now_us;
+	uint64_t asked_us = until_us(now_us, o->valid_s);
+
+	if (is_over) {
+		l->valid_us = min_us(l->valid_us, asked_us);
+		return;
+	}
+	l->preferred_us = until_us(now_us, o->preferred_s);
+	l->valid_us = asked_us;
+	if (is_graceful && l->preferred_us != FM_NEVER)
+		l->valid_us = min_us(asked_us, l->preferred_us + grace_us);
+}
+
+static void describe(const struct fm_lease *l, struct fm_odp *o, uint64_t now_us)
+{
+	o->service_type = l->type;
+	o->prefix = l->prefix;
+	o->prefix_length = PREFIX_LEN;
+	o->preferred_s = fm_ha_lease_left_s(l->preferred_us, now_us);
+	o->valid_s = fm_ha_lease_left_s(l->valid_us, now_us);
+	if (o->preferred_s > o->valid_s)
+		o->preferred_s = o->valid_s;
+}
+
+/* A known PID never becomes another prefix or type. */
+static bool is_same(const struct fm_lease *l, const struct fm_odp *o)
+{
+	if (o->service_type != FM_TYPE_ANY && o->service_type != l->type)
+		return false;
+	return fm_ip_is_none(&o->prefix) || fm_ip_equal(&o->prefix, &l->prefix);
+}
+
+static uint8_t release(struct fm_ha *ha, struct fm_lease *l, struct fm_odp *o, uint64_t now_us)
+{
+	if (!l)
+		return FM_ODP_NO_LEASE;
+	if (!is_same(l, o))
+		return FM_ODP_MALFORMED;
+	describe(l, o, now_us);
+	o->preferred_s = o->valid_s = 0;
+	fm_ha_lease_release(ha, l, now_us);
+	return FM_ODP_RELEASED;
+}
+
+static uint8_t renew(struct fm_lease *l, struct fm_odp *o, uint64_t now_us)
+{
+	const struct fm_subscriber *s = l->owner;
+
+	if (!is_same(l, o))
+		return FM_ODP_MALFORMED;
+	if (!may_use(s, l->type))
+		return FM_ODP_PROHIBITED;
+	set_life(l, o, s->conf.grace_us, now_us);
+	describe(l, o, now_us);
+	return FM_ODP_GRANTED;
+}
+
+/* A named prefix comes back only to whom held it last, or whose reserved one it is (digest §14.5). */
+static uint8_t choose_named(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_odp *o)
+{
+	const struct fm_lease *l = fm_ha_lease_find(ha, &o->prefix);
+
+	if (!l || l->owner != s || l->mode == FM_LEASE_LIVE || !fm_ha_lease_pool(ha, &o->prefix))
+		return FM_ODP_NOT_AVAILABLE;
+	if (l->mode == FM_LEASE_RESERVED && o->service_type != FM_TYPE_FIXED)
+		return FM_ODP_NOT_AVAILABLE;
+	return FM_ODP_GRANTED;
+}
+
+/* Which prefix a new lease gets: @o->prefix is set. */
+static uint8_t choose(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *o)
+{
+	bool is_fixed = o->service_type == FM_TYPE_FIXED;
+	const struct fm_lease *l;
+	uint8_t status = FM_ODP_GRANTED;
+
+	if (!fm_ip_is_none(&o->prefix))
+		status = choose_named(ha, s, o);
+	else if (is_fixed && !fm_list_is_empty(&s->reserved))
+		o->prefix = FM_ENTRY(s->reserved.next, struct fm_lease, list)->prefix;
+	else if (is_fixed && s->n_fixed >= s->conf.max_fixed)
+		return FM_ODP_NO_RESOURCES;
+	else if (!fm_ha_lease_draw(ha, false, &o->prefix))
+		return FM_ODP_NO_RESOURCES;
+	if (status != FM_ODP_GRANTED)
+		return status;
+
+	l = fm_ha_lease_find(ha, &o->prefix);
+	if (is_fixed && !(l && l->is_fixed) && s->n_fixed >= s->conf.max_fixed)
+		return FM_ODP_NO_RESOURCES;
+	return FM_ODP_GRANTED;
+}
+
+static uint8_t grant(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *o, uint64_t now_us)
+{
+	struct fm_odp chosen = *o;
+
+	if (o->service_type == FM_TYPE_ANY) /* RFC 8653 §4.2 */
+		chosen.service_type = s->conf.default_type ? s->conf.default_type : FM_TYPE_SESSION_LASTING;
+	if (chosen.service_type == FM_TYPE_NONPERSISTENT)
+		return FM_ODP_TYPE_NOT_SUPPORTED; /* the access gives it */
+	if (!may_use(s, chosen.service_type))
+		return FM_ODP_PROHIBITED;
+	if (s->n_held >= s->conf.max_prefixes || s->n_held >= FM_LEASES_MAX)
+		return FM_ODP_NO_RESOURCES;
+
+	uint8_t status = choose(ha, s, &chosen);
+	if (status != FM_ODP_GRANTED)
+		return status;
+
+	struct fm_lease *l = fm_ha_lease_put(ha, s, &chosen.prefix, FM_LEASE_LIVE);
+	if (!l)
+		return FM_ODP_NO_RESOURCES;
+	l->pid = o->pid;
+	l->type = chosen.service_type;
+	if (l->type == FM_TYPE_FIXED && !l->is_fixed) {
+		l->is_fixed = true;
+		s->n_fixed++;
+		fm_record_reserved(ha, s);
+	}
+	set_life(l, o, s->conf.grace_us, now_us);
+	describe(l, o, now_us);
+	fm_ha_tell(ha, s, FM_EVENT_LEASE_GRANTED, &l->prefix, l->type);
+	return FM_ODP_GRANTED;
+}
+
+static uint8_t ask(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *o, uint64_t now_us)
+{
+	struct fm_lease *l = fm_ha_lease_by_pid(s, o->pid);
+
+	if (is_malformed(o))
+		return FM_ODP_MALFORMED;
+	if (o->valid_s == 0)
+		return release(ha, l, o, now_us);
+	if (l)
+		return renew(l, o, now_us);
+	return grant(ha, s, o, now_us);
+}
+
+/* The vendor option of ours after @after; NULL: none. */
+static const struct fm_item *next_vendor(const struct fm_ha *ha, const struct fm_msg *m,
+					 const struct fm_item *after, uint8_t sub_type)
+{
+	const struct fm_item *it = after;
+
+	do
+		it = fm_msg_next(m, FM_OPT_VENDOR, it);
+	while (it && (it->vendor.vendor_id != ha->conf.vendor_id || it->vendor.sub_type != sub_type));
+	return it;
+}
+
+static void read_odps(const struct fm_ha *ha, const struct fm_msg *m, struct fm_lease_change *c)
+{
+	const struct fm_item *it = NULL;
+
+	while ((it = next_vendor(ha, m, it, FM_ODP_SUB_TYPE)) && c->n < FM_ODP_ANSWERS_MAX) {
+		if (!fm_odp_read(&it->vendor.data, &c->odps[c->n]))
+			continue; /* wrong length: as an unknown sub-type (digest §14.4) */
+		c->odps[c->n++].status = FM_ODP_GRANTED;
+	}
+	c->n_asked = c->n;
+}
+
+static bool is_asked(const struct fm_lease_change *c, uint16_t pid)
+{
+	for (uint8_t i = 0; i < c->n; i++) {
+		if (c->odps[i].pid == pid)
+			return true;
+	}
+	return false;
+}
+
+static bool is_twice(const struct fm_lease_change *c, uint8_t i)
+{
+	for (uint8_t k = 0; k < c->n_asked; k++) {
+		if (k != i && c->odps[k].pid == c->odps[i].pid)
+			return true;
+	}
+	return false;
+}
+
+static bool set_names(const struct fm_ha *ha, const struct fm_msg *m, uint16_t pid)
+{
+	const struct fm_item *it = NULL;
+	struct fm_octets pids;
+
+	while ((it = next_vendor(ha, m, it, FM_ODP_SET_SUB_TYPE))) {
+		if (!fm_odp_set_read(&it->vendor.data, &pids))
+			continue;
+		for (uint16_t i = 0; i < pids.len / 2; i++) {
+			if (fm_u16_at(&pids, i) == pid)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What the set names and nobody holds is answered 134, each PID once. */
+static void judge_set(const struct fm_ha *ha, const struct fm_subscriber *s, const struct fm_msg *m,
+		      struct fm_lease_change *c)
+{
+	const struct fm_item *it = NULL;
+	struct fm_octets pids;
+
+	while ((it = next_vendor(ha, m, it, FM_ODP_SET_SUB_TYPE))) {
+		if (!fm_odp_set_read(&it->vendor.data, &pids))
+			continue;
+		c->has_set = true;
+		for (uint16_t i = 0; i < pids.len / 2 && c->n < FM_ODP_ANSWERS_MAX; i++) {
+			uint16_t pid = fm_u16_at(&pids, i);
+
+			if (!is_asked(c, pid) && !fm_ha_lease_by_pid(s, pid))
+				c->odps[c->n++] = (struct fm_odp){ .pid = pid, .status = FM_ODP_NO_LEASE };
+		}
+	}
+}
+
+/* Leases that neither the set nor an option of the update names go. */
+static void release_rest(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_msg *m,
+			 uint64_t now_us)
+{
+	for (struct fm_list *e = s->held.next, *after; e != &s->held; e = after) {
+		struct fm_lease *l = FM_ENTRY(e, struct fm_lease, list);
+
+		after = e->next;
+		if (fm_ha_lease_is_v4(l) || is_asked(&ha->lease_change, l->pid))
+			continue;
+		if (!set_names(ha, m, l->pid))
+			fm_ha_lease_release(ha, l, now_us);
+	}
+}
+
+void fm_ha_lease_update(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_msg *m,
+		     uint64_t now_us)
+{
+	struct fm_lease_change *c = &ha->lease_change;
+
+	c->n = 0;
+	c->has_set = false;
+	read_odps(ha, m, c);
+	judge_set(ha, s, m, c);
+	if (c->has_set)
+		release_rest(ha, s, m, now_us);
+	for (uint8_t i = 0; i < c->n_asked; i++) {
+		if (is_twice(c, i))
+			c->odps[i].status = FM_ODP_MALFORMED;
+		else
+			c->odps[i].status = ask(ha, s, &c->odps[i], now_us);
+	}
+}
