@@ -11,12 +11,14 @@
 #include <linux/if_packet.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/carried.h"
 #include "net/checksum.h"
+#include "net/sysctl.h"
 
 #define PACKET_ROOM (FM_CARRIED_HEADERS * 4 + FM_MH_MAX)
 #define READS_A_TURN 64
@@ -325,6 +327,19 @@ void fm_signal_close(struct fm_signal *s)
 		close_udp(&s->udp[i]);
 }
 
+/*
+ * A strict reverse path filter drops what comes by an access that is not the default route's: signalling, and
+ * packets between a care-of address and anybody else. The greater of two values counts, 2 is loose.
+ */
+static void loosen(const char *ifname)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "net/ipv4/conf/%s/rp_filter", ifname);
+	if (fm_sysctl_number(path) == 1 || fm_sysctl_number("net/ipv4/conf/all/rp_filter") == 1)
+		(void)fm_sysctl_put(path, "2"); /* without it IPv4 may not work here; that is seen as loss */
+}
+
 int fm_signal_access(struct fm_signal *s, uint8_t i)
 {
 	struct fm_signal_udp *u = &s->udp[i];
@@ -333,7 +348,10 @@ int fm_signal_access(struct fm_signal *s, uint8_t i)
 	if (fm_watch_is_open(&u->watch) && u->ifindex == ifindex)
 		return 0;
 	close_udp(u);
-	return ifindex ? open_udp(s, i, ifindex, NULL) : 0;
+	if (ifindex == 0)
+		return 0;
+	loosen(s->accesses->list[i].ifname);
+	return open_udp(s, i, ifindex, NULL);
 }
 
 uint16_t fm_signal_port(const struct fm_signal *s, uint8_t i)

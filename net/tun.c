@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/sysctl.h"
+
 #define READS_A_TURN 64 /* then others get their turn */
 
 /* Same flags at every start: TUNSETIFF with others would change the device silently. */
@@ -29,44 +31,29 @@
 #define TUN_F_USO6 0x40
 #endif
 
-/* %s: the device's name. */
 static const struct {
-	const char *path, *value;
+	const char *family, *setting, *value;
 } sysctls[] = {
-	{ "net/ipv6/conf/%s/accept_ra", "0" },
-	{ "net/ipv6/conf/%s/router_solicitations", "0" },
-	{ "net/ipv6/conf/%s/accept_dad", "0" },
+	{ "ipv6", "accept_ra", "0" },
+	{ "ipv6", "router_solicitations", "0" },
+	{ "ipv6", "accept_dad", "0" },
 	/* With no daemon fm0 has no carrier, and its routes must still work. */
-	{ "net/ipv6/conf/%s/ignore_routes_with_linkdown", "0" },
-	{ "net/ipv4/conf/%s/ignore_routes_with_linkdown", "0" },
+	{ "ipv6", "ignore_routes_with_linkdown", "0" },
+	{ "ipv4", "ignore_routes_with_linkdown", "0" },
 	/* What comes out of the tunnel has sources that other devices route to. */
-	{ "net/ipv4/conf/%s/rp_filter", "0" },
+	{ "ipv4", "rp_filter", "0" },
 };
-
-static int set_sysctl(const char *path_format, const char *name, const char *value)
-{
-	char path[128] = "/proc/sys/";
-	size_t head = strlen(path);
-	const char *hole = strstr(path_format, "%s");
-	int fd, err = 0;
-
-	snprintf(path + head, sizeof(path) - head, "%.*s%s%s", (int)(hole - path_format),
-		 path_format, name, hole + 2);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, value, strlen(value)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
 
 static int set_sysctls(const char *name)
 {
+	char path[128];
 	int err = 0;
 
-	for (size_t i = 0; i < sizeof(sysctls) / sizeof(sysctls[0]) && err == 0; i++)
-		err = set_sysctl(sysctls[i].path, name, sysctls[i].value);
+	for (size_t i = 0; i < sizeof(sysctls) / sizeof(sysctls[0]) && err == 0; i++) {
+		snprintf(path, sizeof(path), "net/%s/conf/%s/%s", sysctls[i].family, name,
+			 sysctls[i].setting);
+		err = fm_sysctl_put(path, sysctls[i].value);
+	}
 	return err;
 }
 

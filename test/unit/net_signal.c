@@ -192,6 +192,19 @@ static void they_go_over_udp_and_ip4_too(void **state)
 	assert_true(fm_ip_equal(&w.host.via.local, &out.local));
 }
 
+static void a_strict_reverse_path_filter_is_loosened(void **state)
+{
+	(void)state;
+	sh("sysctl -qw net.ipv4.conf.all.rp_filter=1; ip link add other type veth peer name far; "
+	   "ip link set far up; ip link set other up; ip addr add 198.51.100.5/24 dev other; "
+	   "ip route del default; ip route add default via 203.0.113.1 metric 200; "
+	   "ip route add default via 198.51.100.1 metric 100");
+	w.host.signal.udp[0].ifindex = 0; /* as an interface that comes only now */
+	assert_int_equal(fm_signal_access(&w.host.signal, 0), 0);
+	they_go_over_udp_and_ip4_too(state);
+	sh("sysctl -qw net.ipv4.conf.all.rp_filter=0; ip link del other");
+}
+
 static void a_packet_that_tc_ingress_drops_is_still_heard(void **state)
 {
 	struct fm_via out = via_ip6();
@@ -464,6 +477,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_update_and_its_answer_go_over_ip6),
 		TEST(they_go_over_udp_and_ip4_too),
+		TEST(a_strict_reverse_path_filter_is_loosened),
 		TEST(a_packet_that_tc_ingress_drops_is_still_heard),
 		TEST(a_packet_for_another_station_is_not_heard),
 		TEST(signalling_out_of_the_tunnel_or_a_strange_device_is_refused),
