@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/selector_match.h"
 #include "net/veth.h"
 
 /*
@@ -165,11 +166,14 @@ static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
 	attach(d, i);
 	told(d, FM_DAEMON_EVENT_NETLINK, "the UDP socket of an access",
 	     fm_signal_access(&d->host->signal, i));
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_ACCESS], NULL,
-		      json_pack("{s:s, s:s, s:b, s:s, s:s}", "access",
-				d->config->host.accesses[i].name, "interface", a->ifname, "up",
-				a->is_up, "ipv6", fm_address_text(&a->coa6, coa6), "ipv4",
-				fm_ip_is_none(&a->coa4) ? "" : fm_address_text(&a->coa4, coa4)));
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_ACCESS],
+		      a->ifindex == 0 ? "no interface" : a->is_up ? "up" : "down",
+		      json_pack("{s:s, s:s*, s:s*, s:s*}", "access",
+				d->config->host.accesses[i].name, "interface",
+				a->ifindex ? a->ifname : NULL, "ipv6",
+				fm_ip_is_none(&a->coa6) ? NULL : fm_address_text(&a->coa6, coa6),
+				"ipv4",
+				fm_ip_is_none(&a->coa4) ? NULL : fm_address_text(&a->coa4, coa4)));
 	tell_facts(d, i);
 	changed(d);
 }
@@ -256,6 +260,8 @@ static void forward(struct fm_daemon *d)
 	told(d, FM_DAEMON_EVENT_NETLINK, "the registration address on fm0",
 	     fm_homes_registration(&h->homes, &f->registration));
 	usable = *f;
+	for (uint8_t i = 0; i < usable.n_rules; i++) /* the data path sees rules from the anchor (D26) */
+		usable.rules[i].selector = fm_selector_mirror(&usable.rules[i].selector);
 	leave_out_unresolved(h, &usable);
 	if (h->is_taken)
 		told_dp(d, fm_dp_forward(h->dp, &usable));
