@@ -52,7 +52,7 @@ static int on_link(const struct nlmsghdr *n, void *ctx)
 	struct found *f;
 
 	if (!name || (link->ifi_flags & IFF_LOOPBACK) ||
-	    strncmp(mnl_attr_get_str(name), FM_TUN_NAME, strlen(FM_TUN_NAME)) == 0)
+	    fm_tun_is_ours(mnl_attr_get_str(name)))
 		return MNL_CB_OK;
 	i = match(s->as, mnl_attr_get_str(name), &position);
 	if (i < 0)

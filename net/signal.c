@@ -13,12 +13,14 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/carried.h"
 #include "net/checksum.h"
 #include "net/sysctl.h"
+#include "net/tun.h"
 
 #define PACKET_ROOM (FM_CARRIED_HEADERS * 4 + FM_MH_MAX)
 #define READS_A_TURN 64
@@ -95,7 +97,9 @@ static bool is_repeated(struct fm_signal *s, uint32_t ifindex, const uint8_t *pa
 
 static int access_of(const struct fm_signal *s, uint32_t ifindex)
 {
-	if (ifindex == s->tunnel_ifindex)
+	struct ifreq device = { .ifr_ifindex = (int)ifindex };
+
+	if (ioctl(s->packet.fd, SIOCGIFNAME, &device) < 0 || fm_tun_is_ours(device.ifr_name))
 		return -ENOENT;
 	return s->accesses ? fm_accesses_find(s->accesses, ifindex) : 0;
 }

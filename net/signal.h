@@ -45,14 +45,13 @@ struct fm_signal_udp {
 /**
  * struct fm_signal - the sockets
  * @accesses: host: whose devices are listened to; NULL: anchor, every device
- * @tunnel_ifindex: of fm0, where signalling is never taken from; 0: none
+ *             but ours, fm0 and what belongs to it: what comes out of the tunnel is no signalling
  * @received: a Mobility Header, from Payload Proto to the end of its packet; valid during the call
  */
 struct fm_signal {
 	uv_loop_t *loop;
 	struct fm_accesses *accesses;
 	struct fm_raw *raw;
-	uint32_t tunnel_ifindex;
 	struct fm_watch packet;
 	struct fm_signal_udp udp[FM_ACCESSES_MAX];
 	uint64_t count[FM_SIGNAL_COUNTER_COUNT];
@@ -72,7 +71,7 @@ struct fm_signal {
 
 /**
  * fm_signal_open() - open the sockets
- * The caller sets accesses, raw, tunnel_ifindex, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a host, whose
+ * The caller sets accesses, raw, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a host, whose
  * UDP sockets follow with fm_signal_access(). Return: 0 or -errno.
  */
 int fm_signal_open(struct fm_signal *s, uv_loop_t *loop, const struct fm_ip *anchor4);

@@ -7,10 +7,19 @@
 
 #include <linux/virtio_net.h>
 #include <net/if.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "net/netlink.h"
 
 #define FM_TUN_NAME "fm0"
+
+/* fm0, and the devices beside it (veth.h), which bear its name too. */
+static inline bool fm_tun_is_ours(const char *ifname)
+{
+	return strncmp(ifname, FM_TUN_NAME, sizeof(FM_TUN_NAME) - 1) == 0;
+}
+
 #define FM_TUN_MTU 1460u /* IPv6 in IPv6 over 1500; path sizes are eBPF's matter */
 #define FM_TUN_PACKET_MAX (65535u + sizeof(struct virtio_net_hdr))
 

@@ -241,7 +241,8 @@ static void signalling_out_of_the_tunnel_or_a_strange_device_is_refused(void **s
 
 	(void)state;
 	netns_go(w.there);
-	w.anchor.signal.tunnel_ifindex = if_nametoindex("ha0");
+	sh("ip link set ha0 down; ip link set ha0 name fm0-in; ip link set fm0-in up; "
+	   "ip addr add 2001:db8:f001::1/64 dev fm0-in nodad 2>/dev/null || true");
 	netns_go(w.here);
 	assert_int_equal(fm_signal_send(&w.host.signal, &out, mh, sizeof(mh)), 0);
 	turn_until(&w.loop, never, NULL, 50);
