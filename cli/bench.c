@@ -22,6 +22,8 @@ static const struct {
 	int (*run)(struct fm_bench *b);
 } benches[] = {
 	{ "wire", "reading and writing messages, against copying their octets", fm_bench_wire },
+	{ "signalling", "binding updates answered, against a UDP echo of the same size",
+	  fm_bench_signalling },
 };
 
 #define N_BENCHES (sizeof(benches) / sizeof(benches[0]))
