@@ -113,18 +113,24 @@ static void print_list(const json_t *list, const struct fm_column *columns, cons
 		fm_table_print(list, columns, 0);
 }
 
+/* At a host its anchor; at an anchor itself, and how many of its subscribers are bound. */
 static void print_anchor(const json_t *status)
 {
 	const json_t *anchor = json_object_get(status, "anchor");
-	char rtt[32];
+	const json_t *bindings = json_object_get(status, "bindings");
+	char value[32];
 
 	if (!json_is_object(anchor))
 		return;
-	printf("anchor %s  %s  %s", text_of(anchor, "name", "-"), text_of(anchor, "address", "-"),
-	       text_of(anchor, "state", "-"));
+	printf("anchor %s  %s  %s", text_of(anchor, "name", "(this)"),
+	       text_of(anchor, "address", "-"), text_of(anchor, "state", "-"));
 	if (json_is_number(json_object_get(anchor, "rtt_ms")))
-		printf("  rtt %s", fm_say_value(json_object_get(anchor, "rtt_ms"), FM_FORM_MS, rtt,
-						sizeof(rtt)));
+		printf("  rtt %s", fm_say_value(json_object_get(anchor, "rtt_ms"), FM_FORM_MS,
+						value, sizeof(value)));
+	if (bindings)
+		printf("  %s of %lld subscribers bound",
+		       fm_say_value(bindings, FM_FORM_TEXT, value, sizeof(value)),
+		       json_integer_value(json_object_get(status, "subscribers")));
 	printf("\n");
 }
 
@@ -134,8 +140,8 @@ static void print_handover(const json_t *status)
 	char ago[32], gap[32];
 	struct timespec now;
 
-	if (!json_is_object(h))
-		return;
+	if (!json_is_object(h) || !json_is_string(json_object_get(h, "from")))
+		return; /* the first access is no handover */
 	clock_gettime(CLOCK_REALTIME, &now);
 	json_t *ago_s = json_real((double)now.tv_sec + (double)now.tv_nsec / 1e9 -
 				  json_number_value(json_object_get(h, "at_s")));
@@ -166,7 +172,7 @@ static void print_status(const json_t *status)
 	}
 	print_handover(status);
 	if (strstr(roles, "anchor"))
-		printf("\nflowmob bindings shows who is registered, flowmob pools what is left\n");
+		printf("\nflowmob bindings: who is registered; flowmob pools: what is left\n");
 }
 
 /* Asks for @command; an answer with --json is printed as it came. Return: true: print @answer. */

@@ -45,6 +45,14 @@ lte     suspect  wwan0      192.0.2.77       2   180 ms  2.5 %     0 bit/s      
 TYPE             ADDRESS            PREFIX               STATE  PREFERRED  VALID  SOCKETS
 session-lasting  2001:db8:100:1::5  2001:db8:100:1::/64  ready     1h 30m     1d        3
 '''),
+    ('status', {'schema': 1, 'roles': ['anchor'], 'anchor': {'name': None, 'address': '2001:db8:a::1', 'state': 'serving',
+                                                             'rtt_ms': None}, 'accesses': [], 'addresses': [],
+                'last_handover': None, 'bindings': 3, 'subscribers': 7}, ['status'], '''\
+roles  anchor
+anchor (this)  2001:db8:a::1  serving  3 of 7 subscribers bound
+
+flowmob bindings: who is registered; flowmob pools: what is left
+'''),
     ('flows', FLOWS, ['flows'], '''\
 ID  PROTO  LOCAL                      REMOTE                   APP   TYPE             ACCESS  RULE         RTT\
         RATE     AGE  MOVES
