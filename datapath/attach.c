@@ -75,6 +75,55 @@ static enum bpf_tc_attach_point point_of(enum fm_dp_kind kind)
 	return kind == FM_DP_FM0 ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 }
 
+/* XDP before tc, by a pinned link: it stays when we go, and takes a new program in place. */
+static void xdp_pin(const struct fm_dp *dp, uint32_t ifindex, char out[256])
+{
+	(void)snprintf(out, 256, "%s/xdp_%u", dp->pin_dir, ifindex);
+}
+
+static int attach_xdp(struct fm_dp *dp, uint32_t ifindex)
+{
+	char path[256];
+
+	xdp_pin(dp, ifindex, path);
+	struct bpf_link *link = bpf_link__open(path);
+
+	if (link && bpf_link__update_program(link, dp->skel->progs.fm_anchor_xdp) == 0)
+		goto out;
+	if (link) { /* of an interface that is gone */
+		(void)bpf_link__unpin(link);
+		bpf_link__destroy(link);
+	}
+	link = bpf_program__attach_xdp(dp->skel->progs.fm_anchor_xdp, (int)ifindex);
+	if (!link)
+		return fm_dp_fail(-errno, "data path: interface %u takes no XDP program (%s); write "
+					  "datapath = tc",
+				  ifindex, strerror(errno));
+	if (bpf_link__pin(link, path) < 0) {
+		int err = -errno;
+
+		bpf_link__destroy(link);
+		return fm_dp_fail(err, "data path: cannot pin %s: %s", path, strerror(-err));
+	}
+out:
+	bpf_link__destroy(link); /* the pin keeps it attached */
+	return 0;
+}
+
+static void detach_xdp(struct fm_dp *dp, uint32_t ifindex)
+{
+	char path[256];
+
+	xdp_pin(dp, ifindex, path);
+	struct bpf_link *link = bpf_link__open(path);
+
+	if (!link)
+		return;
+	(void)bpf_link__detach(link);
+	(void)bpf_link__unpin(link);
+	bpf_link__destroy(link);
+}
+
 int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point_of(kind));
@@ -98,7 +147,7 @@ int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 		return fm_dp_fail(err, "data path: cannot put the filter on interface %u: %s", ifindex,
 				  strerror(-err));
 	note_hooks(dp, ifindex, hooks | (kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS));
-	return 0;
+	return dp->conf.xdp && kind == FM_DP_ACCESS && ethernet ? attach_xdp(dp, ifindex) : 0;
 }
 
 int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
@@ -108,6 +157,9 @@ int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 		    .priority = FM_TC_PREFERENCE + dp->conf.role);
 	uint32_t hooks = hooks_of(dp, ifindex);
 	int err = bpf_tc_detach(&hook, &opts);
+
+	if (kind == FM_DP_ACCESS)
+		detach_xdp(dp, ifindex);
 
 	note_hooks(dp, ifindex, hooks & ~(kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS));
 	return err == -ENOENT || err == -ENODEV || err == -EINVAL ? 0 : err;

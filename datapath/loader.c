@@ -287,6 +287,16 @@ int fm_dp_anchor(struct fm_dp *dp, const struct fm_ip *anchor6, const struct fm_
 	return put_settings(dp);
 }
 
+int fm_dp_program_fd(const struct fm_dp *dp, const char *name)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(dp->skel->obj, name));
+}
+
+int fm_dp_map_fd(const struct fm_dp *dp, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(dp->skel->obj, name);
+}
+
 void fm_dp_close(struct fm_dp *dp)
 {
 	fm_forward_free(dp);

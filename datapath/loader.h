@@ -118,6 +118,10 @@ typedef void fm_dp_counter_fn(void *arg, const char *name, bool is_drop, uint64_
 			      uint64_t bytes);
 int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg);
 
+/* For tests and benchmarks: descriptors of a program and a map by name; negative: none. */
+int fm_dp_program_fd(const struct fm_dp *dp, const char *name);
+int fm_dp_map_fd(const struct fm_dp *dp, const char *name);
+
 /* Anchor with XDP: link-layer address of a next hop and of our interface; @mac NULL: not valid now. */
 int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
 		    const uint8_t mac[6], const uint8_t own[6]);

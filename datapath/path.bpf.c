@@ -125,8 +125,8 @@ static __always_inline int fm_to_daemon(struct __sk_buff *skb, const struct fm_d
 	return bpf_redirect(s->fm0, 0);
 }
 
-/* fm0's egress, both roles: the packet starts with its IP header. */
-static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host)
+/* fm0's egress, both roles. fm0 has no link layer; only tests come with an Ethernet header. */
+static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, const bool is_l3)
 {
 	__u32 mark = skb->mark, copy = mark & 0xff, sent, mask;
 	bool is_copy = (mark & FM_MARK_MASK) == FM_MARK_COPY;
@@ -140,7 +140,7 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host)
 		FM_CTX_SET(skb->mark, 0);
 		return fm_pass(skb, false, FM_COUNT_HELD);
 	}
-	if (!fm_read(skb, false, 0, &p))
+	if (!fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &p))
 		return fm_drop(skb, false, FM_COUNT_MALFORMED);
 	struct fm_dp_block *b = fm_block_for_users(is_host ? &p.src : &p.dst);
 
@@ -152,7 +152,7 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host)
 	} else {
 		mask = is_host ? fm_choose_uplink(b, &p) : fm_choose_downlink(b, &p);
 	}
-	sent = fm_dispatch(skb, b, &p, mask, true, is_copy && (copy & FM_DP_PATHS), &verdict);
+	sent = fm_dispatch(skb, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
 	if (sent == FM_SENT_NOT_CHANGED)
 		return fm_to_daemon(skb, s);
 	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
@@ -163,13 +163,13 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host)
 SEC("tc")
 int fm_host_out(struct __sk_buff *skb)
 {
-	return fm_leave(skb, true);
+	return fm_leave(skb, true, true);
 }
 
 SEC("tc")
 int fm_anchor_out(struct __sk_buff *skb)
 {
-	return fm_leave(skb, false);
+	return fm_leave(skb, false, true);
 }
 
 /* The encapsulation that @p is, FM_DP_ENCAP_NONE: none of ours. UDP: @port is the anchor's side. */
@@ -196,6 +196,12 @@ static __always_inline bool fm_read_inner(void *ctx, const bool xdp, const struc
 	return at - outer->off + inner->len <= outer->len;
 }
 
+/* ARP and others look like anything behind their Ethernet header. */
+static __always_inline bool fm_is_ip(const struct __sk_buff *skb)
+{
+	return skb->protocol == bpf_htons(ETH_P_IP) || skb->protocol == bpf_htons(ETH_P_IPV6);
+}
+
 /* An access' ingress at the host: signalling, tunnel packets; all else is not our matter. */
 static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3)
 {
@@ -203,7 +209,7 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 	struct fm_packet outer, inner;
 	bool port_differs = false;
 
-	if (!s || !fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &outer))
+	if (!s || !fm_is_ip(skb) || !fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &outer))
 		return TC_ACT_OK;
 	bool from_anchor = fm_addr_equal(&outer.src, s->anchor6) ||
 			   fm_addr_equal(&outer.src, s->anchor4);
@@ -394,7 +400,7 @@ static __always_inline int fm_anchor_enter(struct __sk_buff *skb, const bool is_
 	const struct fm_dp_settings *s = fm_settings();
 	struct fm_packet p;
 
-	if (!s || !fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &p))
+	if (!s || !fm_is_ip(skb) || !fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &p))
 		return TC_ACT_OK;
 	if (fm_is_to_anchor(&p, s)) {
 		if (p.is_signalling)
@@ -418,6 +424,95 @@ SEC("tc")
 int fm_anchor_in_l3(struct __sk_buff *skb)
 {
 	return fm_anchor_enter(skb, true);
+}
+
+/*
+ * XDP does the common packet and leaves the rest, drops included, to tc behind it: what tc counts,
+ * answers, clamps or copies. A packet is changed only when nothing can refuse it any more.
+ */
+static __always_inline bool fm_is_common(const struct fm_packet *p)
+{
+	return !p->fragment && !p->is_signalling &&
+	       !(p->ip_proto == IPPROTO_TCP && (p->tcp_flags & FM_TCP_SYN));
+}
+
+static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_settings *s,
+					 const struct fm_packet *outer, __u32 encap, struct ethhdr *eth)
+{
+	struct fm_packet inner;
+	bool port_differs;
+	__u8 flags;
+
+	if (outer->fragment || !fm_read_inner(ctx, true, outer, encap, &inner) || !fm_is_common(&inner))
+		return XDP_PASS;
+	struct fm_dp_block *b = fm_block_of(&inner.src, &flags);
+
+	if (!b || (flags & FM_DP_PREFIX_REGISTRATION) || fm_is_probe(&inner, s, b))
+		return XDP_PASS;
+	__u32 index = fm_find_path(b, outer, encap, &port_differs);
+
+	if (index == FM_DP_PATHS || fm_ecn_out(outer->tc, inner.tc) != (inner.tc & 3))
+		return XDP_PASS;
+	if (bpf_xdp_adjust_head(ctx, inner.off - outer->off))
+		return XDP_PASS;
+	eth->h_proto = bpf_htons(inner.family == 6 ? ETH_P_IPV6 : ETH_P_IP);
+	if (fm_store(ctx, true, 0, eth, sizeof(*eth)))
+		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
+	fm_note_uplink(b, &inner, index);
+	fm_count(FM_COUNT_RECEIVED, inner.len);
+	return XDP_PASS; /* the stack routes it, to another host of ours as well */
+}
+
+static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_dp_block *b,
+					   const struct fm_packet *p)
+{
+	struct fm_dp_neighbour_key key = {};
+	struct fm_outer o = {};
+	struct ethhdr eth;
+
+	if (p->ttl <= 1 || !fm_is_common(p) || ETH_HLEN + p->len != fm_ctx_len(ctx, true))
+		return XDP_PASS;
+	__u32 mask = fm_choose_downlink(b, p);
+	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
+
+	if (!mask || (mask & (mask - 1)) || p->len > path->mtu)
+		return XDP_PASS;
+	fm_addr_copy(key.ip, path->next_hop);
+	key.ifindex = path->ifindex;
+	const struct fm_dp_neighbour *n = bpf_map_lookup_elem(&fm_neighbours_v1, &key);
+
+	if (!n || bpf_xdp_adjust_head(ctx, -(int)fm_overhead(path->encap)))
+		return XDP_PASS;
+	__builtin_memcpy(eth.h_dest, n->mac, ETH_ALEN);
+	__builtin_memcpy(eth.h_source, n->own, ETH_ALEN);
+	eth.h_proto = bpf_htons(path->encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
+	fm_write_outer(&o, path, p);
+	if (fm_store(ctx, true, 0, &eth, sizeof(eth)) || fm_store_outer(ctx, true, path->encap, &o))
+		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
+	fm_take_hop(ctx, true, ETH_HLEN + fm_overhead(path->encap), p);
+	fm_count(FM_COUNT_SENT, p->len);
+	return (int)bpf_redirect(path->ifindex, 0);
+}
+
+SEC("xdp")
+int fm_anchor_xdp(struct xdp_md *ctx)
+{
+	const struct fm_dp_settings *s = fm_settings();
+	struct fm_packet p;
+	struct ethhdr eth;
+
+	if (!s || fm_load(ctx, true, 0, &eth, sizeof(eth)) ||
+	    (eth.h_proto != bpf_htons(ETH_P_IP) && eth.h_proto != bpf_htons(ETH_P_IPV6)) ||
+	    !fm_read(ctx, true, ETH_HLEN, &p))
+		return XDP_PASS;
+	if (fm_is_to_anchor(&p, s)) {
+		__u32 encap = fm_encap_of(&p, p.dport);
+
+		return encap ? fm_xdp_uplink(ctx, s, &p, encap, &eth) : XDP_PASS;
+	}
+	struct fm_dp_block *b = fm_block_for_users(&p.dst);
+
+	return b ? fm_xdp_downlink(ctx, b, &p) : XDP_PASS;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -9,12 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include "datapath/loader.h"
+#include "ethernet.skel.h"
 
 #define WORDS_MAX 16
 
 struct drive {
 	struct fm_dp *dp;
+	struct fm_ethernet_bpf *tests;
 	uint32_t fm0;
 	struct fm_forwarding f;
 };
@@ -177,6 +182,89 @@ static int do_sync(struct drive *d, char **w)
 	return 0;
 }
 
+static int hex(const char *text, uint8_t *out, size_t size)
+{
+	size_t n = strlen(text) / 2;
+
+	for (size_t i = 0; i < n && i < size; i++) {
+		if (sscanf(text + 2 * i, "%2hhx", &out[i]) != 1)
+			return -EINVAL;
+	}
+	return (int)n;
+}
+
+/* The programs with an Ethernet header in front of fm0's packets, over the maps of @dp. */
+static int load_tests(struct drive *d)
+{
+	struct bpf_program *p;
+	struct bpf_map *m;
+
+	d->tests = fm_ethernet_bpf__open();
+	if (!d->tests)
+		return -errno;
+	bpf_object__for_each_map(m, d->tests->obj)
+	{
+		int err = bpf_map__reuse_fd(m, fm_dp_map_fd(d->dp, bpf_map__name(m)));
+
+		if (err < 0)
+			return err;
+	}
+	bpf_object__for_each_program(p, d->tests->obj)
+		bpf_program__set_autoload(p, strncmp(bpf_program__name(p), "test_", 5) == 0);
+	return fm_ethernet_bpf__load(d->tests);
+}
+
+static int program_fd(struct drive *d, const char *name)
+{
+	int fd = fm_dp_program_fd(d->dp, name);
+
+	if (fd >= 0)
+		return fd;
+	if (!d->tests && load_tests(d) < 0)
+		return -ENOENT;
+	return bpf_program__fd(bpf_object__find_program_by_name(d->tests->obj, name));
+}
+
+/* run PROGRAM HEX [MARK GSO-SIZE]: prints the verdict, the mark and the packet that came out */
+static int do_run(struct drive *d, char **w)
+{
+	static uint8_t in[4096], out[8192];
+	struct __sk_buff skb = { 0 };
+	int n = hex(w[2], in, sizeof(in));
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = (uint32_t)n, .data_out = out,
+		    .data_size_out = sizeof(out));
+
+	if (!strstr(w[1], "xdp")) {
+		o.ctx_in = o.ctx_out = &skb;
+		o.ctx_size_in = o.ctx_size_out = sizeof(skb);
+	}
+	if (w[3] && w[4]) {
+		skb.mark = (uint32_t)strtoul(w[3], NULL, 0);
+		skb.gso_size = (uint32_t)strtoul(w[4], NULL, 0);
+		skb.gso_segs = skb.gso_size ? (uint32_t)n / skb.gso_size + 1 : 0;
+	}
+	int err = bpf_prog_test_run_opts(program_fd(d, w[1]), &o);
+
+	if (err < 0)
+		return err;
+	printf("ran %u %u ", o.retval, skb.mark);
+	for (uint32_t i = 0; i < o.data_size_out; i++)
+		printf("%02x", out[i]);
+	printf("\n");
+	return 0;
+}
+
+/* neighbour INTERFACE HOP MAC OWN */
+static int do_neighbour(struct drive *d, char **w)
+{
+	struct fm_ip hop = ip_of(w[2]);
+	uint8_t mac[6], own[6];
+
+	hex(w[3], mac, 6);
+	hex(w[4], own, 6);
+	return fm_dp_neighbour(d->dp, if_nametoindex(w[1]), &hop, mac, own);
+}
+
 static int do_down(struct drive *d, char **w)
 {
 	(void)w;
@@ -194,7 +282,8 @@ static const struct {
 	{ "binding", 4, do_binding }, { "prefix", 3, do_prefix },     { "path", 10, do_path },
 	{ "rule", 7, do_rule },	      { "forward", 1, do_forward },   { "unforward", 2, do_unforward },
 	{ "pin", 7, do_pin },	      { "flows", 1, do_flows },	      { "counters", 1, do_counters },
-	{ "sync", 2, do_sync },	      { "down", 1, do_down },
+	{ "sync", 2, do_sync },	      { "down", 1, do_down },	      { "run", 3, do_run },
+	{ "neighbour", 5, do_neighbour },
 };
 
 static int run_line(struct drive *d, char *line)
@@ -217,15 +306,18 @@ static int run_line(struct drive *d, char *line)
 int main(void)
 {
 	static struct drive d;
-	char line[512];
+	static char line[16384];
 	int err = 0;
 
 	while (!err && fgets(line, sizeof(line), stdin)) {
 		err = run_line(&d, line);
+		if (!err)
+			puts("ok"); /* the end of one answer */
 		fflush(stdout);
 	}
 	if (err)
 		fprintf(stderr, "drive: %s (%s)\n", fm_dp_error(), strerror(-err));
+	fm_ethernet_bpf__destroy(d.tests);
 	if (d.dp)
 		fm_dp_close(d.dp);
 	return err ? 1 : 0;

@@ -176,7 +176,7 @@ def iperf(server, node, target, source, *more):
 
 def counters(node):
     return {w[1]: int(w[2]) for w in
-            (line.split() for line in drive(node, [opened(node), "counters"]).splitlines())}
+            (line.split() for line in drive(node, [opened(node), "counters"]).splitlines() if line != "ok")}
 
 
 def try_pair(encap):
