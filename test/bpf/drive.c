@@ -13,7 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "datapath/loader.h"
-#include "ethernet.skel.h"
+#include "test/bpf/ethernet.skel.h"
 
 #define WORDS_MAX 16
 
