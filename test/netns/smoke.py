@@ -108,7 +108,7 @@ class World:
             ns("host", "ip", "route", "add", "default", "via", "203.0.113.65", "dev", "wifi0", "metric", "100")
             ns("host", "ip", "route", "add", "default", "via", "203.0.113.81", "dev", "lte0", "metric", "200")
             ns("net", "nft", "table ip nat { chain post { type nat hook postrouting priority 100; "
-               "iifname \"h-lte\" masquerade random; } }")
+               "iifname \"h-lte\" masquerade random; }; }")
         ns("anchor", "ip", "addr", "add", "2001:db8:a::1/64", "dev", "eth0", "nodad")
         ns("anchor", "ip", "addr", "add", "192.0.2.1/24", "dev", "eth0")
         ns("anchor", "ip", "route", "add", "default", "via", "192.0.2.254")
