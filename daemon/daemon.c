@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "daemon/commands.h"
+#include "daemon/tell.h"
 #include "datapath/loader.h"
 #include "net/privilege.h"
 #include "net/veth.h"
@@ -115,19 +116,13 @@ void fm_daemon_tell(void *world, const struct fm_event *e)
 {
 	struct fm_daemon *d = world;
 	const struct fm_event_row *row = fm_event_row(e->id);
-	char text[FM_ADDRESS_TEXT_MAX];
+	const char *reason;
 	json_t *about;
 
-	if (!row)
+	if (!row || e->id == d->unsaid)
 		return;
-	about = json_pack("{s:s*, s:s*, s:s*}", "id", e->mn_id, "access", access_name(d, e->access),
-			  "address", fm_ip_is_none(&e->address) ?
-					     NULL : fm_address_text(&e->address, text));
-	if (about && e->bid != 0)
-		json_object_set_new(about, "bid", json_integer(e->bid));
-	if (about && e->detail != 0)
-		json_object_set_new(about, "detail", json_integer(e->detail));
-	fm_events_put(&d->events, row, NULL, about);
+	about = fm_tell_about(e, access_name(d, e->access), &reason);
+	fm_events_put(&d->events, row, reason, about);
 }
 
 static void store_trouble(void *ctx, enum fm_store_trouble what, const char *text)
@@ -371,6 +366,7 @@ int fm_daemon_run(struct fm_daemon *d)
 	if (choose_role(d) < 0 || uv_loop_init(&d->loop) < 0)
 		return 1;
 	d->started_us = fm_now_us();
+	d->unsaid = FM_EVENT_COUNT;
 	if (open_all(d) < 0)
 		return 1; /* the kernel closes what is open; the data path stays as it was */
 	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_STARTED], d->role->name, NULL);

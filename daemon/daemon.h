@@ -48,6 +48,7 @@ extern const struct fm_role fm_role_host, fm_role_anchor;
 /**
  * struct fm_daemon - all state there is
  * @host, @anchor: of the role that is on, else NULL
+ * @unsaid: an event of the core that a command tells better; FM_EVENT_COUNT: none
  * @is_ending: leave the loop at the end of this turn
  */
 struct fm_daemon {
@@ -68,6 +69,7 @@ struct fm_daemon {
 	uv_signal_t signals[3];
 	struct fm_outbox outbox;
 	struct fm_signal *signal; /* the role's transport, for what the outbox sends */
+	uint16_t unsaid;
 	bool is_ending;
 	uint64_t started_us;
 };

@@ -164,13 +164,11 @@ static void look_for_the_rest(struct fm_flows *f, struct fm_netlink *diag)
 	}
 }
 
-#define WANTS_MAX 256u
-
 static size_t gather(struct fm_flows *f, struct fm_proc_want *wants, struct fm_live_flow **whose)
 {
 	size_t n = 0;
 
-	for (uint32_t i = 0; i < FM_FLOWS_MAX && n < WANTS_MAX; i++) {
+	for (uint32_t i = 0; i < FM_FLOWS_MAX && n < FM_PROC_WANTS_MAX; i++) {
 		struct fm_live_flow *flow = &f->list[i];
 
 		if (flow->id == 0 || flow->inode == 0 || flow->has_looked_for_app)
@@ -182,18 +180,18 @@ static size_t gather(struct fm_flows *f, struct fm_proc_want *wants, struct fm_l
 	return n;
 }
 
-void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag)
+void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag,
+			  struct fm_proc_helper *helper)
 {
-	struct fm_proc_want wants[WANTS_MAX];
-	struct fm_live_flow *whose[WANTS_MAX];
+	struct fm_proc_want wants[FM_PROC_WANTS_MAX];
+	struct fm_live_flow *whose[FM_PROC_WANTS_MAX];
 	size_t n;
 
 	(void)fm_sockets_each(diag, look_at_socket, f);
 	look_for_the_rest(f, diag);
 	n = gather(f, wants, whose);
-	if (n == 0)
+	if (n == 0 || fm_proc_helper_find(helper, wants, n) < 0)
 		return;
-	fm_proc_find(wants, n);
 	for (size_t i = 0; i < n; i++)
 		memcpy(whose[i]->app, wants[i].name, sizeof(whose[i]->app));
 }

@@ -7,7 +7,7 @@
 
 #include "datapath/loader.h"
 #include "net/inet_diag.h"
-#include "net/proc.h"
+#include "net/proc_helper.h"
 
 #define FM_FLOWS_MAX 16384u
 #define FM_FLOW_IDLE_NS 120000000000ull /* interfaces.md: a flow ends after 120 s without a packet */
@@ -47,7 +47,8 @@ void fm_flows_close(struct fm_flows *f);
 void fm_flows_look(struct fm_flows *f, uint64_t now_us);
 
 /* Looks for the program and round trip of each flow; @diag: for NETLINK_SOCK_DIAG. */
-void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag);
+void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag,
+			  struct fm_proc_helper *helper);
 
 /* This flow is over now (a TCP connection closed). */
 void fm_flows_end(struct fm_flows *f, const struct fm_tuple *t);

@@ -524,6 +524,11 @@ static int find_anchor(struct fm_daemon *d)
 	return fm_config_resolve(&d->config->host.home.address, stderr);
 }
 
+static int open_proc(struct fm_daemon *d)
+{
+	return fm_proc_helper_open(&d->host->proc);
+}
+
 static int open_core(struct fm_daemon *d)
 {
 	struct fm_host_conf conf;
@@ -538,6 +543,7 @@ static const struct {
 	int (*open)(struct fm_daemon *d);
 } steps[] = {
 	{ "the anchor's name", find_anchor },
+	{ "the look into /proc", open_proc },
 	{ "the core", open_core },
 	{ "device fm0 and its rules", open_tun },
 	{ "the data path", open_datapath },
@@ -582,6 +588,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_accesses_close(&h->accesses);
 	fm_sockets_watch_close(&h->ends);
 	fm_netlink_close(&h->diag);
+	fm_proc_helper_close(&h->proc);
 	fm_timer_close(&h->second);
 	fm_probe_close(&h->probe);
 	fm_signal_close(&h->signal);

@@ -38,6 +38,7 @@ struct fm_host_role {
 	struct fm_homes homes;
 	struct fm_flows flows;
 	struct fm_netlink diag;
+	struct fm_proc_helper proc;
 	struct fm_sockets_watch ends;
 	struct fm_timer second;
 	bool is_dirty, is_taken, is_leaving;

@@ -55,7 +55,7 @@ static json_t *choose(struct chosen *c, const json_t *request)
 	if (match && fm_match_read(match, &c->match, why) < 0)
 		return fm_control_error("bad-selector", why);
 	if (c->app)
-		fm_flows_find_owners(&c->d->host->flows, &c->d->host->diag);
+		fm_flows_find_owners(&c->d->host->flows, &c->d->host->diag, &c->d->host->proc);
 	if (id) {
 		f = fm_flows_by_id(&c->d->host->flows, number_of(id));
 		if (f)
@@ -102,10 +102,12 @@ static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *r
 	if (error)
 		return error;
 	for (uint32_t i = 0; i < c.n; i++) {
-		int ret = fm_host_move(&d->host->core, &c.flows[i], (uint8_t)access,
-				       for_s > 0 ? now_us + (uint64_t)(for_s * 1e6) : UINT64_MAX,
-				       now_us);
+		int ret;
 
+		d->unsaid = FM_EVENT_FLOW_MOVED;
+		ret = fm_host_move(&d->host->core, &c.flows[i], (uint8_t)access,
+				   for_s > 0 ? now_us + (uint64_t)(for_s * 1e6) : UINT64_MAX, now_us);
+		d->unsaid = FM_EVENT_COUNT;
 		if (ret < 0)
 			return refuse_move(ret);
 		tell_move(d, &c.flows[i], (uint8_t)access);

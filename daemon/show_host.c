@@ -6,6 +6,7 @@
 
 #include "daemon/host.h"
 #include "daemon/host_commands.h"
+#include "daemon/tell.h"
 
 static const char *const reg_states[] = {
 	[FM_REG_IDLE] = "idle",	      [FM_REG_FIRST] = "registering", [FM_REG_BOUND] = "bound",
@@ -18,13 +19,6 @@ static const char *const access_states[] = {
 	[FM_ACCESS_SUSPECT] = "suspect",
 	[FM_ACCESS_UP] = "up",
 };
-static const char *const handover_reasons[] = {
-	[FM_HANDOVER_NONE] = "none",	   [FM_HANDOVER_FIRST] = "first-access",
-	[FM_HANDOVER_CARRIER] = "carrier", [FM_HANDOVER_SILENT] = "silent",
-	[FM_HANDOVER_LOSS] = "loss",	   [FM_HANDOVER_REVOKED] = "revoked",
-	[FM_HANDOVER_RECOVERED] = "recovered",
-};
-
 static const char *access_name(const struct fm_daemon *d, uint8_t i)
 {
 	return i < d->config->host.n_accesses ? d->config->host.accesses[i].name : NULL;
@@ -139,7 +133,7 @@ static json_t *handover_json(const struct fm_daemon *d)
 		return json_null();
 	return json_pack("{s:f, s:s?, s:s?, s:s, s:f}", "at_s", fm_daemon_wall_s(h->at_us), "from",
 			 access_name(d, h->from), "to", access_name(d, h->to), "reason",
-			 handover_reasons[h->reason], "gap_ms", (double)h->gap_us / 1000);
+			 fm_handover_names[h->reason], "gap_ms", (double)h->gap_us / 1000);
 }
 
 /* The round trip of the access that flows take by default. */
@@ -252,7 +246,7 @@ json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, jso
 
 	(void)client, (void)request;
 	fm_flows_look(&d->host->flows, fm_now_us());
-	fm_flows_find_owners(&d->host->flows, &d->host->diag);
+	fm_flows_find_owners(&d->host->flows, &d->host->diag, &d->host->proc);
 	fm_flows_each(&d->host->flows, list_flow, &l);
 	return json_pack("{s:o}", "flows", l.list);
 }

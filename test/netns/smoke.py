@@ -340,6 +340,16 @@ def flow_of(w, local):
     return f
 
 
+def cut(w, on):
+    """Everything that crosses wifi's link vanishes, the carrier stays."""
+    if on:
+        ns("net", "nft", "table netdev cut { chain i { type filter hook ingress device h-wifi priority -500; drop; }; }")
+        ns("net", "nft", "table inet cut { chain o { type filter hook output priority 0; oifname h-wifi drop; }; "
+           "chain f { type filter hook forward priority 0; oifname h-wifi drop; }; }")
+    else:
+        ns("net", "nft", "delete table netdev cut; delete table inet cut")
+
+
 def talk(w, calls, home):
     time.sleep(1)
     clean(w, calls, "a call runs")
@@ -371,6 +381,27 @@ def talk(w, calls, home):
         w.until("both accesses are bound", lambda: bids(w) == [1, 2])
         w.say(lasting(w) == home, "the address is the same")
     clean(w, calls, "afterwards")
+    if w.args.ipv4:
+        w.say(all(f["app"] for f in flow_of(w, home)), f"the program is known: {flow_of(w, home)[0]['app']}")
+    cut(w, True)
+    time.sleep(1.5)
+    for c in calls:
+        r = c.report()
+        w.say(r["gap_ms"] < 600 and r["errors"] == 0, f"silent cut of wifi: {json.dumps(r)}")
+    cut(w, False)
+    w.until("wifi is back", lambda: [a["state"] for a in w.ask("host", "access")["accesses"]] == ["up", "up"])
+    time.sleep(3)
+    clean(w, calls, "return to wifi")
+    w.say(path_of(0) == "wifi", "it travels by wifi again")
+    for i in range(10):
+        ns("host", "ip", "neigh", "flush", "all", check=False)
+        ns("host", "ip", "-6", "neigh", "flush", "all", check=False)
+        for f in flow_of(w, home):
+            w.ask("host", "move", flow=f["id"], access=("lte", "wifi")[i % 2])
+        time.sleep(0.2)
+    for c in calls:
+        r = c.report()
+        w.say(r["lost"] == 0 and r["dup"] == 0, f"moves after flushed neighbours: {json.dumps(r)}")
     ns("net", "ip", "link", "set", "h-wifi", "down")
     time.sleep(1)
     for c in calls:
