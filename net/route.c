@@ -408,7 +408,13 @@ static void on_heard(const struct nlmsghdr *msg, void *ctx)
 {
 	struct fm_route_watch *w = ctx;
 
-	(void)msg;
+	/* Our own route, put again when something changed, is no news: that would go round for ever. */
+	if (msg && msg->nlmsg_type == RTM_NEWROUTE) {
+		const struct rtmsg *head = mnl_nlmsg_get_payload(msg);
+
+		if (head->rtm_protocol == FM_ROUTE_PROTOCOL)
+			return;
+	}
 	fm_later_ask(&w->later);
 }
 

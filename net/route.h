@@ -78,6 +78,7 @@ int fm_route_get(struct fm_netlink *n, const struct fm_ip *to, uint32_t oif, str
 
 /**
  * struct fm_route_watch - tells, once per turn, that routes, links or addresses changed: look up again
+ * A route of ours that is put is not told, one that others take away is.
  */
 struct fm_route_watch {
 	struct fm_monitor monitor;

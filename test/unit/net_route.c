@@ -228,6 +228,7 @@ static bool has_changed(void *ctx)
 
 static void a_route_change_is_told(void **state)
 {
+	struct fm_prefix pool = prefix("2001:db8:100::", 40);
 	struct fm_route_watch watch;
 	unsigned changes = 0;
 	uv_loop_t loop;
@@ -237,6 +238,12 @@ static void a_route_change_is_told(void **state)
 	assert_int_equal(fm_route_watch_open(&watch, &loop, on_change, &changes), 0);
 	assert_false(turn_until(&loop, has_changed, &changes, 30));
 	sh("ip -6 route add 2001:db8:77::/48 via 2001:db8:1::1");
+	assert_true(turn_until(&loop, has_changed, &changes, 1000));
+	changes = 0;
+	assert_int_equal(fm_route_pool_put(&netlink, &pool, fm0), 0);
+	assert_int_equal(fm_route_pool_put(&netlink, &pool, fm0), 0);
+	assert_false(turn_until(&loop, has_changed, &changes, 30));
+	sh("ip -6 route del 2001:db8:100::/40");
 	assert_true(turn_until(&loop, has_changed, &changes, 1000));
 	fm_route_watch_close(&watch);
 	uv_run(&loop, UV_RUN_NOWAIT);
