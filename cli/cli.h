@@ -73,5 +73,6 @@ int fm_cmd_down(int argc, char **argv);
 int fm_cmd_events(int argc, char **argv);
 int fm_cmd_wait(int argc, char **argv);
 int fm_cmd_key(int argc, char **argv);
+int fm_cli_lab(int argc, char **argv); /* lab.c */
 
 #endif

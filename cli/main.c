@@ -26,6 +26,7 @@ static const struct fm_command commands[] = {
 	{ "pools",    "anchor: address pools and how full they are",                fm_cmd_pools },
 	{ "counters", "packets by drop reason, and other counts",                   fm_cmd_counters },
 	{ "decode",   "any mobility message, option by option",                     fm_cli_decode },
+	{ "lab",      "worlds in network namespaces: scenarios, a demonstration",   fm_cli_lab },
 	{ "bench",    "measure, each time against something real",                  fm_cmd_bench },
 };
 /* clang-format on */
