@@ -6,6 +6,7 @@ and when the processes end everything is gone.
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 
@@ -43,15 +44,20 @@ class Machine:
         return done.stdout
 
     def start(self, *words, **more):
-        child = subprocess.Popen(self.enter(*words), env=self.env, **more)
+        child = subprocess.Popen(self.enter(*words), **{'env': self.env, **more})
         self.children.append(child)
         return child
 
     def start_daemon(self, cgroup):
-        """What `systemctl enable --now flowmobd` does, with directories of its own."""
-        log = open(self.dir / 'log', 'a')
-        return self.start('flowmobd', '--state', self.dir / 'state', '--run', self.dir / 'run',
-                          '--pin', self.dir / 'bpf', '--cgroup', cgroup, stderr=log)
+        """What `systemctl enable --now flowmobd` does, with directories of its own: it waits until
+        the daemon says that it is ready."""
+        ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        ready.bind(str(self.dir / 'notify'))
+        ready.settimeout(60)
+        env = dict(self.env, NOTIFY_SOCKET=str(self.dir / 'notify'))
+        self.start('flowmobd', '--state', self.dir / 'state', '--run', self.dir / 'run', '--pin', self.dir / 'bpf',
+                   '--cgroup', cgroup, stderr=open(self.dir / 'log', 'a'), env=env)
+        assert b'READY=1' in ready.recv(256)
 
     def log(self):
         path = self.dir / 'log'
