@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 
-PREFIX = "fmd-"
+PREFIX = f"fmd{os.getpid()}-"
 NODES = ("host", "net", "anchor", "peer")
 HOST_CONF = """
 host {{
@@ -394,10 +394,11 @@ def talk(w, calls, home):
     clean(w, calls, "return to wifi")
     w.say(path_of(0) == "wifi", "it travels by wifi again")
     for i in range(10):
-        ns("host", "ip", "neigh", "flush", "all", check=False)
-        ns("host", "ip", "-6", "neigh", "flush", "all", check=False)
+        access = ("lte", "wifi")[i % 2]
+        ns("host", "ip", "neigh", "flush", "dev", access + "0", check=False)
+        ns("host", "ip", "-6", "neigh", "flush", "dev", access + "0", check=False)
         for f in flow_of(w, home):
-            w.ask("host", "move", flow=f["id"], access=("lte", "wifi")[i % 2])
+            w.ask("host", "move", flow=f["id"], access=access)
         time.sleep(0.2)
     for c in calls:
         r = c.report()
