@@ -17,12 +17,10 @@
 #include <unistd.h>
 
 static const cap_value_t kept[] = {
-	CAP_NET_ADMIN,	     /* netlink, fm0, sysctls of the namespace */
-	CAP_NET_RAW,	     /* signalling, probes, SO_BINDTODEVICE */
-	CAP_BPF,	     /* maps */
-	CAP_PERFMON,	     /* programs that subtract pointers */
-	CAP_SYS_PTRACE,	     /* whose socket a flow is: links in /proc/PID/fd, */
-	CAP_DAC_READ_SEARCH, /* a folder that only its owner may open */
+	CAP_NET_ADMIN, /* netlink, fm0, sysctls of the namespace */
+	CAP_NET_RAW,   /* signalling, probes, SO_BINDTODEVICE */
+	CAP_BPF,       /* maps */
+	CAP_PERFMON,   /* programs that subtract pointers */
 };
 
 #define N_KEPT ((int)(sizeof(kept) / sizeof(kept[0])))
@@ -36,7 +34,8 @@ static int shrink(void)
 	if (!caps)
 		return -ENOMEM;
 	if (cap_set_flag(caps, CAP_PERMITTED, N_KEPT, kept, CAP_SET) < 0 ||
-	    cap_set_flag(caps, CAP_EFFECTIVE, N_KEPT, kept, CAP_SET) < 0 || cap_set_proc(caps) < 0)
+	    cap_set_flag(caps, CAP_EFFECTIVE, N_KEPT, kept, CAP_SET) < 0 ||
+	    cap_set_proc(caps) < 0)
 		err = -errno;
 	cap_free(caps);
 	return err;

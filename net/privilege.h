@@ -5,7 +5,7 @@
 #define FM_NET_PRIVILEGE_H
 
 /**
- * fm_privilege_drop() - become @user, keep a few capabilities (privilege.c names them), set no_new_privs
+ * fm_privilege_drop() - become @user, keep NET_ADMIN, NET_RAW, BPF and PERFMON only, set no_new_privs
  * After fm_tun_open(), the control socket, the store and eBPF: /dev/net/tun may be root's alone.
  * @user: NULL: the user stays (a lab's daemon), capabilities go all the same
  * Return: 0; -ENOENT no such user; or -errno: nothing may go on then.
