@@ -27,6 +27,7 @@
 #define ANCHOR "2001:db8:1::1"
 #define ANCHOR_V4 "192.0.2.1"
 #define SPI 256u
+#define IDS_MAX 64u
 
 struct record {
 	enum fm_record_kind kind;
@@ -40,12 +41,14 @@ struct world {
 	struct fm_ha_conf conf;
 	struct fm_ha_pool_conf pools[64];
 	uint64_t now_us, wake_us, seed;
+	unsigned n_accepted, n_refused; /* of random updates */
 	unsigned n_sent, n_problems, n_forwards, n_unforwards, n_records;
 	struct fm_via sent_via;
 	uint8_t sent[FM_MH_MAX];
 	size_t sent_len;
 	uint32_t problem;
 	struct fm_forwarding forwarding; /* the last one told */
+	struct fm_forwarding by_id[IDS_MAX]; /* what the data path has; id 0: nothing */
 	struct record records[RECORDS_MAX];
 	unsigned events[FM_EVENT_COUNT];
 	struct fm_msg bu, reply; /* being written; the last answer */
@@ -151,6 +154,8 @@ static void world_forward(void *world, const struct fm_forwarding *f)
 
 	w->n_forwards++;
 	w->forwarding = *f;
+	assert_true(f->id < IDS_MAX);
+	w->by_id[f->id] = *f;
 }
 
 static void world_unforward(void *world, uint32_t id)
@@ -158,6 +163,8 @@ static void world_unforward(void *world, uint32_t id)
 	struct world *w = world;
 
 	w->n_unforwards++;
+	assert_true(id < IDS_MAX);
+	memset(&w->by_id[id], 0, sizeof(w->by_id[id]));
 	if (w->forwarding.id == id)
 		memset(&w->forwarding, 0, sizeof(w->forwarding));
 }
@@ -349,9 +356,12 @@ static inline void bu_flow(struct world *w, uint16_t fid, uint16_t pri,
 
 	it->flow_id = (struct fm_opt_flow_id){ .fid = fid, .fid_pri = pri };
 	if (selector) {
-		uint8_t *p = fm_msg_room(&w->bu, 96);
-		size_t len = fm_selector_write(selector, p);
+		uint8_t octets[96], *p;
+		size_t len = fm_selector_write(selector, octets);
 
+		p = fm_msg_room(&w->bu, len);
+		assert_non_null(p);
+		memcpy(p, octets, len);
 		it = fm_msg_add_sub(&w->bu, FM_SUB_TRAFFIC_SELECTOR);
 		it->selector.format = selector->format;
 		it->selector.octets = (struct fm_octets){ p, (uint16_t)len };
@@ -420,6 +430,40 @@ static inline const struct fm_msg *bu_send(struct world *w, const struct fm_via 
 	w->n_sent = 0;
 	fm_ha_receive(w->ha, via, mh, (size_t)len, w->now_us);
 	return w->n_sent ? reply_read(w, &sa, &coa, via_hoa(via)) : NULL;
+}
+
+/* The daemon ends and starts again: everything from the records, in an order of its own. */
+static inline void world_restart(struct world *w)
+{
+	unsigned n_subscribers = 0, n = w->n_records;
+	struct fm_ha_subscriber_conf confs[16];
+	struct record *was = calloc(n + 1, sizeof(*was));
+
+	for (uint32_t i = 0; i < w->ha->subscribers.n; i++) {
+		if (fm_ha_subscriber_at(w->ha, i))
+			confs[n_subscribers++] = fm_ha_subscriber_at(w->ha, i)->conf;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		was[i] = w->records[i];
+		was[i].value = malloc(was[i].len);
+		memcpy(was[i].value, w->records[i].value, was[i].len);
+	}
+	memset(w->by_id, 0, sizeof(w->by_id));
+	world_start(w);
+	for (unsigned i = 0; i < n_subscribers; i++)
+		assert_int_equal(fm_ha_subscriber_add(w->ha, &confs[i]), 0);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned k = i + (unsigned)(world_random(w) % (n - i));
+		struct record r = was[k];
+
+		was[k] = was[i];
+		was[i] = r;
+		struct fm_octets key = { r.key, r.key_len }, value = { r.value, r.len };
+		assert_int_equal(fm_ha_restore(w->ha, r.kind, &key, &value, w->now_us), 0);
+	}
+	for (unsigned i = 0; i < n; i++)
+		free(was[i].value);
+	free(was);
 }
 
 static inline void world_pass(struct world *w, uint64_t us)

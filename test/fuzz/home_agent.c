@@ -1,0 +1,205 @@
+/*
+ * Any octets as messages to a home agent: in a whole header with a right checksum, signed or not, by two
+ * subscribers over IPv6 and UDP, with time passing in between. Nothing may crash, and no prefix may be in two
+ * hands. Input: an octet says how the next message comes, two its length, then the message.
+ */
+#include <stdlib.h>
+
+#include "core/auth.h"
+#include "core/home_agent.h"
+#include "test/fuzz/fuzz.h"
+
+#define SECOND_US 1000000ull
+
+static uint64_t seed;
+
+static void world_random(void *world, void *out, size_t len)
+{
+	(void)world;
+	for (size_t i = 0; i < len; i++) {
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		((uint8_t *)out)[i] = (uint8_t)(seed >> 56);
+	}
+}
+
+/* Zeros: deep paths are reached without knowing a key. */
+static int world_mac(void *world, const struct fm_sa *sa, const struct fm_octets *parts, size_t n,
+		     uint8_t out[16])
+{
+	(void)world;
+	(void)sa;
+	(void)parts;
+	(void)n;
+	memset(out, 0, 16);
+	return 0;
+}
+
+static void world_send(void *world, const struct fm_via *via, const uint8_t *mh, size_t len)
+{
+	static struct fm_msg sent;
+	uint32_t offset;
+	const struct fm_ip *dst = via->has_hoa ? &via->hoa : &via->dst;
+
+	(void)world;
+	if (fm_msg_decode(mh, len, &via->src, dst, &sent, &offset) != FM_REFUSE_NONE)
+		abort(); /* what we send, everybody can read */
+}
+
+static void world_wake_at(void *world, uint64_t at_us)
+{
+	*(uint64_t *)world = at_us;
+}
+
+static void world_save(void *world, enum fm_record_kind kind, const struct fm_octets *key,
+		       const struct fm_octets *value)
+{
+	(void)world;
+	if (kind == 0 || key->len == 0 || (value && value->len == 0))
+		abort();
+}
+
+static void world_forward(void *world, const struct fm_forwarding *f)
+{
+	(void)world;
+	if (f->id == 0 || f->n_paths > FM_PATHS_MAX || f->n_rules > FM_RULES_MAX ||
+	    f->n_prefixes > FM_LEASES_MAX + 2)
+		abort();
+}
+
+static void world_unforward(void *world, uint32_t id)
+{
+	(void)world;
+	if (id == 0)
+		abort();
+}
+
+static void world_tell(void *world, const struct fm_event *e)
+{
+	(void)world;
+	(void)e;
+}
+
+static const struct fm_ops ops = {
+	.send = world_send, .wake_at = world_wake_at, .random = world_random, .mac = world_mac,
+	.save = world_save, .forward = world_forward, .unforward = world_unforward, .tell = world_tell,
+};
+
+static const struct fm_ip anchor = { { 0x20, 1, 0xd, 0xb8, 0, 1, [15] = 1 } };
+static const struct fm_ip anchor_v4 = { { [10] = 0xff, [11] = 0xff, 192, 0, 2, 1 } };
+
+static struct fm_ha *start(uint64_t *wake_us)
+{
+	static const struct fm_ha_pool_conf pool = {
+		{ { { 0x20, 1, 0xd, 0xb8, 1 } }, 61 },
+		{ { { [10] = 0xff, [11] = 0xff, 198, 51, 100 } }, 125 }, 100 * SECOND_US,
+	};
+	struct fm_ha_conf conf;
+	struct fm_ha *ha;
+
+	fm_ha_conf_init(&conf);
+	conf.address = anchor;
+	conf.address_v4 = anchor_v4;
+	conf.max_subscribers = 2;
+	conf.max_bindings = 2;
+	conf.max_flows = 20;
+	conf.max_leases = 12;
+	conf.n_pools = 1;
+	conf.pools = &pool;
+	ha = fm_ha_init(calloc(1, fm_ha_size(&conf)), &conf, &ops, wake_us);
+	for (uint8_t i = 0; i < 2; i++) {
+		struct fm_ha_subscriber_conf s = { .mn_id = { 'a' }, .mn_id_len = 1, .n_sas = 1, .types = 0x16,
+						   .max_prefixes = 6, .max_fixed = 2,
+						   .grace_us = 30 * SECOND_US };
+
+		s.mn_id[0] = (uint8_t)('a' + i);
+		s.sas[0] = (struct fm_sa){ .spi = 256, .tolerance_s = 7, .replay = i ? FM_REPLAY_TIMESTAMP
+										    : FM_REPLAY_SEQUENCE };
+		fm_ha_subscriber_add(ha, &s);
+	}
+	return ha;
+}
+
+static struct fm_via via_of(uint8_t how)
+{
+	struct fm_ip hoa = { { 0x20, 1, 0xd, 0xb8, 0, 1, [15] = (uint8_t)(0x50 + (how & 3)) } };
+	struct fm_via via = { .local = anchor, .dst = anchor };
+
+	via.src = (struct fm_ip){ { 0x20, 1, 0xd, 0xb8, 0xf0, [15] = (uint8_t)(1 + (how >> 2 & 3)) } };
+	via.remote = via.src;
+	via.hoa = hoa;
+	via.has_hoa = true;
+	if (!(how & 0x10))
+		return via;
+	via.local = anchor_v4;
+	via.remote = (struct fm_ip){ { [10] = 0xff, [11] = 0xff, 203, 0, 113, (uint8_t)(how >> 2 & 3) } };
+	via.local_port = 4191;
+	via.remote_port = 5000;
+	via.src = hoa;
+	via.has_hoa = false;
+	return via;
+}
+
+/*
+ * Most inputs get a header whose form is right and an MN-HA option whose data is zeros, as world_mac() wants
+ * it; the rest come as they are.
+ */
+static void receive(struct fm_ha *ha, uint8_t how, const uint8_t *p, size_t len, uint64_t now_us)
+{
+	static const uint8_t mn_ha[24] = { 9, 21, 1, 0, 0, 1, 0 };
+	static uint8_t mh[FM_MH_MAX];
+	struct fm_via via = via_of(how);
+
+	if (how & 0x20) {
+		fm_ha_receive(ha, &via, p, len, now_us);
+		return;
+	}
+	len = len > FM_MH_MAX - 32 ? FM_MH_MAX - 32 : len;
+	size_t padded = len < 8 ? 8 : (len + 7) / 8 * 8;
+	memset(mh, 0, sizeof(mh));
+	memcpy(mh, p, len);
+	mh[padded] = 0; /* Pad1: the option ends the header */
+	memcpy(mh + padded + 1, mn_ha, 23);
+	mh[0] = 59;
+	mh[1] = (uint8_t)((padded + 24) / 8 - 1);
+	mh[2] = how & 0x40 ? mh[2] : FM_MH_BU;
+	fm_mh_checksum_put(mh, padded + 24, via.has_hoa ? &via.hoa : &via.src, &via.dst);
+	fm_ha_receive(ha, &via, mh, padded + 24, now_us);
+}
+
+static void check(const struct fm_ha *ha)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct fm_subscriber *s = fm_ha_subscriber_at(ha, i);
+
+		for (const struct fm_list *e = s->held.next; e != &s->held; e = e->next) {
+			const struct fm_lease *l = FM_ENTRY(e, struct fm_lease, list);
+
+			if (fm_ha_lease_find(ha, &l->prefix) != l || l->owner != s)
+				abort();
+		}
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint64_t wake_us = FM_NEVER, now_us = 1000 * SECOND_US;
+	struct fm_ha *ha;
+
+	seed = 1;
+	ha = start(&wake_us);
+	while (size >= 3) {
+		uint8_t how = data[0];
+		size_t len = (size_t)(data[1] << 8 | data[2]) % 1024;
+
+		len = len > size - 3 ? size - 3 : len;
+		now_us += how & 0x80 ? 70 * SECOND_US : SECOND_US;
+		if (wake_us <= now_us)
+			fm_ha_wake(ha, now_us);
+		receive(ha, how, data + 3, len, now_us);
+		check(ha);
+		data += 3 + len;
+		size -= 3 + len;
+	}
+	free(ha);
+	return 0;
+}
