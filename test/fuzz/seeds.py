@@ -73,7 +73,28 @@ def large():
         yield struct.pack('<BBHHHH', 1, 0, 0, 0, 40, offset) + ip6(body, proto)
 
 
+def updates():
+    """Yield rows of binding updates of subscribers a and b, with the options of every vector."""
+    options = [mh[12:] for mh in headers() if len(mh) > 16 and mh[2] in (5, 6)]
+    lease = bytes.fromhex('132c00007ed901020001000003e8000007d000000000') + bytes(24)
+    flow = bytes.fromhex('2d1200070005000003090200000200000011000202040001')
+    options.append(bytes.fromhex('23040001000a') + lease + flow[:20])
+    for how in (0, 1, 16):
+        row = b''
+        for i, body in enumerate(options):
+            mh = struct.pack('>BBBBHHHH', 59, 0, 5, 0, 0, i + 1, 0xc040 if i == 0 else 0xc000, 100)
+            mh += bytes((8, 2, 1, ord('a') + i % 2)) + body
+            row += struct.pack('>BH', how, len(mh)) + mh
+            if len(row) > 1500:
+                yield row
+                row = b''
+        yield row
+
+
 def make(name):
+    if name == 'home_agent':
+        yield from updates()
+        return
     if name == 'selector':
         yield from selectors()
     if name == 'segment':
