@@ -26,8 +26,6 @@ struct cut {
 /* virtio tells where the transport header and its checksum field are (csum_start, csum_offset). */
 static int find_parts(const struct fm_packet *p, struct cut *c)
 {
-	uint8_t gso = p->vnet.gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
-
 	*c = (struct cut){ .p = p, .is_v4 = p->ip[0] >> 4 == 4, .size = p->vnet.gso_size };
 	if (!(p->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || p->len < (c->is_v4 ? 20u : 40u))
 		return -EINVAL;
@@ -36,10 +34,6 @@ static int find_parts(const struct fm_packet *p, struct cut *c)
 	c->ip_proto = p->vnet.csum_offset == 16 ? IPPROTO_TCP : IPPROTO_UDP;
 	if (c->l4 < (c->is_v4 ? 20u : 40u) || c->l4 + 20 > p->len + 12 || c->checksum + 2 > p->len)
 		return -EINVAL;
-	if (gso == VIRTIO_NET_HDR_GSO_NONE) {
-		c->headers = c->l4;
-		return 0;
-	}
 	if (c->ip_proto == IPPROTO_TCP && c->l4 + 20 <= p->len)
 		c->headers = c->l4 + 4u * (p->ip[c->l4 + 12] >> 4);
 	else if (c->ip_proto == IPPROTO_UDP && c->l4 + 8 <= p->len)
@@ -115,7 +109,8 @@ int fm_packet_segments(const struct fm_packet *p,
 	struct cut c;
 	int n = 0;
 
-	if (p->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE)
+	/* The ECN bit tells of a large packet, and alone of none. */
+	if ((p->vnet.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_NONE)
 		return finish_one(p, each, ctx);
 	if (find_parts(p, &c) < 0)
 		return -EINVAL;

@@ -229,6 +229,23 @@ static void on_tcp(void *ctx, const uint8_t *packet, size_t len)
 	f->sequence[f->n++] = fm_take32(packet + 44);
 }
 
+/* Found by fuzzing: there is no size to cut by, and there was no end. */
+static void the_ecn_bit_alone_cuts_nothing(void **state)
+{
+	uint8_t room[80] = { 0x60, [6] = IPPROTO_TCP };
+	struct fm_packet p = { .vnet = { .gso_type = VIRTIO_NET_HDR_GSO_ECN, .csum_start = 40,
+					 .csum_offset = 16 },
+			       .ip = room,
+			       .len = sizeof(room) };
+	struct flags f = { .n = 0 };
+
+	(void)state;
+	assert_int_equal(fm_packet_segments(&p, on_tcp, &f), 1);
+	p.vnet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	assert_int_equal(fm_packet_segments(&p, on_tcp, &f), 1);
+	assert_int_equal(f.n, 2);
+}
+
 static void tcp_flags_and_sequence_are_those_of_each_part(void **state)
 {
 	uint8_t room[60 + 3000] = { 0x60, [6] = IPPROTO_TCP, [52] = 0x50, [53] = 0x99 };
@@ -391,6 +408,7 @@ int main(void)
 		TEST(large_datagrams_are_cut),
 		TEST(a_large_tcp_packet_is_cut),
 		TEST(tcp_flags_and_sequence_are_those_of_each_part),
+		TEST(the_ecn_bit_alone_cuts_nothing),
 		TEST(headers_that_lie_are_refused),
 		TEST(an_injected_packet_leaves_by_the_device),
 		TEST(a_large_tcp_packet_stays_large_when_injected),
