@@ -275,6 +275,25 @@ class Call:
         self.p.wait()
 
 
+def events(w):
+    """The host's events so far."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(0.3)
+    s.connect(os.path.join(w.dir, "host.run", "flowmob.sock"))
+    s.sendall(b'{"command":"events"}\n')
+    data = b""
+    try:
+        while True:
+            got = s.recv(65536)
+            if not got:
+                break
+            data += got
+    except socket.timeout:
+        pass
+    s.close()
+    return [json.loads(l) for l in data.splitlines()]
+
+
 def access_counts(dev):
     """Packets that left the host by a device."""
     out = json.loads(ns("host", "ip", "-s", "-j", "link", "show", "dev", dev))
@@ -403,6 +422,8 @@ def talk(w, calls, home):
     for c in calls:
         r = c.report()
         w.say(r["lost"] == 0 and r["dup"] == 0, f"moves after flushed neighbours: {json.dumps(r)}")
+    tcp(w)
+    stop_and_reload(w, calls)
     ns("net", "ip", "link", "set", "h-wifi", "down")
     time.sleep(1)
     for c in calls:
@@ -410,6 +431,71 @@ def talk(w, calls, home):
         w.say(r["gap_ms"] < 150, f"carrier loss of wifi: {json.dumps(r)}")
     clean(w, calls, "after the carrier loss")
     w.say(path_of(0) == "lte", "it travels by lte")
+    leave(w)
+
+
+def tcp(w):
+    server = subprocess.Popen(["iperf3", "-s", "-1"], stdout=subprocess.DEVNULL, preexec_fn=in_ns("peer"))
+    time.sleep(0.5)
+    r = subprocess.run(["iperf3", "-c", "2001:db8:ffff::1", "-t", "3", "-b", "100M", "-J"], capture_output=True,
+                       text=True, preexec_fn=in_ns("host"))
+    server.kill()
+    server.wait()
+    end = json.loads(r.stdout).get("end", {})
+    got = end.get("sum_received", {}).get("bits_per_second", 0)
+    w.say(got > 90e6, f"iperf3 at 100 Mbit/s: {got / 1e6:.0f} received, "
+          f"{end.get('sum_sent', {}).get('retransmits')} sent again")
+
+
+def stop_and_reload(w, calls):
+    """SIGTERM leaves everything standing; SIGHUP changes what differs."""
+    [c.report() for c in calls]
+    p = w.daemons.pop("host")
+    p.send_signal(signal.SIGTERM)
+    w.say(p.wait(5) == 0, "SIGTERM ends the host's daemon with 0")
+    time.sleep(0.5)
+    clean(w, calls, "without the host's daemon")
+    w.start("host")
+    w.until("the host's daemon answers again", lambda: w.ask("host", "ping"))
+    time.sleep(1)
+    clean(w, calls, "started again")
+    path = os.path.join(w.dir, "host.conf")
+    text = open(path).read()
+    with open(path, "w") as f:
+        f.write(text.replace("  default {", '  rule "call" { match = {"udp dport 5004"} via = {"lte"} }\n  default {'))
+    w.daemons["host"].send_signal(signal.SIGHUP)
+    w.until("reloaded", lambda: any(e["event"] == "reloaded" for e in events(w)))
+    calls.append(Call(w, "2001:db8:ffff::1")) # the others were moved by hand, and stay so
+    w.until("the new rule takes a new call",
+            lambda: [f for f in flow_of(w, None) if f["rule"] == "call" and f["access"] == "lte"])
+    time.sleep(0.5)
+    clean(w, calls, "reloaded")
+    calls.pop().close()
+    with open(path, "w") as f:
+        f.write("host { nonsense = 1 }")
+    a = w.ask("host", "reload")
+    w.say("host.conf:1: host: no such option" in a.get("error", {}).get("message", ""), "a bad configuration is refused")
+    with open(path, "w") as f:
+        f.write(text)
+    w.say("reloaded" in w.ask("host", "reload"), "reload by command")
+    time.sleep(0.5)
+    clean(w, calls, "reloaded again")
+
+
+def leave(w):
+    w.say(w.ask("host", "down").get("down") is True, "down at the host is answered")
+    w.say(w.daemons.pop("host").wait(5) == 0, "its daemon ends")
+    w.until("the anchor has forgotten it", lambda: w.ask("anchor", "bindings")["bindings"] == [])
+    w.ask("anchor", "down")
+    w.say(w.daemons.pop("anchor").wait(5) == 0, "the anchor's daemon ends")
+    for node in ("host", "anchor"):
+        left = ns(node, "ip", "-o", "link", "show", "type", "tun") + \
+            "".join(l for l in (ns(node, "ip", "rule") + ns(node, "ip", "-6", "rule")).splitlines() if "86" in l) + \
+            ns(node, "ip", "-6", "route", "show", "table", "all", "proto", "86") + \
+            "".join(os.listdir(f"{w.pin}/{node}") if os.path.isdir(f"{w.pin}/{node}") else [])
+        for dev in json.loads(ns(node, "ip", "-j", "link")):
+            left += ns(node, "tc", "filter", "show", "dev", dev["ifname"], "ingress", check=False)
+        w.say(left == "", f"nothing of ours is left at the {node} {left}")
 
 
 def main():
