@@ -1,7 +1,8 @@
 /*
  * Any octets as messages to a home agent: in a whole header with a right checksum, signed or not, by two
  * subscribers over IPv6 and UDP, with time passing in between. Nothing may crash, and no prefix may be in two
- * hands. Input: an octet says how the next message comes, two its length, then the message.
+ * hands. Input: an octet says how the next message comes, two its length, then the message; without length
+ * the anchor does something itself, or reads a record.
  */
 #include <stdlib.h>
 
@@ -166,6 +167,35 @@ static void receive(struct fm_ha *ha, uint8_t how, const uint8_t *p, size_t len,
 	fm_ha_receive(ha, &via, mh, padded + 24, now_us);
 }
 
+/* What the operator and the daemon may ask for; a record: the octets behind @p. */
+static void act(struct fm_ha *ha, uint8_t how, const uint8_t *p, size_t len, uint64_t now_us)
+{
+	const struct fm_octets key = { (const uint8_t *)(how & 1 ? "a" : "b"), 1 };
+	const struct fm_octets value = { p, (uint16_t)(len > UINT16_MAX ? UINT16_MAX : len) };
+	struct fm_binding *b = fm_ha_binding_at(ha, how & 1);
+
+	fm_ha_traffic(ha, 1 + (how & 1), now_us);
+	switch (how >> 1 & 7) {
+	case 0:
+		fm_ha_restore(ha, (enum fm_record_kind)(how >> 4 & 7), &key, &value, now_us);
+		break;
+	case 1:
+		if (b)
+			fm_ha_revoke(ha, b, how >> 4 & 3, 1, now_us);
+		break;
+	case 2:
+		if (b)
+			fm_ha_flow_ask(ha, b, FM_FLOW_MOVE, 7, 1, now_us);
+		break;
+	case 3:
+		if (b)
+			fm_ha_flow_ask(ha, b, FM_FLOW_DELETE, 7, 0, now_us);
+		break;
+	default:
+		break;
+	}
+}
+
 static void check(const struct fm_ha *ha)
 {
 	for (uint32_t i = 0; i < 2; i++) {
@@ -195,7 +225,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		now_us += how & 0x80 ? 70 * SECOND_US : SECOND_US;
 		if (wake_us <= now_us)
 			fm_ha_wake(ha, now_us);
-		receive(ha, how, data + 3, len, now_us);
+		if (len > 0)
+			receive(ha, how, data + 3, len, now_us);
+		else
+			act(ha, how, data + 3, size - 3, now_us);
 		check(ha);
 		data += 3 + len;
 		size -= 3 + len;

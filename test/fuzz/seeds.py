@@ -77,14 +77,17 @@ def updates():
     """Yield rows of binding updates of subscribers a and b, with the options of every vector."""
     options = [mh[12:] for mh in headers() if len(mh) > 16 and mh[2] in (5, 6)]
     lease = bytes.fromhex('132c00007ed901020001000003e8000007d000000000') + bytes(24)
-    flow = bytes.fromhex('2d1200070005000003090200000200000011000202040001')
-    options.append(bytes.fromhex('23040001000a') + lease + flow[:20])
+    flow = bytes.fromhex('2d140007000500000307020000020000110002020001')
+    bid = bytes.fromhex('23140001000a20010db8f001000000000000000000')
+    options.insert(0, bid + bytes.fromhex('5a') + lease + flow)
+    options.insert(1, bid + bytes.fromhex('5a') + lease.replace(b'\1\2\0\1', b'\1\1\0\2') + flow)
     for how in (0, 1, 16):
         row = b''
         for i, body in enumerate(options):
             mh = struct.pack('>BBBBHHHH', 59, 0, 5, 0, 0, i + 1, 0xc040 if i == 0 else 0xc000, 100)
             mh += bytes((8, 2, 1, ord('a') + i % 2)) + body
             row += struct.pack('>BH', how, len(mh)) + mh
+            row += struct.pack('>BH', 0x80 | i & 0x7f, 0)
             if len(row) > 1500:
                 yield row
                 row = b''
