@@ -221,6 +221,7 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us)
 
 	if (!h->is_started)
 		return;
+	h->woken_us = now_us;
 	due_us = wake_health(h, now_us);
 	fm_host_steer(h, now_us);
 	due_us = fm_min_u64(due_us, fm_host_lease_wake(h, now_us));

@@ -129,7 +129,8 @@ struct fm_host_sent {
  * struct fm_host_registration - the binding of one access at the anchor, as the host knows it
  * @coa:       to be registered now; none: nothing. @is_v4: of which family it is
  * @bound_coa: what the anchor holds until @until_us, while @is_bound
- * @is_cut:    @cut_sequence may have taken it off: no path, and acceptances of older updates mean nothing
+ * @is_cut:    @cut_sequence may have taken it off: no path
+ * @has_cut:   @cut_sequence is the last that did or may have: acceptances of older updates mean nothing
  * @must:      register again though it seems bound
  * @is_barred: the anchor refuses this care-of address (status 174)
  * @is_udp:    user packets need UDP (RFC 5555 §4.2)
@@ -138,7 +139,7 @@ struct fm_host_sent {
  */
 struct fm_host_registration {
 	struct fm_ip coa, bound_coa;
-	bool is_v4, is_bound, is_cut, must, is_barred, is_udp;
+	bool is_v4, is_bound, is_cut, has_cut, must, is_barred, is_udp;
 	uint8_t tries, refusals, unknown, flaps;
 	uint16_t cut_sequence;
 	uint64_t until_us, refresh_us, try_us, quiet_us, wait_us, bound_us;
@@ -226,6 +227,7 @@ enum fm_reg_state {
  * @tried:     accesses over which this round went, a bit each
  * @timer_us:  when the outstanding one counts as unanswered
  * @wait_us, @hold_us: RFC 6275 §11.8: how long, and until when, after all have been tried
+ * @tell_us:   when ends of flows are told; 0: none
  * @is_plain:  the anchor knows no BIDs (RFC 5648 §5.7); @is_single: one BID in an update (168)
  * @has_stamp: Message Identifier option (RFC 4285 §6); @clock_offset: in its units
  */
@@ -235,7 +237,7 @@ struct fm_registration {
 	uint16_t sequence, tried;
 	uint8_t over, rounds, hoa_tries, stamp_tries;
 	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first, is_set_due, is_tell_due;
-	uint64_t timer_us, wait_us, hold_us, stopped_us, hint_us, stamp;
+	uint64_t timer_us, wait_us, hold_us, stopped_us, hint_us, stamp, tell_us;
 	uint64_t new_coa_us[3]; /* RFC 6275 §12: MAX_UPDATE_RATE */
 	uint64_t clock_offset;
 };
@@ -245,6 +247,7 @@ struct fm_registration {
  * @hoa:      registration address (§14.2)
  * @hoa_serves: the anchor knows no on-demand prefixes: @hoa is for user packets (§14.7)
  * @hoa4:     IPv4 home address, v4-mapped; none: not granted (yet)
+ * @woken_us: the last time that was seen
  * @chosen:   access of each rule, then (at n_rules) of the default
  */
 struct fm_host {

@@ -10,6 +10,7 @@
 #define PRIORITY_BASE 100u /* FID-PRI of a moved flow is this plus its FID: unique, RFC 6089 §4.2 */
 #define FULL_MAX 12u	   /* options in full in one update: stays below 1280 octets (D35) */
 #define REFUSALS_MAX 3u
+#define END_TOLD_US (10 * FM_SECOND_US) /* ends of flows are gathered for so long */
 
 enum { STATUS_OK = 0, STATUS_NO_BID = 131, STATUS_NO_FID = 132 }; /* RFC 6089 §4.2 */
 
@@ -125,7 +126,9 @@ void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f)
 		h->ops->pin(h->world, &f->tuple, 0);
 	else
 		h->is_dirty = true;
-	f->is_used = false; /* the next update does not name it, so the anchor removes it (RFC 6089 §5.3.4) */
+	f->is_used = false; /* an update that does not name it removes it at the anchor (RFC 6089 §5.3.4) */
+	if (f->is_known || f->is_said)
+		h->reg.tell_us = h->woken_us + END_TOLD_US;
 	h->is_unsaved = true;
 }
 

@@ -86,6 +86,7 @@ static void walk_access(struct tape *t, struct fm_host_registration *r)
 {
 	walk_bool(t, &r->is_bound);
 	walk_bool(t, &r->is_cut);
+	walk_bool(t, &r->has_cut);
 	walk_bool(t, &r->is_v4);
 	walk_bool(t, &r->is_udp);
 	walk_u16(t, &r->cut_sequence);

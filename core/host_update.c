@@ -168,7 +168,7 @@ static void note_cuts(struct fm_host *h, uint8_t access, uint16_t removed, bool 
 
 		if (!(removed & 1u << i))
 			continue;
-		r->is_cut = true;
+		r->is_cut = r->has_cut = true;
 		r->cut_sequence = h->reg.sequence;
 	}
 }

@@ -147,9 +147,12 @@ static uint16_t find_removable(const struct fm_host *h, uint64_t now_us)
 	return removed;
 }
 
-static bool is_tell_due(const struct fm_host *h)
+static bool is_tell_due(const struct fm_host *h, uint64_t now_us)
 {
-	return h->reg.is_tell_due || h->reg.is_set_due || fm_host_lease_is_due(h) || fm_host_flow_is_due(h);
+	const struct fm_registration *g = &h->reg;
+
+	return g->is_tell_due || g->is_set_due || (g->tell_us != 0 && now_us >= g->tell_us) ||
+	       fm_host_lease_is_due(h) || fm_host_flow_is_due(h);
 }
 
 struct choice {
@@ -173,7 +176,7 @@ static struct choice choose(const struct fm_host *h, uint64_t now_us)
 	c.removed = find_removable(h, now_us);
 	c.access = fm_host_carrier(h, h->reg.tried | c.removed, now_us);
 	c.job = c.removed ? FM_JOB_REMOVE : FM_JOB_TELL;
-	if (!is_held && c.access != FM_NO_ACCESS && (c.removed || is_tell_due(h)))
+	if (!is_held && c.access != FM_NO_ACCESS && (c.removed || is_tell_due(h, now_us)))
 		return c;
 	c.access = find_needy(h, now_us);
 	c.job = c.access != FM_NO_ACCESS ? FM_JOB_OWN : FM_JOB_NONE;
@@ -294,6 +297,13 @@ static enum fm_reg_state try_elsewhere(struct fm_host *h, uint64_t now_us)
 	return next;
 }
 
+static enum fm_reg_state gone(struct fm_host *h, uint64_t now_us)
+{
+	(void)now_us;
+	clear_round(h);
+	return FM_REG_GONE;
+}
+
 static enum fm_reg_state leave(struct fm_host *h, uint64_t now_us)
 {
 	struct choice c = { .job = FM_JOB_LEAVE };
@@ -306,17 +316,10 @@ static enum fm_reg_state leave(struct fm_host *h, uint64_t now_us)
 		c.access = contender(h, 0, now_us);
 	}
 	if (c.access == FM_NO_ACCESS || h->reg.rounds++ >= LEAVE_ROUNDS)
-		return FM_REG_GONE;
+		return gone(h, now_us);
 	send(h, &c, now_us);
 	h->reg.timer_us = now_us + fm_max_u64(turn_us(h, c.access), WAIT_US);
 	return FM_REG_LEAVING;
-}
-
-static enum fm_reg_state gone(struct fm_host *h, uint64_t now_us)
-{
-	(void)now_us;
-	clear_round(h);
-	return FM_REG_GONE;
 }
 
 typedef enum fm_reg_state (*act)(struct fm_host *h, uint64_t now_us);
@@ -398,6 +401,8 @@ uint64_t fm_registration_due_us(const struct fm_host *h, uint64_t now_us)
 		return g->stopped_us;
 	if (g->job != FM_JOB_NONE)
 		due_us = g->timer_us;
+	if (g->tell_us > now_us)
+		due_us = fm_min_u64(due_us, g->tell_us);
 	if (g->hold_us > now_us)
 		due_us = fm_min_u64(due_us, g->hold_us);
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
@@ -426,11 +431,11 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	if (!fm_ip_is_none(&r->coa))
 		fm_health_start(&a->health, now_us);
 	/* D43: the outstanding update left by the access that changed, or all wait: the next at once. */
-	if (h->reg.job != FM_JOB_NONE && h->reg.state != FM_REG_LEAVING &&
-	    h->reg.over == access)
-		h->reg.state = is_any_bound(h, now_us) ? FM_REG_BOUND : FM_REG_IDLE;
-	else if (h->reg.job != FM_JOB_NONE)
+	bool is_out = h->reg.state == FM_REG_FIRST || h->reg.state == FM_REG_UPDATE;
+	if (h->reg.state == FM_REG_LEAVING || (is_out && h->reg.over != access))
 		return;
+	if (is_out)
+		h->reg.state = is_any_bound(h, now_us) ? FM_REG_BOUND : FM_REG_IDLE;
 	clear_round(h);
 }
 
@@ -538,11 +543,14 @@ static void keep_binding(struct fm_host *h, uint8_t access, const struct fm_msg 
 
 	r->bound_coa = r->sent.coa;
 	r->is_bound = true;
-	r->is_cut = r->must = false;
+	r->is_cut = r->has_cut = r->must = false;
 	r->refusals = r->unknown = 0;
 	r->wait_us = r->try_us = 0;
 	take_lifetime(r, m, take_nat(r, m));
 	if (!had_path || a->health.state == FM_HEALTH_DOWN) {
+		/* What was measured before may be of another path; too short, and it would die again. */
+		a->health.srtt_us = a->health.rttvar_us = 0;
+		fm_health_measured(&a->health, (uint32_t)(now_us - r->sent.at_us));
 		fm_health_start(&a->health, now_us);
 		r->bound_us = now_us;
 	}
@@ -579,7 +587,7 @@ static void note_plain(struct fm_host *h, uint8_t access, const struct fm_msg *m
 static void accept(struct fm_host *h, uint8_t access, const struct fm_msg *m, uint64_t now_us)
 {
 	struct fm_host_registration *r = &h->accesses[access].reg;
-	bool is_old = r->is_cut && !fm_is_newer(r->sent.sequence, r->cut_sequence);
+	bool is_old = r->has_cut && !fm_is_newer(r->sent.sequence, r->cut_sequence);
 
 	settle_cuts(h, r->sent.sequence);
 	fm_host_flow_take(h, m, &r->sent);
@@ -594,6 +602,8 @@ static void accept(struct fm_host *h, uint8_t access, const struct fm_msg *m, ui
 	if (r->sent.has_set)
 		h->reg.is_set_due = false;
 	h->reg.is_tell_due = false;
+	if (h->reg.tell_us <= r->sent.at_us)
+		h->reg.tell_us = 0;
 	fm_host_tell(h, FM_EVENT_REGISTERED, access, m->ba.lifetime * 4);
 }
 
@@ -620,15 +630,6 @@ static uint8_t status_of(const struct fm_msg *m, uint8_t access)
 	return m->ba.status;
 }
 
-static void note_answer(struct fm_host *h, uint8_t access, uint64_t now_us)
-{
-	struct fm_host_access *a = &h->accesses[access];
-
-	if (a->health.srtt_us == 0)
-		fm_health_measured(&a->health, (uint32_t)(now_us - a->reg.sent.at_us));
-	a->reg.tries = 0;
-}
-
 int fm_registration_answer(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			   const struct fm_octets *mh, uint64_t now_us)
 {
@@ -647,7 +648,7 @@ int fm_registration_answer(struct fm_host *h, const struct fm_via *via, const st
 		       h->reg.sequence == sent.sequence;
 	uint8_t status = status_of(m, access);
 
-	note_answer(h, access, now_us);
+	h->accesses[access].reg.tries = 0;
 	if (is_last)
 		h->reg.job = FM_JOB_NONE;
 	if (status <= STATUS_ACCEPTED_MAX)

@@ -338,7 +338,7 @@ static void a_silent_cut_is_seen_in_time(void **state)
 			assert_int_equal(w->h.handover.reason, FM_HANDOVER_SILENT);
 			world_settle(w, next);
 			w->dead = 0;
-			for (unsigned k = 0; k < 100; k++) { /* its recovery */
+			for (unsigned k = 0; k < 300; k++) { /* its recovery */
 				next = w->n_sent;
 				world_run(w, w->now_us + 100 * MS);
 				world_settle(w, next);
