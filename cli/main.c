@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/decode.h"
 #include "cli/say.h"
+#include "cli/sim.h"
 
 /* clang-format off */
 static const struct fm_command commands[] = {
@@ -27,6 +28,7 @@ static const struct fm_command commands[] = {
 	{ "counters", "packets by drop reason, and other counts",                   fm_cmd_counters },
 	{ "decode",   "any mobility message, option by option",                     fm_cli_decode },
 	{ "lab",      "worlds in network namespaces: scenarios, a demonstration",   fm_cli_lab },
+	{ "sim",      "the core under virtual time, over a bad network",             fm_cli_sim },
 	{ "bench",    "measure, each time against something real",                  fm_cmd_bench },
 };
 /* clang-format on */
