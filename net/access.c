@@ -1,6 +1,6 @@
 /*
- * Access detection: links, addresses and default routes are dumped after a change, the best of each is
- * taken for every access, and what differs from before is told.
+ * Access detection: links, addresses and default routes are dumped after a change, the best of each
+ * is taken for every access, and what differs from before is told.
  */
 #include "net/access.h"
 
@@ -27,16 +27,23 @@ struct scan {
 	struct found found[FM_ACCESSES_MAX];
 };
 
+/* The first pattern that takes @name, or -ENOENT. */
+static int match_one(const struct fm_access_patterns *p, const char *name)
+{
+	for (uint8_t k = 0; k < p->n; k++) {
+		if (fnmatch(p->pattern[k], name, 0) == 0)
+			return k;
+	}
+	return -ENOENT;
+}
+
 /* The access whose pattern takes @name, and the pattern's position. */
 static int match(const struct fm_accesses *as, const char *name, int *position)
 {
 	for (uint8_t i = 0; i < as->n; i++) {
-		for (uint8_t k = 0; k < as->patterns[i].n; k++) {
-			if (fnmatch(as->patterns[i].pattern[k], name, 0) == 0) {
-				*position = k;
-				return i;
-			}
-		}
+		*position = match_one(&as->patterns[i], name);
+		if (*position >= 0)
+			return i;
 	}
 	return -ENOENT;
 }
@@ -51,8 +58,7 @@ static int on_link(const struct nlmsghdr *n, void *ctx)
 	int i, position = 0, rank;
 	struct found *f;
 
-	if (!name || (link->ifi_flags & IFF_LOOPBACK) ||
-	    fm_tun_is_ours(mnl_attr_get_str(name)))
+	if (!name || (link->ifi_flags & IFF_LOOPBACK) || fm_tun_is_ours(mnl_attr_get_str(name)))
 		return MNL_CB_OK;
 	i = match(s->as, mnl_attr_get_str(name), &position);
 	if (i < 0)
@@ -205,13 +211,17 @@ static int scan_once(struct scan *s, const struct fm_accesses *as)
 
 static bool differs(const struct fm_access *a, const struct fm_access *b)
 {
-	return memcmp(a, b, sizeof(*a)) != 0; /* both began as zeros, padding too */
+	return strcmp(a->ifname, b->ifname) != 0 || a->ifindex != b->ifindex || a->mtu != b->mtu ||
+	       a->is_up != b->is_up || a->has_route6 != b->has_route6 ||
+	       a->has_route4 != b->has_route4 || !fm_ip_equal(&a->coa6, &b->coa6) ||
+	       !fm_ip_equal(&a->coa4, &b->coa4) || !fm_ip_equal(&a->router6, &b->router6) ||
+	       !fm_ip_equal(&a->router4, &b->router4);
 }
 
 static int scan_all(struct fm_accesses *as, bool tell_all)
 {
 	struct scan s;
-	bool tell[FM_ACCESSES_MAX];
+	bool tell[FM_ACCESSES_MAX] = { false };
 	int err = -EINTR;
 
 	for (int i = 0; i < TRIES && err == -EINTR; i++)
@@ -220,7 +230,7 @@ static int scan_all(struct fm_accesses *as, bool tell_all)
 		return err;
 	for (uint8_t i = 0; i < as->n; i++) {
 		tell[i] = tell_all || differs(&as->list[i], &s.found[i].access);
-		memcpy(&as->list[i], &s.found[i].access, sizeof(as->list[i]));
+		as->list[i] = s.found[i].access;
 	}
 	for (uint8_t i = 0; i < as->n; i++) {
 		if (tell[i])

@@ -22,7 +22,8 @@
  * @coa6, @coa4: care-of addresses, none when there is none to use: global scope, not tentative, not
  *            deprecated; unique local and temporary ones only where there are no others. The one in
  *            use stays while it can.
- * @router6, @router4: of the default route by that interface with the lowest metric; none: see has_route
+ * @router6, @router4: of the default route by that interface with the lowest metric; none: see
+ * has_route
  * @has_route6, @has_route4: such a route is there; without a router everything is on the link
  */
 struct fm_access {
@@ -33,8 +34,9 @@ struct fm_access {
 };
 
 /*
- * Which interfaces one access may take: shell patterns. An interface belongs to the first access that has a
- * pattern for it; of several the one in use stays while it is up, then the first that is up wins.
+ * Which interfaces one access may take: shell patterns. An interface belongs to the first access
+ * that has a pattern for it; of several the one in use stays while it is up, then the first that is
+ * up wins.
  */
 struct fm_access_patterns {
 	const char *pattern[FM_ACCESS_PATTERNS_MAX];

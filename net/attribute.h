@@ -28,8 +28,11 @@ struct fm_hop {
 	uint32_t ifindex;
 };
 
-/* Calls @each for every next hop of a route message: RTA_OIF with RTA_GATEWAY or RTA_VIA, RTA_MULTIPATH. */
-void fm_attribute_hops(const struct nlmsghdr *route, void (*each)(void *ctx, const struct fm_hop *h),
-		       void *ctx);
+/*
+ * Calls @each for every next hop of a route message: RTA_OIF with RTA_GATEWAY or RTA_VIA,
+ * RTA_MULTIPATH.
+ */
+void fm_attribute_hops(const struct nlmsghdr *route,
+		       void (*each)(void *ctx, const struct fm_hop *h), void *ctx);
 
 #endif

@@ -26,7 +26,8 @@ struct fm_carried {
 
 /**
  * fm_carried_read() - find the Mobility Header
- * Return: 0; -ENOMSG another packet; -EMSGSIZE cut short; -EPROTO a bad extension header; -EOPNOTSUPP a fragment.
+ * Return: 0; -ENOMSG another packet; -EMSGSIZE cut short; -EPROTO a bad extension header;
+ * -EOPNOTSUPP a fragment.
  */
 int fm_carried_read(const uint8_t *packet, size_t len, struct fm_carried *out);
 

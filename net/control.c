@@ -261,9 +261,9 @@ int fm_control_open(struct fm_control *c, uv_loop_t *loop, const char *path)
 	if (err < 0)
 		return err;
 	c->pipe.data = c;
-	signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of write() only */
+	(void)signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of write() only */
 	err = uv_pipe_bind(&c->pipe, path);
-	/* Everybody may connect: rights are looked at by credentials, and a refusal is an answer. */
+	/* Everybody may connect: credentials give the rights, and a refusal is an answer. */
 	if (err == 0 && chmod(path, 0666) < 0)
 		err = -errno;
 	if (err == 0)

@@ -10,11 +10,11 @@
 
 #include "net/loop.h"
 
-#define FM_CONTROL_LINE_MAX 65536u     /* octets of a request */
-#define FM_CONTROL_QUEUE_MAX 1048576u  /* octets that wait for a slow client */
+#define FM_CONTROL_LINE_MAX 65536u    /* octets of a request */
+#define FM_CONTROL_QUEUE_MAX 1048576u /* octets that wait for a slow client */
 #define FM_CONTROL_CLIENTS_MAX 64u
 
-/* By SO_PEERCRED: root and the daemon's own user, group flowmob-admin; group flowmob-read; others. */
+/* By SO_PEERCRED: root, the daemon's user, group flowmob-admin; group flowmob-read; others. */
 enum fm_control_right {
 	FM_CONTROL_NONE,
 	FM_CONTROL_READ,
@@ -25,8 +25,9 @@ struct fm_client;
 
 /**
  * struct fm_control - the server
- * @request: answers @request of @client; returns a new object that is sent and released, or NULL when
- *           the answer was or will be sent by fm_client_send(). Called for clients without any right too.
+ * @request: answers @request of @client; returns a new object that is sent and released, or NULL
+ * when the answer was or will be sent by fm_client_send(). Called for clients without any right
+ * too.
  * @gone:    the client is no more; may be NULL
  */
 struct fm_control {
@@ -53,7 +54,8 @@ void fm_client_follow(struct fm_client *client);
 
 /**
  * fm_control_event() - send @event to all that follow
- * A client that reads too slowly loses events, and is told how many: {"schema":1,"event":"events-lost","count":n}.
+ * A client that reads too slowly loses events, and is told how many:
+ * {"schema":1,"event":"events-lost","count":n}.
  */
 void fm_control_event(struct fm_control *c, const json_t *event);
 

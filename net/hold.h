@@ -27,7 +27,10 @@ void fm_hold_clear(struct fm_hold *h);
 /* Keeps a copy of @p. Return: 0; -ENOBUFS: dropped and counted. */
 int fm_hold_put(struct fm_hold *h, const struct fm_packet *p, uint64_t now_us);
 
-/* Offers each held packet, oldest first: true: it is taken care of and leaves the queue. Drops old ones. */
+/*
+ * Offers each held packet, oldest first: true: it is taken care of and leaves the queue. Drops old
+ * ones.
+ */
 void fm_hold_offer(struct fm_hold *h, uint64_t now_us,
 		   bool (*take)(void *ctx, const struct fm_packet *p), void *ctx);
 

@@ -125,7 +125,7 @@ static void keep(void *ctx, const struct fm_socket *s)
 	*(struct fm_socket *)ctx = *s;
 }
 
-/* For UDP the kernel's source is the packet's: it looks the socket up as if a packet came for it. */
+/* For UDP the kernel looks the socket up as if a packet came for it: source is the peer. */
 static int find_exact(struct fm_netlink *n, const struct fm_tuple *t, uint8_t family,
 		      struct fm_socket *out)
 {
@@ -192,8 +192,8 @@ void fm_sockets_watch_close(struct fm_sockets_watch *w)
 
 int fm_sockets_watch_open(struct fm_sockets_watch *w, uv_loop_t *loop)
 {
-	static const uint32_t groups = 1u << (SKNLGRP_INET_TCP_DESTROY - 1) |
-				       1u << (SKNLGRP_INET6_TCP_DESTROY - 1);
+	static const uint32_t groups =
+		1u << (SKNLGRP_INET_TCP_DESTROY - 1) | 1u << (SKNLGRP_INET6_TCP_DESTROY - 1);
 	int fd, err;
 
 	w->watch.poll = NULL;

@@ -1,8 +1,8 @@
 /*
  * What the daemon needs of libuv and of clocks: a timer of microseconds, a watched descriptor, work
  * that is gathered once per turn of the loop. Everything else uses libuv directly.
- * After a close() the loop has to run once more before it can be closed itself. What was never opened, or is
- * closed already, may be closed: a struct of zeros is enough.
+ * After a close() the loop has to run once more before it can be closed itself. What was never
+ * opened, or is closed already, may be closed: a struct of zeros is enough.
  */
 #ifndef FM_NET_LOOP_H
 #define FM_NET_LOOP_H
@@ -22,7 +22,7 @@ uint64_t fm_wall_us(void);
  * @ready: called once per turn while there is something to read
  */
 struct fm_watch {
-	uv_poll_t *poll; /* of its own, so that a watch may be opened again at once; NULL: not open */
+	uv_poll_t *poll; /* not embedded: may be opened again at once; NULL: not open */
 	int fd;
 	void (*ready)(void *ctx);
 	void *ctx;
@@ -52,7 +52,10 @@ struct fm_timer {
 int fm_timer_open(struct fm_timer *t, uv_loop_t *loop, void (*fired)(void *ctx, uint64_t now_us),
 		  void *ctx);
 
-/* Fires at @at_us of fm_now_us(), at once when that is past; replaces the time set before; 0: never. */
+/*
+ * Fires at @at_us of fm_now_us(), at once when that is past; replaces the time set before; 0:
+ * never.
+ */
 void fm_timer_set(struct fm_timer *t, uint64_t at_us);
 void fm_timer_close(struct fm_timer *t);
 

@@ -11,11 +11,13 @@
 
 #include "net/attribute.h"
 
-/* The kernel asks for a managed entry that failed only every 5 s: an access that returns is wanted sooner. */
+/*
+ * The kernel asks for a managed entry that failed only every 5 s: an access that returns is wanted
+ * sooner.
+ */
 #define RETRY_US 1000000u
 
-#define VALID_STATES \
-	(NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
+#define VALID_STATES (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
 
 static struct fm_neighbour *find(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip)
 {
@@ -106,7 +108,8 @@ static int refresh(struct fm_neighbours *ns, struct fm_neighbour *n)
 	n->is_valid = needs_none(ns, n->ifindex);
 	if (n->is_valid)
 		return 0;
-	err = put(ns, n); /* also of an entry that is there: it starts a resolution when one is needed */
+	/* Also of an entry that is there: it starts a resolution when one is needed. */
+	err = put(ns, n);
 	n->is_valid = err == 0 && ask_valid(ns, n);
 	return err;
 }
@@ -120,7 +123,10 @@ static void set_timer(struct fm_neighbours *ns)
 	fm_timer_set(&ns->timer, needed ? fm_now_us() + RETRY_US : 0);
 }
 
-/* The handler may keep and forget: each entry is marked before it is told, and the walk starts anew. */
+/*
+ * The handler may keep and forget: each entry is marked before it is told, and the walk starts
+ * anew.
+ */
 static void tell(struct fm_neighbours *ns)
 {
 	for (uint8_t i = 0; i < ns->n; i++) {

@@ -1,7 +1,7 @@
 /*
  * Next hops whose link-layer address the kernel keeps resolved, so that eBPF may send to them.
- * Managed entries (NTF_EXT_MANAGED, Linux 5.16) are put in, watched, and put back after a flush or a
- * link-up; where the kernel refuses them, entries are asked for again by NTF_USE every second.
+ * Managed entries (NTF_EXT_MANAGED, Linux 5.16) are put in, watched, and put back after a flush or
+ * a link-up; where the kernel refuses them, entries are asked for again by NTF_USE every second.
  */
 #ifndef FM_NET_NEIGHBOUR_H
 #define FM_NET_NEIGHBOUR_H
@@ -14,9 +14,9 @@
 struct fm_neighbour {
 	struct fm_ip ip;
 	uint32_t ifindex;
-	bool is_valid; /* a link-layer address is known, or the device needs none */
-	bool was_told; /* the validity that @changed heard of last */
-	bool was_lost; /* others took the entry away: put it back in this turn */
+	bool is_valid;	/* a link-layer address is known, or the device needs none */
+	bool was_told;	/* the validity that @changed heard of last */
+	bool was_lost;	/* others took the entry away: put it back in this turn */
 	bool is_unused; /* not asked for since fm_neighbours_begin() */
 };
 

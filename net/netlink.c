@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READ_ROOM 65536u /* a dump's pages are at most 32 KiB */
+#define READ_ROOM 65536u       /* a dump's pages are at most 32 KiB */
 #define MONITOR_ROOM (4 << 20) /* a burst of routes before the kernel has to drop some */
 
 int fm_netlink_open(struct fm_netlink *n, int bus)
@@ -27,7 +27,10 @@ int fm_netlink_open(struct fm_netlink *n, int bus)
 		n->socket = NULL;
 		return err;
 	}
-	/* Strict: a dump honours the filters in its request. Refused before 4.20; then we filter alone. */
+	/*
+	 * Strict: a dump honours the filters in its request. Refused before 4.20; then we filter
+	 * alone.
+	 */
 	mnl_socket_setsockopt(n->socket, NETLINK_GET_STRICT_CHK, (void *)&on, sizeof(on));
 	n->port = mnl_socket_get_portid(n->socket);
 	n->sequence = (uint32_t)time(NULL);

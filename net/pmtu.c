@@ -23,7 +23,8 @@ static struct fm_pmtu_entry *find(struct fm_pmtu *p, const struct fm_ip *local,
 				  const struct fm_ip *remote)
 {
 	for (uint16_t i = 0; i < p->n; i++) {
-		if (fm_ip_equal(&p->list[i].local, local) && fm_ip_equal(&p->list[i].remote, remote))
+		if (fm_ip_equal(&p->list[i].local, local) &&
+		    fm_ip_equal(&p->list[i].remote, remote))
 			return &p->list[i];
 	}
 	return NULL;
@@ -107,7 +108,7 @@ static void take6(struct fm_pmtu *p, const uint8_t *icmp, size_t len)
 	learn(p, &local, &remote, fm_take32(icmp + 4));
 }
 
-/* RFC 1191 §4: MTU at octet 6, 0 from routers that are older. The socket gives the IP header too. */
+/* RFC 1191 §4: MTU at octet 6, 0 from older routers. The socket gives the IP header too. */
 static void take4(struct fm_pmtu *p, const uint8_t *ip, size_t len)
 {
 	size_t header = len < 20 ? 0 : 4u * (ip[0] & 15);
@@ -211,7 +212,8 @@ void fm_pmtu_close(struct fm_pmtu *p)
 uint32_t fm_pmtu_of(const struct fm_pmtu *p, const struct fm_ip *local, const struct fm_ip *remote)
 {
 	for (uint16_t i = 0; i < p->n; i++) {
-		if (fm_ip_equal(&p->list[i].local, local) && fm_ip_equal(&p->list[i].remote, remote))
+		if (fm_ip_equal(&p->list[i].local, local) &&
+		    fm_ip_equal(&p->list[i].remote, remote))
 			return p->list[i].mtu;
 	}
 	return 0;

@@ -1,6 +1,7 @@
 /*
- * Path MTUs as routers tell them: ICMP errors that quote our outer packets, which no tunnel of the kernel's
- * own would read here. Kept for ten minutes, then the path is tried at full size again (RFC 8201 §4).
+ * Path MTUs as routers tell them: ICMP errors that quote our outer packets, which no tunnel of the
+ * kernel's own would read here. Kept for ten minutes, then the path is tried at full size again
+ * (RFC 8201 §4).
  */
 #ifndef FM_NET_PMTU_H
 #define FM_NET_PMTU_H

@@ -12,7 +12,7 @@
  */
 int fm_privilege_drop(const char *user);
 
-/* Tells systemd (NOTIFY_SOCKET) a state such as "READY=1"; 0 also where nobody listens, or -errno. */
+/* Tells systemd a state such as "READY=1"; 0 also where no NOTIFY_SOCKET is, or -errno. */
 int fm_notify(const char *state);
 
 #endif

@@ -82,9 +82,12 @@ static void on_readable(void *ctx)
 		struct sockaddr_in6 from;
 		uint8_t room[64];
 		struct iovec part = { .iov_base = room, .iov_len = sizeof(room) };
-		struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
-				      .msg_iov = &part, .msg_iovlen = 1,
-				      .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr msg = { .msg_name = &from,
+				      .msg_namelen = sizeof(from),
+				      .msg_iov = &part,
+				      .msg_iovlen = 1,
+				      .msg_control = control,
+				      .msg_controllen = sizeof(control) };
 		ssize_t len = recvmsg(p->watch.fd, &msg, 0);
 
 		if (len < 0)

@@ -1,6 +1,6 @@
 /*
- * Path probes, digest D50: an ICMPv6 echo request from the registration address to the anchor inside
- * the tunnel of one access. The answer comes out of the tunnel into fm0 and is read here.
+ * Path probes, digest D50: an ICMPv6 echo request from the registration address to the anchor
+ * inside the tunnel of one access. The answer comes out of the tunnel into fm0 and is read here.
  */
 #ifndef FM_NET_PROBE_H
 #define FM_NET_PROBE_H
@@ -19,7 +19,8 @@ struct fm_probe {
 	struct fm_raw *raw;
 	struct fm_watch watch;
 	uint64_t sent, heard, strange;
-	void (*answered)(void *ctx, uint64_t nonce, const struct fm_ip *from, const struct fm_ip *to);
+	void (*answered)(void *ctx, uint64_t nonce, const struct fm_ip *from,
+			 const struct fm_ip *to);
 	void *ctx;
 };
 

@@ -120,7 +120,10 @@ static int find_mount(char *path, size_t size)
 	return err;
 }
 
-/* A cgroup's id is its directory's inode; opening it by handle would need more capabilities than we keep. */
+/*
+ * A cgroup's id is its directory's inode; opening it by handle would need more capabilities than we
+ * keep.
+ */
 int fm_proc_cgroup(uint64_t id, char *path, size_t size)
 {
 	char mount[1024];

@@ -15,10 +15,13 @@ struct fm_proc_want {
 	char name[FM_PROC_NAME];
 };
 
-/* Fills pid and name of all @n in one walk over /proc. Processes that may not be looked into are passed by. */
+/*
+ * Fills pid and name of all @n in one walk over /proc. Processes that may not be looked into are
+ * passed by.
+ */
 void fm_proc_find(struct fm_proc_want *wants, size_t n);
 
-/* The path of cgroup @id below the cgroup v2 mount, such as /system.slice/ssh.service. 0 or -errno. */
+/* The path of cgroup @id below its mount, such as /system.slice/ssh.service. 0 or -errno. */
 int fm_proc_cgroup(uint64_t id, char *path, size_t size);
 
 #endif

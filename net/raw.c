@@ -12,7 +12,7 @@
 
 #include "net/checksum.h"
 
-#define HOP_LIMIT 64	 /* RFC 2473 §6.3: routers */
+#define HOP_LIMIT 64 /* RFC 2473 §6.3: routers */
 #define MTU_UNKNOWN 1500u
 #define MTU_LEAST4 68u	 /* RFC 791 §3.2 */
 #define MTU_LEAST6 1280u /* RFC 8200 §5 */
@@ -50,7 +50,10 @@ void fm_raw_close(struct fm_raw *r)
 	r->is_open = false;
 }
 
-/* Bound to the device, not only asked for it: a look-up with a source takes a device as mere advice. */
+/*
+ * Bound to the device, not only asked for it: a look-up with a source takes a device as mere
+ * advice.
+ */
 static int bind_device(int fd, uint32_t ifindex)
 {
 	int index = (int)ifindex;
@@ -152,7 +155,7 @@ static int send_fragment4(struct fm_raw *r, const struct fm_path *path, const st
 
 	put_header4(out, path, class, ip_proto);
 	fm_put16(out + 2, (uint32_t)(20 + f->len));
-	fm_put16(out + 4, f->id); /* the kernel fills in length, checksum, and an identification of 0 */
+	fm_put16(out + 4, f->id); /* length and checksum are filled in by the kernel */
 	fm_put16(out + 6, (uint32_t)(f->offset / 8) | (f->has_more ? 0x2000u : 0));
 	return fm_raw_send(r, path->ifindex, out, 20 + f->len);
 }
@@ -166,7 +169,10 @@ static void put_udp(uint8_t *out, const struct fm_path *path, size_t len)
 	fm_put16(out + 6, 0);
 }
 
-/* Sends the outer payload whole, or in fragments that fit the path. Each is copied, to put headers before it. */
+/*
+ * Sends the outer payload whole, or in fragments that fit the path. Each is copied, to put headers
+ * before it.
+ */
 static int send_pieces(struct fm_raw *r, const struct fm_path *path, const uint8_t *payload,
 		       size_t len, uint8_t next)
 {
@@ -180,8 +186,7 @@ static int send_pieces(struct fm_raw *r, const struct fm_path *path, const uint8
 	int err = 0;
 
 	mtu = mtu < least ? least : mtu;
-	step = header + len <= mtu ? len
-				   : (mtu - header - (is_v6 ? FRAGMENT_HEADER : 0)) / 8 * 8;
+	step = header + len <= mtu ? len : (mtu - header - (is_v6 ? FRAGMENT_HEADER : 0)) / 8 * 8;
 	for (size_t at = 0; at < len && err == 0; at += step) {
 		struct fragment f = {
 			.packet = piece + headroom,

@@ -16,13 +16,13 @@ int fm_raw_open(struct fm_raw *r);
 /* A struct of zeros may be closed too. */
 void fm_raw_close(struct fm_raw *r);
 
-/* Sends @packet, IPv4 or IPv6 from its header on. @ifindex 0: as routes say. Return: 0 or -errno. */
+/* Sends @packet, from its IP header on. @ifindex 0: as routes say. Return: 0 or -errno. */
 int fm_raw_send(struct fm_raw *r, uint32_t ifindex, const uint8_t *packet, size_t len);
 
 /**
  * fm_raw_send_in() - encapsulate an inner packet for a path and send it out of that path's device
- * The outer packet is fragmented where it exceeds @path->mtu (0: 1500). RFC 2473 §7.1, digest §10.3.
- * DSCP and ECN are copied out (RFC 2983, 6040). Return: 0 or -errno.
+ * The outer packet is fragmented where it exceeds @path->mtu (0: 1500). RFC 2473 §7.1, digest
+ * §10.3. DSCP and ECN are copied out (RFC 2983, 6040). Return: 0 or -errno.
  */
 int fm_raw_send_in(struct fm_raw *r, const struct fm_path *path, const uint8_t *inner, size_t len);
 

@@ -23,10 +23,11 @@ static uint8_t family_len(const struct fm_prefix *p)
 struct rule {
 	enum fm_rule_priority priority;
 	uint32_t table;
-	struct fm_prefix from;	   /* its family is the rule's */
+	struct fm_prefix from; /* its family is the rule's */
 	bool has_from, skips_default;
 };
 
+/* clang-format off */
 /* RFC 4291 has no name for these: together they are every source but none at all. */
 static const struct rule fixed[] = {
 	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .len = 0 },                      false, true },
@@ -34,6 +35,7 @@ static const struct rule fixed[] = {
 	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { 0x80 }, .len = 1 },    true,  false },
 	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, true },
 };
+/* clang-format on */
 
 static int change_rule(struct fm_netlink *n, uint16_t type, const struct rule *rule)
 {
@@ -352,7 +354,8 @@ static int on_way(const struct nlmsghdr *msg, void *ctx)
 	fm_attribute_hops(msg, on_hop, l);
 	if (!metrics)
 		return MNL_CB_OK;
-	mnl_attr_for_each_nested(m, metrics) {
+	mnl_attr_for_each_nested(m, metrics)
+	{
 		if (mnl_attr_get_type(m) == RTAX_MTU)
 			l->way.mtu = mnl_attr_get_u32(m);
 	}
@@ -408,7 +411,10 @@ static void on_heard(const struct nlmsghdr *msg, void *ctx)
 {
 	struct fm_route_watch *w = ctx;
 
-	/* Our own route, put again when something changed, is no news: that would go round for ever. */
+	/*
+	 * Our own route, put again when something changed, is no news: that would go round for
+	 * ever.
+	 */
 	if (msg && msg->nlmsg_type == RTM_NEWROUTE) {
 		const struct rtmsg *head = mnl_nlmsg_get_payload(msg);
 

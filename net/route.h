@@ -1,5 +1,5 @@
 /*
- * Rules, routes and addresses that steer packets into fm0, and the kernel's answer to "which way to".
+ * Rules, routes and addresses that steer packets into fm0, and which way the kernel would send.
  *
  * Host, both families; only sockets that name no source, or a home one, meet table 8653:
  *   8650  main, without its default route
@@ -35,8 +35,8 @@ int fm_route_home_drop(struct fm_netlink *n, const struct fm_prefix *home);
 
 /**
  * fm_route_default_put() - table 8653 of @source's family: everything out of @ifindex (fm0)
- * @source: what programs that ask for nothing use: preferred source, with the rule DEFAULT. None (IPv4:
- *          ::ffff:0.0.0.0): for home sources only, without that rule.
+ * @source: of programs that ask for nothing: preferred source, with the rule DEFAULT; none (IPv4:
+ *          ::ffff:0.0.0.0): for home sources only, without that rule
  * Replaces what was put before.
  */
 int fm_route_default_put(struct fm_netlink *n, uint32_t ifindex, const struct fm_ip *source);
@@ -77,7 +77,7 @@ struct fm_way {
 int fm_route_get(struct fm_netlink *n, const struct fm_ip *to, uint32_t oif, struct fm_way *out);
 
 /**
- * struct fm_route_watch - tells, once per turn, that routes, links or addresses changed: look up again
+ * struct fm_route_watch - tells, once per turn, that routes, links or addresses changed
  * A route of ours that is put is not told, one that others take away is.
  */
 struct fm_route_watch {

@@ -14,7 +14,8 @@
 
 /**
  * struct cut - where the parts of a packet lie
- * @l4: of the transport header; @headers: octets before the payload; @checksum: of its field in the header
+ * @l4: of the transport header; @headers: octets before the payload; @checksum: of its field in the
+ * header
  */
 struct cut {
 	const struct fm_packet *p;
@@ -35,7 +36,7 @@ static int find_parts(const struct fm_packet *p, struct cut *c)
 	if (c->l4 < (c->is_v4 ? 20u : 40u) || c->l4 + 20 > p->len + 12 || c->checksum + 2 > p->len)
 		return -EINVAL;
 	if (c->ip_proto == IPPROTO_TCP && c->l4 + 20 <= p->len)
-		c->headers = c->l4 + 4u * (p->ip[c->l4 + 12] >> 4);
+		c->headers = c->l4 + (size_t)4 * (p->ip[c->l4 + 12] >> 4);
 	else if (c->ip_proto == IPPROTO_UDP && c->l4 + 8 <= p->len)
 		c->headers = c->l4 + 8;
 	return c->headers > c->l4 && c->headers <= p->len && c->size > 0 ? 0 : -EINVAL;
@@ -80,7 +81,10 @@ static void set_checksum(const struct cut *c, uint8_t *ip, size_t len)
 	fm_put16(ip + c->checksum, sum);
 }
 
-/* A plain packet whose checksum the kernel left to the device. Other protocols too: no pseudo-header then. */
+/*
+ * A plain packet whose checksum the kernel left to the device. Other protocols too: no pseudo-
+ * header then.
+ */
 static int finish_one(const struct fm_packet *p,
 		      void (*each)(void *ctx, const uint8_t *ip, size_t len), void *ctx)
 {

@@ -1,6 +1,6 @@
 /*
- * Signalling sockets: an AF_PACKET socket that takes IPv6 signalling before tc ingress does, UDP sockets
- * for signalling over IPv4, and what is sent by either.
+ * Signalling sockets: an AF_PACKET socket that takes IPv6 signalling before tc ingress does, UDP
+ * sockets for signalling over IPv4, and what is sent by either.
  */
 #include "net/signal.h"
 
@@ -24,16 +24,16 @@
 
 #define PACKET_ROOM (FM_CARRIED_HEADERS * 4 + FM_MH_MAX)
 #define READS_A_TURN 64
-#define REPEAT_US 10000u	  /* a bridge hands a packet on at once */
-#define PROBLEMS_A_SECOND 10	  /* digest D49 */
-#define PROBLEM_MAX 1280u	  /* RFC 4443 §2.4 (c) */
+#define REPEAT_US 10000u     /* a bridge hands a packet on at once */
+#define PROBLEMS_A_SECOND 10 /* digest D49 */
+#define PROBLEM_MAX 1280u    /* RFC 4443 §2.4 (c) */
 
 #define COUNTER_NAME(name, text) [FM_SIGNAL_##name] = text,
+/* clang-format off */
 const char *const fm_signal_counter_names[FM_SIGNAL_COUNTER_COUNT] = {
 	FM_SIGNAL_COUNTERS(COUNTER_NAME)
 };
 
-/* clang-format off */
 #define LOAD_AD(what)  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + (what))
 #define LOAD8(at)      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (at))
 #define IF(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
@@ -72,7 +72,7 @@ static void count_refusal(struct fm_signal *s, int err)
 	}
 }
 
-/* FNV-1a: enough to know the same octets again; not against an enemy, whom replay protection stops. */
+/* FNV-1a knows the same octets again; an enemy's are stopped by replay protection. */
 static uint64_t sum_of(const uint8_t *p, size_t len)
 {
 	uint64_t sum = 0xcbf29ce484222325u;
@@ -86,8 +86,8 @@ static uint64_t sum_of(const uint8_t *p, size_t len)
 static bool is_repeated(struct fm_signal *s, uint32_t ifindex, const uint8_t *packet, size_t len)
 {
 	uint64_t sum = sum_of(packet, len), now_us = fm_now_us();
-	bool is_same = sum == s->last_sum && ifindex != s->last_ifindex &&
-		       now_us - s->last_us < REPEAT_US;
+	bool is_same =
+		sum == s->last_sum && ifindex != s->last_ifindex && now_us - s->last_us < REPEAT_US;
 
 	s->last_sum = sum;
 	s->last_us = now_us;
@@ -227,9 +227,12 @@ static void on_datagrams(void *ctx)
 		_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in_pktinfo))];
 		struct sockaddr_in from = { .sin_port = 0 };
 		struct iovec part = { .iov_base = room, .iov_len = sizeof(room) };
-		struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
-				      .msg_iov = &part, .msg_iovlen = 1,
-				      .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr msg = { .msg_name = &from,
+				      .msg_namelen = sizeof(from),
+				      .msg_iov = &part,
+				      .msg_iovlen = 1,
+				      .msg_control = control,
+				      .msg_controllen = sizeof(control) };
 		ssize_t len = recvmsg(u->watch.fd, &msg, 0);
 		struct fm_via via = { .local_port = u->port };
 
@@ -265,7 +268,10 @@ static uint16_t port_of(int fd)
 	return ntohs(local.sin_port);
 }
 
-/* The port stays the same over restarts, so that a NAT's mapping does too; any other serves as well. */
+/*
+ * The port stays the same over restarts, so that a NAT's mapping does too; any other serves as
+ * well.
+ */
 static int open_udp(struct fm_signal *s, uint8_t i, uint32_t ifindex, const struct fm_ip *address)
 {
 	static const int on = 1;
@@ -332,8 +338,9 @@ void fm_signal_close(struct fm_signal *s)
 }
 
 /*
- * A strict reverse path filter drops what comes by an access that is not the default route's: signalling, and
- * packets between a care-of address and anybody else. The greater of two values counts, 2 is loose.
+ * A strict reverse path filter drops what comes by an access that is not the default route's:
+ * signalling, and packets between a care-of address and anybody else. The greater of two values
+ * counts, 2 is loose.
  */
 static void loosen(const char *ifname)
 {
@@ -341,7 +348,8 @@ static void loosen(const char *ifname)
 
 	snprintf(path, sizeof(path), "net/ipv4/conf/%s/rp_filter", ifname);
 	if (fm_sysctl_number(path) == 1 || fm_sysctl_number("net/ipv4/conf/all/rp_filter") == 1)
-		(void)fm_sysctl_put(path, "2"); /* without it IPv4 may not work here; that is seen as loss */
+		(void)fm_sysctl_put(
+			path, "2"); /* without it IPv4 may not work here; that is seen as loss */
 }
 
 int fm_signal_access(struct fm_signal *s, uint8_t i)
@@ -368,9 +376,12 @@ static int send_udp(struct fm_signal *s, const struct fm_via *via, struct iovec 
 	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in_pktinfo))] = { 0 };
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	struct in_pktinfo info = { .ipi_ifindex = 0 };
-	struct msghdr msg = { .msg_name = &to, .msg_namelen = sizeof(to),
-			      .msg_iov = parts, .msg_iovlen = 2,
-			      .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr msg = { .msg_name = &to,
+			      .msg_namelen = sizeof(to),
+			      .msg_iov = parts,
+			      .msg_iovlen = 2,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	const struct fm_signal_udp *u = &s->udp[s->accesses ? via->access : 0];
 
@@ -404,8 +415,11 @@ int fm_signal_send(struct fm_signal *s, const struct fm_via *via, const uint8_t 
 	uint8_t headers[FM_CARRIED_HEADERS];
 	bool is_udp = fm_ip_is_v4(&via->remote);
 	/* Over IPv4 inner source and destination are the home address already: RFC 5555 §4.2. */
-	struct fm_carried c = { .src = via->src, .dst = via->dst, .hoa = via->hoa,
-				.has_hoa = via->has_hoa && !is_udp, .is_routed = !s->accesses };
+	struct fm_carried c = { .src = via->src,
+				.dst = via->dst,
+				.hoa = via->hoa,
+				.has_hoa = via->has_hoa && !is_udp,
+				.is_routed = !s->accesses };
 	struct iovec parts[] = {
 		{ .iov_base = headers },
 		{ .iov_base = (void *)mh, .iov_len = len },

@@ -1,7 +1,8 @@
 /*
- * Signalling transport: Mobility Headers in IPv6 with Home Address option or type 2 routing header, and
- * in UDP over IPv4 (RFC 5555 §4.2). The kernel knows neither header, so packets are built here and
- * taken by an AF_PACKET socket that sees them before tc ingress. Form only: what a message says is core's.
+ * Signalling transport: Mobility Headers in IPv6 with Home Address option or type 2 routing header,
+ * and in UDP over IPv4 (RFC 5555 §4.2). The kernel knows neither header, so packets are built here
+ * and taken by an AF_PACKET socket that sees them before tc ingress. Form only: what a message says
+ * is core's.
  */
 #ifndef FM_NET_SIGNAL_H
 #define FM_NET_SIGNAL_H
@@ -12,6 +13,7 @@
 
 #define FM_SIGNAL_PORT 4191u /* RFC 5555 §2.3.2.2 */
 
+/* clang-format off */
 /* Counters: what was taken and why the rest was not. */
 #define FM_SIGNAL_COUNTERS(X)                                                                  \
 	X(RECEIVED_IP6, "received-ip6")                                                        \
@@ -27,6 +29,7 @@
 	X(REPEATED, "repeated-by-bridge")                                                      \
 	X(PROBLEM_SENT, "parameter-problem-sent")                                              \
 	X(PROBLEM_LIMITED, "parameter-problem-limited")
+/* clang-format on */
 
 #define FM_SIGNAL_COUNTER_ID(name, text) FM_SIGNAL_##name,
 enum fm_signal_counter { FM_SIGNAL_COUNTERS(FM_SIGNAL_COUNTER_ID) FM_SIGNAL_COUNTER_COUNT };
@@ -71,8 +74,8 @@ struct fm_signal {
 
 /**
  * fm_signal_open() - open the sockets
- * The caller sets accesses, raw, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a host, whose
- * UDP sockets follow with fm_signal_access(). Return: 0 or -errno.
+ * The caller sets accesses, raw, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a
+ * host, whose UDP sockets follow with fm_signal_access(). Return: 0 or -errno.
  */
 int fm_signal_open(struct fm_signal *s, uv_loop_t *loop, const struct fm_ip *anchor4);
 void fm_signal_close(struct fm_signal *s);
@@ -80,14 +83,14 @@ void fm_signal_close(struct fm_signal *s);
 /* Host: access @i has changed: its UDP socket is opened, bound to the new device, or closed. */
 int fm_signal_access(struct fm_signal *s, uint8_t i);
 
-/* Host: the local port of access @i, for fm_path.local_port; 0: no socket. 4191 where it is free. */
+/* Host: the port of access @i, for fm_path.local_port; 4191 where it is free; 0: no socket. */
 uint16_t fm_signal_port(const struct fm_signal *s, uint8_t i);
 
 /**
  * fm_signal_send() - send a finished Mobility Header
- * @via: remote v4-mapped: in UDP from the access's socket to remote_port (0: 4191), inner src and dst;
- *       else plain IPv6 from src to dst. has_hoa: with hoa in a Home Address option when the header is sent by
- *       a host (accesses set), in a type 2 routing header when by the anchor.
+ * @via: remote v4-mapped: in UDP from the access's socket to remote_port (0: 4191), inner src and
+ * dst; else plain IPv6 from src to dst. has_hoa: with hoa in a Home Address option when the header
+ * is sent by a host (accesses set), in a type 2 routing header when by the anchor.
  * Return: 0 or -errno.
  */
 int fm_signal_send(struct fm_signal *s, const struct fm_via *via, const uint8_t *mh, size_t len);

@@ -229,8 +229,9 @@ int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p)
 		{ .iov_base = &vnet, .iov_len = sizeof(vnet) },
 		{ .iov_base = (void *)p->ip, .iov_len = p->len },
 	};
-	struct msghdr msg = { .msg_name = &to, .msg_namelen = sizeof(to),
-			      .msg_iov = parts, .msg_iovlen = 2 };
+	struct msghdr msg = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = parts, .msg_iovlen = 2
+	};
 
 	if (sendmsg(t->packet_fd, &msg, 0) < 0) {
 		t->inject_failed++;

@@ -1,6 +1,7 @@
 /*
- * fm0: the device that flows with a home address leave by. eBPF on it does the work; what reaches this
- * file is what eBPF let fall through. Packets keep their virtio header, so large ones (GSO) stay large.
+ * fm0: the device that flows with a home address leave by. eBPF on it does the work; what reaches
+ * this file is what eBPF let fall through. Packets keep their virtio header, so large ones (GSO)
+ * stay large.
  */
 #ifndef FM_NET_TUN_H
 #define FM_NET_TUN_H

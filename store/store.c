@@ -1,7 +1,8 @@
 /*
  * The store: gathered records in memory, one LMDB file behind them.
- * LMDB never overwrites a page in use and switches meta pages last, so a kill or a power loss leaves the
- * commit before. What it cannot stand is a file that others damaged: that is tried out in a child first.
+ * LMDB never overwrites a page in use and switches meta pages last, so a kill or a power loss
+ * leaves the commit before. What it cannot stand is a file that others damaged: that is tried out
+ * in a child first.
  */
 #include "store/store.h"
 
@@ -77,8 +78,7 @@ static bool sum_is_right(const MDB_val *key, const MDB_val *value)
 	struct fm_octets body;
 	uint8_t sum[SUM_LEN];
 
-	if (key->mv_size < 1 || value->mv_size < SUM_LEN ||
-	    value->mv_size - SUM_LEN > UINT16_MAX)
+	if (key->mv_size < 1 || value->mv_size < SUM_LEN || value->mv_size - SUM_LEN > UINT16_MAX)
 		return false;
 	body.p = (const uint8_t *)value->mv_data + SUM_LEN;
 	body.len = (uint16_t)(value->mv_size - SUM_LEN);
@@ -122,7 +122,10 @@ static int walk(MDB_txn *txn, MDB_dbi dbi)
 	return err == MDB_NOTFOUND ? 0 : err;
 }
 
-/* Whoever handles crashes in this program has no business in the child; nobody wants to read of them either. */
+/*
+ * Whoever handles crashes in this program has no business in the child; nobody wants to read of
+ * them either.
+ */
 static void expect_crash(void)
 {
 	static const int signals[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL, SIGALRM };
@@ -137,7 +140,10 @@ static void expect_crash(void)
 	alarm(CHECK_SECONDS);
 }
 
-/* In the child: reads everything, the list of free pages (tree 0) too. A crash is an answer as well. */
+/*
+ * In the child: reads everything, the list of free pages (tree 0) too. A crash is an answer as
+ * well.
+ */
 static int try_out(const char *path, size_t map_bytes)
 {
 	MDB_env *env;

@@ -1,6 +1,7 @@
 /*
- * Records that outlive a restart (fm_ops.save), in one LMDB file. Puts are gathered; a commit makes them
- * durable together. A file that cannot be read is put aside, a disk that fails does not stop the daemon.
+ * Records that outlive a restart (fm_ops.save), in one LMDB file. Puts are gathered; a commit makes
+ * them durable together. A file that cannot be read is put aside, a disk that fails does not stop
+ * the daemon.
  */
 #ifndef FM_STORE_STORE_H
 #define FM_STORE_STORE_H
@@ -10,10 +11,10 @@
 struct fm_store;
 
 enum fm_store_trouble {
-	FM_STORE_PUT_ASIDE,   /* the file was unreadable; @text: where it is now */
-	FM_STORE_BAD_RECORD,  /* a record failed its check sum and is left out */
-	FM_STORE_FAILING,     /* a commit failed; everything is kept in memory and tried again */
-	FM_STORE_RECOVERED,   /* a commit worked after that */
+	FM_STORE_PUT_ASIDE,  /* the file was unreadable; @text: where it is now */
+	FM_STORE_BAD_RECORD, /* a record failed its check sum and is left out */
+	FM_STORE_FAILING,    /* a commit failed; everything is kept in memory and tried again */
+	FM_STORE_RECOVERED,  /* a commit worked after that */
 };
 
 /**
