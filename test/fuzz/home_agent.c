@@ -113,8 +113,7 @@ static struct fm_ha *start(uint64_t *wake_us)
 						   .grace_us = 30 * SECOND_US };
 
 		s.mn_id[0] = (uint8_t)('a' + i);
-		s.sas[0] = (struct fm_sa){ .spi = 256, .tolerance_s = 7, .replay = i ? FM_REPLAY_TIMESTAMP
-										    : FM_REPLAY_SEQUENCE };
+		s.sas[0] = (struct fm_sa){ .spi = 256, .tolerance_s = 7 };
 		fm_ha_subscriber_add(ha, &s);
 	}
 	return ha;

@@ -81,6 +81,8 @@ def updates():
     bid = bytes.fromhex('23140001000a20010db8f001000000000000000000')
     options.insert(0, bid + bytes.fromhex('5a') + lease + flow)
     options.insert(1, bid + bytes.fromhex('5a') + lease.replace(b'\1\2\0\1', b'\1\1\0\2') + flow)
+    names = bytes.fromhex('130800007ed902000001')
+    options[2:2] = [bid + b'\x5a' + names + lease, bid + b'\x5a' + names + lease + flow] * 2
     for how in (0, 1, 16):
         row = b''
         for i, body in enumerate(options):
