@@ -350,7 +350,7 @@ def clean(w, calls, what):
     for i, c in enumerate(calls):
         r = c.report()
         w.say(r["lost"] == 0 and r["dup"] == 0 and r["errors"] == 0 and r["sent"] > 20,
-              f"{what} (IPv{'64'[i]}): {json.dumps(r)}")
+              f"{what} (IPv{'646'[i]}): {json.dumps(r)}")
     return r
 
 
