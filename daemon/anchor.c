@@ -220,6 +220,22 @@ static void pmtu_changed(void *ctx, const struct fm_ip *local, const struct fm_i
 	routes_changed(d);
 }
 
+static void packet_came(void *ctx, const struct fm_ip *from, const struct fm_ip *to,
+			const uint8_t *ip, size_t len)
+{
+	struct fm_daemon *d = ctx;
+
+	(void)to; /* the kernel took it for one of our addresses */
+	fm_slow_came(&d->anchor->slow, from, 0, ip, len);
+}
+
+static void datagram_came(void *ctx, const struct fm_via *via, const uint8_t *ip, size_t len)
+{
+	struct fm_daemon *d = ctx;
+
+	fm_slow_came(&d->anchor->slow, &via->remote, via->remote_port, ip, len);
+}
+
 static void signal_received(void *ctx, const struct fm_via *via, const uint8_t *mh, size_t len)
 {
 	struct fm_daemon *d = ctx;
@@ -408,6 +424,15 @@ static int open_pmtu(struct fm_daemon *d)
 	return fm_pmtu_open(p, &d->loop);
 }
 
+static int open_reassembled(struct fm_daemon *d)
+{
+	struct fm_reassembled *r = &d->anchor->reassembled;
+
+	r->came = packet_came;
+	r->ctx = d;
+	return fm_reassembled_open(r, &d->loop);
+}
+
 static int open_signal(struct fm_daemon *d)
 {
 	struct fm_anchor_role *a = d->anchor;
@@ -415,6 +440,7 @@ static int open_signal(struct fm_daemon *d)
 
 	a->signal.raw = &d->raw;
 	a->signal.received = signal_received;
+	a->signal.data = datagram_came;
 	a->signal.ctx = d;
 	d->signal = &a->signal;
 	return fm_signal_open(&a->signal, &d->loop, fm_ip_is_none(v4) ? NULL : v4);
@@ -506,6 +532,7 @@ static const struct {
 	{ "the data path", open_datapath },
 	{ "next hops", open_neighbours },
 	{ "path MTUs", open_pmtu },
+	{ "reassembled packets", open_reassembled },
 	{ "signalling", open_signal },
 	{ "routes", open_watches },
 	{ "subscribers", add_subscribers },
@@ -587,6 +614,7 @@ static void anchor_stop(struct fm_daemon *d)
 	fm_signal_close(&a->signal);
 	fm_neighbours_close(&a->neighbours);
 	fm_pmtu_close(&a->pmtu);
+	fm_reassembled_close(&a->reassembled);
 	if (a->dp)
 		fm_dp_close(a->dp);
 	fm_tun_close(&a->tun);

@@ -11,6 +11,7 @@
 #include "net/links.h"
 #include "net/neighbour.h"
 #include "net/pmtu.h"
+#include "net/reassembled.h"
 #include "net/route.h"
 #include "net/tun.h"
 
@@ -33,6 +34,7 @@ struct fm_anchor_role {
 	struct fm_route_watch routes;
 	struct fm_tun tun;
 	struct fm_slow slow;
+	struct fm_reassembled reassembled;
 	struct fm_dp *dp;
 	struct fm_forwarding scratch;
 	struct fm_timer second;

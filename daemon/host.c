@@ -190,6 +190,22 @@ static void neighbour_changed(void *ctx, const struct fm_neighbour *n)
 	changed(d);
 }
 
+static void packet_came(void *ctx, const struct fm_ip *from, const struct fm_ip *to,
+			const uint8_t *ip, size_t len)
+{
+	struct fm_daemon *d = ctx;
+
+	(void)to; /* the kernel took it for one of our addresses */
+	fm_slow_came(&d->host->slow, from, 0, ip, len);
+}
+
+static void datagram_came(void *ctx, const struct fm_via *via, const uint8_t *ip, size_t len)
+{
+	struct fm_daemon *d = ctx;
+
+	fm_slow_came(&d->host->slow, &via->remote, via->remote_port, ip, len);
+}
+
 static void signal_received(void *ctx, const struct fm_via *via, const uint8_t *mh, size_t len)
 {
 	struct fm_daemon *d = ctx;
@@ -434,6 +450,15 @@ static int open_pmtu(struct fm_daemon *d)
 	return fm_pmtu_open(p, &d->loop);
 }
 
+static int open_reassembled(struct fm_daemon *d)
+{
+	struct fm_reassembled *r = &d->host->reassembled;
+
+	r->came = packet_came;
+	r->ctx = d;
+	return fm_reassembled_open(r, &d->loop);
+}
+
 static int open_signal(struct fm_daemon *d)
 {
 	struct fm_host_role *h = d->host;
@@ -442,6 +467,7 @@ static int open_signal(struct fm_daemon *d)
 	h->signal.accesses = &h->accesses;
 	h->signal.raw = &d->raw;
 	h->signal.received = signal_received;
+	h->signal.data = datagram_came;
 	h->signal.ctx = d;
 	d->signal = &h->signal;
 	ret = fm_signal_open(&h->signal, &d->loop, NULL);
@@ -549,6 +575,7 @@ static const struct {
 	{ "the data path", open_datapath },
 	{ "next hops", open_neighbours },
 	{ "path MTUs", open_pmtu },
+	{ "reassembled packets", open_reassembled },
 	{ "signalling", open_signal },
 	{ "flows", open_flows },
 	{ "the host's record", restore },
@@ -594,6 +621,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_signal_close(&h->signal);
 	fm_neighbours_close(&h->neighbours);
 	fm_pmtu_close(&h->pmtu);
+	fm_reassembled_close(&h->reassembled);
 	if (h->dp)
 		fm_dp_close(h->dp);
 	fm_tun_close(&h->tun);

@@ -13,6 +13,7 @@
 #include "net/neighbour.h"
 #include "net/pmtu.h"
 #include "net/probe.h"
+#include "net/reassembled.h"
 #include "net/route.h"
 #include "net/tun.h"
 
@@ -33,6 +34,7 @@ struct fm_host_role {
 	struct fm_pmtu pmtu;
 	struct fm_tun tun;
 	struct fm_slow slow;
+	struct fm_reassembled reassembled;
 	struct fm_dp *dp;
 	struct fm_forwarding forwarding;
 	struct fm_homes homes;

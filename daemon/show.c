@@ -31,6 +31,8 @@ void fm_show_common_counters(json_t *counters, const struct fm_signal *signal,
 	add(counters, "held-dropped-full", slow->hold.dropped_full);
 	add(counters, "held-dropped-old", slow->hold.dropped_old);
 	add(counters, "slow-fragmented", slow->fragmented);
+	add(counters, "slow-reassembled", slow->reassembled);
+	add(counters, "slow-stray", slow->stray);
 	add(counters, "slow-fallen", slow->tun->fallen);
 	add(counters, "slow-injected", slow->tun->injected);
 }

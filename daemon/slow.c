@@ -179,6 +179,39 @@ static bool take(void *ctx, const struct fm_packet *p)
 	return try_send(ctx, p, fm_now_us());
 }
 
+/* RFC 5648 §6.5: from a care-of address of the inner source; at the host: from its anchor. */
+static bool is_from_peer(const struct fm_forwarding *f, const struct fm_ip *from, uint16_t port)
+{
+	for (uint8_t i = 0; i < f->n_paths; i++) {
+		const struct fm_path *p = &f->paths[i];
+
+		if (p->encap != FM_ENCAP_NONE && fm_ip_equal(&p->remote, from) &&
+		    (p->encap == FM_ENCAP_UDP4 ? p->remote_port == port : port == 0))
+			return true;
+	}
+	return false;
+}
+
+void fm_slow_came(struct fm_slow *s, const struct fm_ip *from, uint16_t port, const uint8_t *ip,
+		  size_t len)
+{
+	const struct fm_packet p = { .ip = ip, .len = len };
+	const struct fm_forwarding *f;
+	struct fm_ip src, dst;
+	uint8_t proto;
+	size_t at;
+
+	if (!read_header(&p, &src, &dst, &proto, &at))
+		return;
+	f = s->forwarding(s->ctx, s->is_anchor ? &src : &dst);
+	if (!f || !is_from_peer(f, from, port)) {
+		s->stray++;
+		return;
+	}
+	if (fm_tun_deliver(s->tun, ip, len) == 0)
+		s->reassembled++;
+}
+
 void fm_slow_open(struct fm_slow *s)
 {
 	fm_hold_init(&s->hold, &limits);

@@ -29,12 +29,19 @@ struct fm_slow {
 		uint64_t hash, at_us;
 	} recent[FM_SLOW_RECENT];
 	uint32_t next;
-	uint64_t fragmented, stray;
+	uint64_t fragmented, stray, reassembled;
 };
 
 /* The caller sets tun, raw, is_anchor, forwarding and ctx. Before fm_tun_open(). */
 void fm_slow_open(struct fm_slow *s);
 void fm_slow_close(struct fm_slow *s);
+
+/**
+ * fm_slow_came() - a tunnel packet that the kernel had to put together: checked, and given to this machine
+ * @from: outer source; @port: UDP source port, 0: not in UDP
+ */
+void fm_slow_came(struct fm_slow *s, const struct fm_ip *from, uint16_t port, const uint8_t *ip,
+		  size_t len);
 
 /* Paths changed, or time passed: what can go goes, what is too old is dropped. */
 void fm_slow_offer(struct fm_slow *s, uint64_t now_us);

@@ -192,6 +192,8 @@ static void take_datagram(struct fm_signal_udp *u, struct fm_via *via, const uin
 
 	if (err < 0) {
 		count_refusal(s, err);
+		if (err == -ENOMSG && s->data && len >= 20)
+			s->data(s->ctx, via, packet, len);
 		return;
 	}
 	s->count[FM_SIGNAL_RECEIVED_UDP4]++;

@@ -49,6 +49,8 @@ struct fm_signal_udp {
  * struct fm_signal - the sockets
  * @accesses: host: whose devices are listened to; NULL: anchor, every device
  *             but ours, fm0 and what belongs to it: what comes out of the tunnel is no signalling
+ * @data:     an IP packet in UDP that is no signalling: user data that came in fragments, which eBPF leaves
+ *            to the kernel; src, dst and hoa of @via are not set. NULL: it is counted only
  * @received: a Mobility Header, from Payload Proto to the end of its packet; valid during the call
  */
 struct fm_signal {
@@ -58,6 +60,7 @@ struct fm_signal {
 	struct fm_watch packet;
 	struct fm_signal_udp udp[FM_ACCESSES_MAX];
 	uint64_t count[FM_SIGNAL_COUNTER_COUNT];
+	void (*data)(void *ctx, const struct fm_via *via, const uint8_t *ip, size_t len);
 	void (*received)(void *ctx, const struct fm_via *via, const uint8_t *mh, size_t len);
 	void *ctx;
 	/* the packet that @received is being called for; NULL: it came in UDP */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "net/sysctl.h"
@@ -239,4 +240,15 @@ int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p)
 	}
 	t->injected++;
 	return 0;
+}
+
+int fm_tun_deliver(struct fm_tun *t, const uint8_t *ip, size_t len)
+{
+	struct virtio_net_hdr vnet = { .gso_type = VIRTIO_NET_HDR_GSO_NONE };
+	struct iovec parts[] = {
+		{ .iov_base = &vnet, .iov_len = sizeof(vnet) },
+		{ .iov_base = (void *)ip, .iov_len = len },
+	};
+
+	return writev(t->watch.fd, parts, 2) < 0 ? -errno : 0;
 }

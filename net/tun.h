@@ -67,6 +67,9 @@ int fm_tun_remove(struct fm_netlink *n, const char *name);
 /* Sends a packet out of fm0 again, through the eBPF on its egress. Return: 0 or -errno. */
 int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p);
 
+/* Gives a packet with finished checksums to this machine, as if it had come in by fm0. 0 or -errno. */
+int fm_tun_deliver(struct fm_tun *t, const uint8_t *ip, size_t len);
+
 /**
  * fm_packet_segments() - split a large packet (TCP or UDP GSO) and fill in checksums
  * @each: called for each plain packet, also when @p needed no split

@@ -431,6 +431,7 @@ def talk(w, calls, home):
         w.say(r["gap_ms"] < 150, f"carrier loss of wifi: {json.dumps(r)}")
     clean(w, calls, "after the carrier loss")
     w.say(path_of(0) == "lte", "it travels by lte")
+    small_mtu(w)
     leave(w)
 
 
@@ -480,6 +481,24 @@ def stop_and_reload(w, calls):
     w.say("reloaded" in w.ask("host", "reload"), "reload by command")
     time.sleep(0.5)
     clean(w, calls, "reloaded again")
+
+
+def small_mtu(w):
+    """A path of 1280 octets: outer packets are fragmented, and put together again, at both ends."""
+    ns("net", "ip", "link", "set", "anchor", "mtu", "1280")
+    ns("anchor", "ip", "link", "set", "eth0", "mtu", "1280")
+    subprocess.run(["ping", "-6", "-c", "3", "-i", "0.2", "-W", "1", "-s", "1300", "2001:db8:ffff::1"],
+                   capture_output=True, preexec_fn=in_ns("host"))
+    for form in (["-6", "-s", "1300", "2001:db8:ffff::1"], ["-6", "-s", "1230", "2001:db8:ffff::1"],
+                 ["-6", "-s", "5000", "2001:db8:ffff::1"]):
+        r = subprocess.run(["ping", "-c", "5", "-i", "0.05", "-W", "1"] + form, capture_output=True, text=True,
+                           preexec_fn=in_ns("host"))
+        w.say(" 0% packet loss" in r.stdout, "path MTU 1280: ping " + " ".join(form))
+    for node in ("host", "anchor"):
+        c = w.ask(node, "counters")["counters"]
+        w.say(c["slow-fragmented"] > 0 and c["slow-reassembled"] > 0, f"the {node} fragmented and put together")
+    ns("net", "ip", "link", "set", "anchor", "mtu", "1500")
+    ns("anchor", "ip", "link", "set", "eth0", "mtu", "1500")
 
 
 def leave(w):
