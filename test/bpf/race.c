@@ -1,0 +1,208 @@
+/*
+ * Reader and updater on two cores: no packet sees half of a change, nor another subscriber's
+ * block. The control writes blocks in place, as rule 5 forbids, and must be caught.
+ * Usage: race [READS]; 1,000,000 without. Exit code 77 where it is not permitted.
+ */
+#include "test/bpf/race.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "datapath/loader.h"
+#include "test/bpf/race.skel.h"
+
+#define REPEAT 2000 /* reads in one call: it ends often enough for grace periods to end */
+#define LIMIT_S 900
+
+struct race {
+	struct fm_dp *dp;
+	struct fm_race_bpf *skel;
+	atomic_bool stop;
+	unsigned long updates;
+};
+
+static void stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void make(struct fm_forwarding *f, uint32_t who, uint16_t number)
+{
+	*f = (struct fm_forwarding){ .id = who + 1, .n_paths = FM_PATHS_MAX, .n_prefixes = 1 };
+	f->prefixes[0] = (struct fm_prefix){ { RACE_PREFIX }, 64 };
+	f->prefixes[0].ip.b[7] = (uint8_t)who;
+	for (int i = 0; i < (int)FM_PATHS_MAX; i++) {
+		f->paths[i] = (struct fm_path){ .bid = number, .mtu = 1280 + number % 220u,
+						.local_port = number, .remote_port = number,
+						.encap = FM_ENCAP_UDP4, .ifindex = 1 };
+		f->paths[i].remote.b[0] = 1;
+	}
+}
+
+static void *update(void *arg)
+{
+	struct race *r = arg;
+	struct fm_forwarding f;
+
+	stay_on(1);
+	for (uint32_t n = 1; !atomic_load(&r->stop); n++) {
+		uint32_t who = (n * 7) % RACE_BINDINGS;
+
+		make(&f, who, (uint16_t)n);
+		if (n % 64 == 0) /* its hash entry goes to another key now and then */
+			(void)fm_dp_unforward(r->dp, who + 1);
+		if (fm_dp_forward(r->dp, &f) < 0) {
+			fprintf(stderr, "race: %s\n", fm_dp_error());
+			exit(1);
+		}
+		r->updates++;
+	}
+	return NULL;
+}
+
+/* What no program of ours may do: two states of a block, in turn, in the slot that is in use. */
+static void *update_in_place(void *arg)
+{
+	struct race *r = arg;
+	int fd = fm_dp_map_fd(r->dp, "fm_blocks_v1"), words = fm_dp_map_fd(r->dp, "fm_prefix_v1");
+	uint8_t key[8] = RACE_PREFIX;
+	struct fm_dp_block b;
+	uint32_t word, slot;
+
+	stay_on(1);
+	if (bpf_map_lookup_elem(words, key, &word) < 0)
+		return NULL;
+	slot = FM_DP_WORD_SLOT(word);
+	if (bpf_map_lookup_elem(fd, &slot, &b) < 0)
+		return NULL;
+	for (uint16_t n = 1; !atomic_load(&r->stop); n++) {
+		for (int i = 0; i < (int)FM_DP_PATHS; i++)
+			b.paths[i].bid = b.paths[i].local_port = b.paths[i].remote_port =
+				(uint16_t)(n << 8 | (n & 0xff)); /* the same in both byte orders */
+		(void)bpf_map_update_elem(fd, &slot, &b, BPF_ANY);
+		r->updates++;
+	}
+	return NULL;
+}
+
+static uint64_t seen(struct race *r, uint32_t what)
+{
+	uint64_t n = 0;
+
+	(void)bpf_map_lookup_elem(bpf_map__fd(r->skel->maps.race_seen), &what, &n);
+	return n;
+}
+
+static void forget(struct race *r)
+{
+	uint64_t none = 0;
+
+	for (uint32_t i = 0; i < RACE_SEEN_COUNT; i++)
+		(void)bpf_map_update_elem(bpf_map__fd(r->skel->maps.race_seen), &i, &none, BPF_ANY);
+	r->updates = 0;
+	atomic_store(&r->stop, false);
+}
+
+/* Reads until @reads are done, or until a torn block was seen when that is what we wait for. */
+static void read_blocks(struct race *r, uint64_t reads, bool wants_torn)
+{
+	uint8_t packet[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .data_size_in = sizeof(packet),
+		    .repeat = REPEAT);
+	time_t end = time(NULL) + LIMIT_S;
+
+	stay_on(0);
+	while (seen(r, RACE_READ) < reads && time(NULL) < end) {
+		if (bpf_prog_test_run_opts(bpf_program__fd(r->skel->progs.race_read), &o) < 0)
+			break;
+		if (wants_torn && seen(r, RACE_TORN) > 0)
+			break;
+	}
+}
+
+static void race(struct race *r, void *(*updater)(void *), uint64_t reads, bool wants_torn)
+{
+	pthread_t t;
+
+	forget(r);
+	if (pthread_create(&t, NULL, updater, r) != 0)
+		exit(1);
+	read_blocks(r, reads, wants_torn);
+	atomic_store(&r->stop, true);
+	pthread_join(t, NULL);
+	printf("reads %llu missed %llu torn %llu of-another %llu updates %lu\n",
+	       (unsigned long long)seen(r, RACE_READ), (unsigned long long)seen(r, RACE_MISSED),
+	       (unsigned long long)seen(r, RACE_TORN), (unsigned long long)seen(r, RACE_OTHER), r->updates);
+}
+
+static int load(struct race *r)
+{
+	struct bpf_map *m;
+
+	r->skel = fm_race_bpf__open();
+	if (!r->skel)
+		return -errno;
+	bpf_object__for_each_map(m, r->skel->obj)
+	{
+		int fd = fm_dp_map_fd(r->dp, bpf_map__name(m));
+
+		if (fd >= 0 && bpf_map__reuse_fd(m, fd) < 0)
+			return -errno;
+	}
+	return fm_race_bpf__load(r->skel);
+}
+
+int main(int argc, char **argv)
+{
+	char dir[] = "/tmp/fmdp-race-XXXXXX", pins[64];
+	uint64_t reads = argc > 1 ? strtoull(argv[1], NULL, 0) : 1000000;
+	struct fm_dp_conf conf = { .role = FM_DP_ANCHOR, .fm0_ifindex = 1, .bindings_max = 32,
+				   .flows_max = 1024, .pin_dir = pins };
+	struct race r = { 0 };
+	struct fm_forwarding f;
+	bool good, caught;
+
+	if (geteuid() != 0 || sysconf(_SC_NPROCESSORS_ONLN) < 2 || !mkdtemp(dir))
+		return 77;
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("bpf", dir, "bpf", 0, NULL) < 0) {
+		(void)rmdir(dir);
+		return 77;
+	}
+	(void)snprintf(pins, sizeof(pins), "%s/pins", dir);
+	if (fm_dp_open(&conf, &r.dp) < 0 || load(&r) < 0) {
+		fprintf(stderr, "race: %s\n", fm_dp_error());
+		return 1;
+	}
+	for (uint32_t who = 0; who < RACE_BINDINGS; who++) {
+		make(&f, who, 1);
+		(void)fm_dp_forward(r.dp, &f);
+	}
+	race(&r, update, reads, false);
+	good = seen(&r, RACE_READ) >= reads && seen(&r, RACE_TORN) == 0 && seen(&r, RACE_OTHER) == 0 &&
+	       r.updates > 100;
+	printf("%s no block was torn, none another subscriber's\n", good ? "ok  " : "FAIL");
+	race(&r, update_in_place, reads * 10, true);
+	caught = seen(&r, RACE_TORN) > 0;
+	printf("%s blocks written in place are caught torn\n", caught ? "ok  " : "FAIL");
+	fm_dp_down(r.dp);
+	fm_race_bpf__destroy(r.skel);
+	(void)umount(dir);
+	(void)rmdir(dir);
+	return good && caught ? 0 : 1;
+}
