@@ -28,14 +28,13 @@ static __always_inline struct fm_dp_block *fm_block_at(__u32 word, const union f
 	return b->generation ? b : NULL;
 }
 
-static __always_inline struct fm_dp_block *fm_block_once(const union fm_addr *a, __u8 *flags)
+/* The word of the prefix or address that owns @a; 0: none. */
+static __always_inline __u32 fm_word_once(const union fm_addr *a)
 {
-	struct fm_dp_block *b = NULL;
 	__u64 prefix = a->d[0];
 	const __u32 *word = NULL;
 	__u8 len = 64;
 
-	*flags = 0;
 	if (prefix)
 		word = bpf_map_lookup_elem(&fm_prefix_v1, &prefix);
 	if (!word) {
@@ -43,21 +42,28 @@ static __always_inline struct fm_dp_block *fm_block_once(const union fm_addr *a,
 		len = 128;
 	}
 	if (!word)
-		return NULL;
+		return 0;
 	__u32 seen = FM_READ_ONCE(*word);
 
-	b = fm_block_at(seen, a, len);
-	if (b && FM_DP_WORD_INDEX(seen) == 0)
-		*flags = FM_DP_PREFIX_REGISTRATION;
-	return b;
+	return fm_block_at(seen, a, len) ? seen : 0;
 }
 
 /* Twice: the first try may have met an entry that was just given to another key. */
+FM_SUBPROGRAM int fm_word_of(const union fm_addr *a)
+{
+	if (!a)
+		return 0;
+	__u32 word = fm_word_once(a);
+
+	return (int)(word ? word : fm_word_once(a));
+}
+
 static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, __u8 *flags)
 {
-	struct fm_dp_block *b = fm_block_once(a, flags);
+	__u32 word = (__u32)fm_word_of(a), slot = FM_DP_WORD_SLOT(word);
 
-	return b ? b : fm_block_once(a, flags);
+	*flags = word && FM_DP_WORD_INDEX(word) == 0 ? FM_DP_PREFIX_REGISTRATION : 0;
+	return word ? bpf_map_lookup_elem(&fm_blocks_v1, &slot) : NULL;
 }
 
 /* The same, for packets of users: the registration address carries none. */
@@ -71,6 +77,7 @@ static __always_inline struct fm_dp_block *fm_block_for_users(const union fm_add
 
 static __always_inline const struct fm_dp_path *fm_path_at(const struct fm_dp_block *b, __u32 index)
 {
+	FM_FORGET(index);
 	return &b->paths[index & (FM_DP_PATHS - 1)];
 }
 
@@ -258,12 +265,14 @@ static __always_inline __u32 fm_flow_choose(const struct fm_dp_block *b, const s
 }
 
 /* Host, outgoing: mask of paths, 0: none now. */
-static __always_inline __u32 fm_choose_uplink(const struct fm_dp_block *b, const struct fm_packet *p)
+FM_SUBPROGRAM int fm_choose_uplink(const struct fm_dp_block *b, const struct fm_packet *p)
 {
 	struct fm_dp_tuple t = {};
 	struct fm_dp_flow new = {};
 	__u32 mask;
 
+	if (!b || !p)
+		return 0;
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return fm_by_first_fragment(b, p);
 	fm_tuple_of(&t, p, true);
@@ -302,22 +311,23 @@ static __always_inline __u32 fm_choose_uplink(const struct fm_dp_block *b, const
 }
 
 /* Host, incoming: a flow that is known counts both ways. */
-static __always_inline void fm_count_incoming(const struct fm_packet *p)
+FM_SUBPROGRAM int fm_count_incoming(const struct fm_packet *p)
 {
 	struct fm_dp_tuple t = {};
 
-	if (p->fragment == FM_FRAGMENT_LATER)
-		return;
+	if (!p || p->fragment == FM_FRAGMENT_LATER)
+		return 0;
 	fm_tuple_of(&t, p, false);
 	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v1, &t);
 
 	if (!f)
-		return;
+		return 0;
 	__sync_fetch_and_add(&f->packets_in, 1);
 	__sync_fetch_and_add(&f->bytes_in, p->len);
 	f->last_ns = bpf_ktime_get_coarse_ns();
 	if (p->tcp_flags & ~f->tcp_in)
 		f->tcp_in |= p->tcp_flags;
+	return 0;
 }
 
 /* D44 (2): the path of the flow's last authentic uplink packet, while registered and fresh. */
@@ -335,13 +345,14 @@ static __always_inline __u32 fm_by_uplink(const struct fm_dp_block *b, const str
 }
 
 /* Anchor, towards the host: D44 in its order. */
-static __always_inline __u32 fm_choose_downlink(const struct fm_dp_block *b,
-						const struct fm_packet *p)
+FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct fm_packet *p)
 {
 	struct fm_dp_tuple t = {};
 	__u16 fid = 0;
 	__u32 mask;
 
+	if (!b || !p)
+		return 0;
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return fm_by_first_fragment(b, p);
 	mask = fm_by_rules(b, p, false, &fid);
@@ -357,14 +368,13 @@ static __always_inline __u32 fm_choose_downlink(const struct fm_dp_block *b,
 }
 
 /* Anchor, from the host: remembers the path. The time is written once a second at most. */
-static __always_inline void fm_note_uplink(const struct fm_dp_block *b, const struct fm_packet *p,
-					   __u32 index)
+FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_packet *p, __u32 index)
 {
 	struct fm_dp_tuple t = {};
 	struct fm_dp_uplink new = {};
 
-	if (p->fragment == FM_FRAGMENT_LATER)
-		return;
+	if (!b || !p || p->fragment == FM_FRAGMENT_LATER)
+		return 0;
 	fm_tuple_of(&t, p, true);
 	new.id = b->id;
 	new.where = (__u32)fm_path_at(b, index)->bid << 16 | index;
@@ -373,23 +383,28 @@ static __always_inline void fm_note_uplink(const struct fm_dp_block *b, const st
 
 	if (!u || u->id != new.id) {
 		bpf_map_update_elem(&fm_uplink_v1, &t, &new, BPF_ANY);
-		return;
+		return 0;
 	}
 	if (u->where != new.where)
 		u->where = new.where;
 	if (new.seen_ns - u->seen_ns > 1000000000ull)
 		u->seen_ns = new.seen_ns;
+	return 0;
 }
+
+#define FM_PATH_OTHER_PORT (FM_DP_PATHS + 1)
 
 /**
  * fm_find_path() - the path by which a tunnel packet came, seen from the receiver
  * @outer: its source is the path's remote, its destination the path's local address
- * @port_differs: an address fits but for its UDP port
- * Return: index, or FM_DP_PATHS.
+ * Return: index; FM_DP_PATHS: none; FM_PATH_OTHER_PORT: it fits but for its UDP port.
  */
-static __always_inline __u32 fm_find_path(const struct fm_dp_block *b, const struct fm_packet *outer,
-					  __u32 encap, bool *port_differs)
+FM_SUBPROGRAM int fm_find_path(const struct fm_dp_block *b, const struct fm_packet *outer, __u32 encap)
 {
+	__u32 found = FM_DP_PATHS;
+
+	if (!b || !outer)
+		return FM_DP_PATHS;
 	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
 		const struct fm_dp_path *path = &b->paths[i];
 
@@ -400,10 +415,10 @@ static __always_inline __u32 fm_find_path(const struct fm_dp_block *b, const str
 			continue;
 		if (encap != FM_DP_ENCAP_UDP4 || (outer->sport == path->remote_port &&
 						  outer->dport == path->local_port))
-			return i;
-		*port_differs = true;
+			return (int)i;
+		found = FM_PATH_OTHER_PORT;
 	}
-	return FM_DP_PATHS;
+	return (int)found;
 }
 
 #endif

@@ -36,7 +36,15 @@
 
 /* clang 14 joins constant stores to neighbours in ctx: refused at load. */
 #define FM_CTX_SET(field, value) (*(volatile __typeof__(field) *)&(field) = (value))
+/* Makes clang forget what it knows of a value, so that it keeps the bound that the verifier needs. */
+#define FM_FORGET(value) asm volatile("" : "+r"(value))
 #define FM_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+
+/*
+ * A global function: the verifier looks at it once, and forgets at a call what it knew of the
+ * structs passed, so that the paths through a program do not multiply (6.1 would refuse it).
+ */
+#define FM_SUBPROGRAM __attribute__((noinline))
 
 /* The loader sets max_entries by its configuration. */
 #define FM_MAP(map, map_type, key_type, value_type, entries)                                       \

@@ -227,7 +227,7 @@ static __always_inline bool fm_read_ip4(void *ctx, const bool xdp, struct fm_pac
 }
 
 /**
- * fm_read() - read the IP packet at @off
+ * fm_read() - read the IP packet at @off into @p, which is all zero
  * Return: false when there is none, or its header claims more than the buffer holds.
  */
 static __always_inline bool fm_read(void *ctx, const bool xdp, __u32 off, struct fm_packet *p)
@@ -236,7 +236,6 @@ static __always_inline bool fm_read(void *ctx, const bool xdp, __u32 off, struct
 	__u32 held = fm_ctx_len(ctx, xdp) - off;
 	bool is_gso = !xdp && ((struct __sk_buff *)ctx)->gso_size;
 
-	__builtin_memset(p, 0, sizeof(*p));
 	p->off = off;
 	if (fm_load(ctx, xdp, off, &version, 1))
 		return false;
@@ -249,6 +248,16 @@ static __always_inline bool fm_read(void *ctx, const bool xdp, __u32 off, struct
 		return false;
 	fm_read_upper(ctx, xdp, p);
 	return true;
+}
+
+FM_SUBPROGRAM int fm_read_skb(struct __sk_buff *skb, __u32 off, struct fm_packet *p)
+{
+	return p && fm_read(skb, false, off, p);
+}
+
+FM_SUBPROGRAM int fm_read_xdp(struct xdp_md *ctx, __u32 off, struct fm_packet *p)
+{
+	return p && fm_read(ctx, true, off, p);
 }
 
 #endif

@@ -131,7 +131,7 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 	__u32 mark = skb->mark, copy = mark & 0xff, sent, mask;
 	bool is_copy = (mark & FM_MARK_MASK) == FM_MARK_COPY;
 	const struct fm_dp_settings *s = fm_settings();
-	struct fm_packet p;
+	struct fm_packet p = {};
 	int verdict = TC_ACT_OK;
 
 	if (!s)
@@ -140,7 +140,7 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 		FM_CTX_SET(skb->mark, 0);
 		return fm_pass(skb, false, FM_COUNT_HELD);
 	}
-	if (!fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &p))
+	if (!fm_read_skb(skb, is_l3 ? 0 : ETH_HLEN, &p))
 		return fm_drop(skb, false, FM_COUNT_MALFORMED);
 	struct fm_dp_block *b = fm_block_for_users(is_host ? &p.src : &p.dst);
 
@@ -188,7 +188,8 @@ static __always_inline bool fm_read_inner(void *ctx, const bool xdp, const struc
 {
 	__u32 at = outer->l4 + (encap == FM_DP_ENCAP_UDP4 ? sizeof(struct udphdr) : 0);
 
-	if (at - outer->off >= outer->len || !fm_read(ctx, xdp, at, inner))
+	if (at - outer->off >= outer->len ||
+	    !(xdp ? fm_read_xdp(ctx, at, inner) : fm_read_skb(ctx, at, inner)))
 		return false;
 	if (encap != FM_DP_ENCAP_UDP4 &&
 	    outer->ip_proto != (inner->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP))
@@ -206,10 +207,9 @@ static __always_inline bool fm_is_ip(const struct __sk_buff *skb)
 static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3)
 {
 	const struct fm_dp_settings *s = fm_settings();
-	struct fm_packet outer, inner;
-	bool port_differs = false;
+	struct fm_packet outer = {}, inner = {};
 
-	if (!s || !fm_is_ip(skb) || !fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &outer))
+	if (!s || !fm_is_ip(skb) || !fm_read_skb(skb, is_l3 ? 0 : ETH_HLEN, &outer))
 		return TC_ACT_OK;
 	bool from_anchor = fm_addr_equal(&outer.src, s->anchor6) ||
 			   fm_addr_equal(&outer.src, s->anchor4);
@@ -234,8 +234,10 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 
 	if (!b)
 		return from_anchor ? fm_drop(skb, false, FM_COUNT_INNER_TARGET) : TC_ACT_OK;
-	if (fm_find_path(b, &outer, encap, &port_differs) == FM_DP_PATHS)
-		return fm_drop(skb, false, port_differs ? FM_COUNT_PORT : FM_COUNT_OUTER_SOURCE);
+	__u32 index = fm_find_path(b, &outer, encap);
+
+	if (index >= FM_DP_PATHS)
+		return fm_drop(skb, false, index == FM_PATH_OTHER_PORT ? FM_COUNT_PORT : FM_COUNT_OUTER_SOURCE);
 	__u8 ecn = fm_ecn_out(outer.tc, inner.tc);
 
 	if (ecn == 0xff)
@@ -339,8 +341,7 @@ static __always_inline int fm_downlink(struct __sk_buff *skb, const struct fm_dp
 static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_settings *s,
 				     const struct fm_packet *outer, __u32 encap, const bool is_l3)
 {
-	bool port_differs = false;
-	struct fm_packet inner;
+	struct fm_packet inner = {};
 	__u8 flags;
 
 	if (outer->fragment)
@@ -357,10 +358,10 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	if (!b)
 		return fm_drop(skb, false, FM_COUNT_INNER_SOURCE);
 	/* RFC 6275 §10.4.5, RFC 5648 §6.5 */
-	__u32 index = fm_find_path(b, outer, encap, &port_differs);
+	__u32 index = fm_find_path(b, outer, encap);
 
-	if (index == FM_DP_PATHS)
-		return fm_drop(skb, false, port_differs ? FM_COUNT_PORT : FM_COUNT_CARE_OF);
+	if (index >= FM_DP_PATHS)
+		return fm_drop(skb, false, index == FM_PATH_OTHER_PORT ? FM_COUNT_PORT : FM_COUNT_CARE_OF);
 	const struct fm_dp_path *path = fm_path_at(b, index);
 
 	if (fm_is_probe(&inner, s, b)) {
@@ -398,9 +399,9 @@ static __always_inline bool fm_is_to_anchor(const struct fm_packet *p, const str
 static __always_inline int fm_anchor_enter(struct __sk_buff *skb, const bool is_l3)
 {
 	const struct fm_dp_settings *s = fm_settings();
-	struct fm_packet p;
+	struct fm_packet p = {};
 
-	if (!s || !fm_is_ip(skb) || !fm_read(skb, false, is_l3 ? 0 : ETH_HLEN, &p))
+	if (!s || !fm_is_ip(skb) || !fm_read_skb(skb, is_l3 ? 0 : ETH_HLEN, &p))
 		return TC_ACT_OK;
 	if (fm_is_to_anchor(&p, s)) {
 		if (p.is_signalling)
@@ -439,8 +440,7 @@ static __always_inline bool fm_is_common(const struct fm_packet *p)
 static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_settings *s,
 					 const struct fm_packet *outer, __u32 encap, struct ethhdr *eth)
 {
-	struct fm_packet inner;
-	bool port_differs;
+	struct fm_packet inner = {};
 	__u8 flags;
 
 	if (outer->fragment || !fm_read_inner(ctx, true, outer, encap, &inner) || !fm_is_common(&inner))
@@ -449,9 +449,9 @@ static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_
 
 	if (!b || (flags & FM_DP_PREFIX_REGISTRATION) || fm_is_probe(&inner, s, b))
 		return XDP_PASS;
-	__u32 index = fm_find_path(b, outer, encap, &port_differs);
+	__u32 index = fm_find_path(b, outer, encap);
 
-	if (index == FM_DP_PATHS || fm_ecn_out(outer->tc, inner.tc) != (inner.tc & 3))
+	if (index >= FM_DP_PATHS || fm_ecn_out(outer->tc, inner.tc) != (inner.tc & 3))
 		return XDP_PASS;
 	if (bpf_xdp_adjust_head(ctx, inner.off - outer->off))
 		return XDP_PASS;
@@ -498,12 +498,12 @@ SEC("xdp")
 int fm_anchor_xdp(struct xdp_md *ctx)
 {
 	const struct fm_dp_settings *s = fm_settings();
-	struct fm_packet p;
+	struct fm_packet p = {};
 	struct ethhdr eth;
 
 	if (!s || fm_load(ctx, true, 0, &eth, sizeof(eth)) ||
 	    (eth.h_proto != bpf_htons(ETH_P_IP) && eth.h_proto != bpf_htons(ETH_P_IPV6)) ||
-	    !fm_read(ctx, true, ETH_HLEN, &p))
+	    !fm_read_xdp(ctx, ETH_HLEN, &p))
 		return XDP_PASS;
 	if (fm_is_to_anchor(&p, s)) {
 		__u32 encap = fm_encap_of(&p, p.dport);

@@ -89,9 +89,11 @@ static __always_inline long fm_write_error4(struct __sk_buff *skb, const struct 
 }
 
 /* The packet is longer than its quote in every case: mtu is at least 1280, or FM_DP_QUOTE4. */
-static __always_inline int fm_answer_too_big(struct __sk_buff *skb, const struct fm_packet *p,
-					     __u32 mtu, const bool is_l3)
+FM_SUBPROGRAM int fm_answer_too_big(struct __sk_buff *skb, const struct fm_packet *p, __u32 mtu,
+				    bool is_l3)
 {
+	if (!p)
+		return -1;
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 	bool is_ip6 = p->family == 6;
 	__u32 quote = is_ip6 ? FM_DP_QUOTE6 : FM_DP_QUOTE4;

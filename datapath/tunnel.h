@@ -165,29 +165,30 @@ static __always_inline void fm_put_ecn(void *ctx, const struct fm_packet *p, __u
 }
 
 /* The segment size option of a SYN is made to fit every path the flow may be moved to. */
-static __always_inline void fm_clamp_segment(struct __sk_buff *skb, const struct fm_packet *p,
-					     __u16 mtu)
+FM_SUBPROGRAM int fm_clamp_segment(struct __sk_buff *skb, const struct fm_packet *p, __u32 mtu)
 {
+	if (!p)
+		return 0;
 	__u32 at = p->l4 + sizeof(struct tcphdr), end = p->l4 + p->l4_len;
 	__u16 most = mtu - sizeof(struct tcphdr) - (p->family == 6 ? sizeof(struct ipv6hdr)
 								    : sizeof(struct iphdr));
 	__u8 h[4];
 
 	if (p->ip_proto != IPPROTO_TCP || !(p->tcp_flags & FM_TCP_SYN) || mtu < 576)
-		return;
+		return 0;
 	for (int i = 0; i < FM_TCP_OPTIONS_MAX; i++) {
 		if (at + 2 > end || bpf_skb_load_bytes(skb, at, h, 2) || h[0] == 0)
-			return;
+			return 0;
 		if (h[0] == 2)
 			break;
 		at += h[0] == 1 ? 1u : h[1] < 2 ? 2u : h[1];
 	}
 	if (at + 4 > end || bpf_skb_load_bytes(skb, at, h, 4) || h[0] != 2 || h[1] != 4)
-		return;
+		return 0;
 	__u16 asked = h[2] << 8 | h[3], from = *(__u16 *)(h + 2), to = bpf_htons(most);
 
 	if (asked <= most)
-		return;
+		return 0;
 	if ((at + 2 - p->l4) & 1) { /* at an odd offset the checksum sees both octets swapped */
 		from = bpf_htons(bpf_ntohs(from) << 8 | bpf_ntohs(from) >> 8);
 		bpf_skb_store_bytes(skb, at + 2, &to, 2, 0);
@@ -196,6 +197,7 @@ static __always_inline void fm_clamp_segment(struct __sk_buff *skb, const struct
 		bpf_skb_store_bytes(skb, at + 2, &to, 2, 0);
 	}
 	bpf_l4_csum_replace(skb, p->l4 + offsetof(struct tcphdr, check), from, to, 2);
+	return 0;
 }
 
 /* Octets of the largest packet that leaves: of a GSO buffer one segment with its headers. */

@@ -191,6 +191,86 @@ def try_pair(encap):
         tell(f"{name}: TCP goes up and down", up > 100 and down > 100, f"{up:.0f} and {down:.0f} Mbit/s")
 
 
+class Pins:
+    """A driver that stays, for moves while packets flow."""
+
+    def __init__(self, node):
+        self.p = subprocess.Popen(["nsenter", f"--net=/run/netns/{NS[node]}", DRIVE], text=True, bufsize=1,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.say(opened(node))
+
+    def say(self, line):
+        self.p.stdin.write(line + "\n")
+        self.p.stdin.flush()
+        answer = []
+        while (got := self.p.stdout.readline()) not in ("ok\n", ""):
+            answer.append(got.strip())
+        return answer
+
+    def close(self):
+        self.p.stdin.close()
+        self.p.wait()
+
+
+def count_packets(node, interface):
+    return int(inside(node, f"cat /sys/class/net/{interface}/statistics/tx_packets", check=False).stdout or
+               re.search(r"TX:.*?\n\s+\d+\s+(\d+)", inside(node, f"ip -s link show {interface}").stdout, re.S)[1])
+
+
+def try_moves(encaps):
+    """One flow moves 100 times back and forth; its echo comes back by the path it left by."""
+    name = f"a move from {encaps[0]} to {encaps[1]}"
+    forward(encaps)
+    pins = Pins("host")
+    before = sum(int(re.search(r"moves (\d+)", f)[1]) for f in pins.say("flows") if " 4242 " in f)
+    p = subprocess.Popen(["nsenter", f"--net=/run/netns/{NS['host']}", "ping", "-q", "-e", "4242", "-i", "0.002",
+                          "-c", "1000", "-I", "2001:db8:100:1::7", "2001:db8:ffff::1"], text=True,
+                         stdout=subprocess.PIPE)
+    moves = 0
+    while p.poll() is None and moves < 100:
+        pins.say(f"pin 2001:db8:100:1::7 4242 2001:db8:ffff::1 4242 58 {1 + moves % 2}")
+        moves += 1
+        subprocess.run(["sleep", "0.02"])
+    out = p.communicate()[0]
+    tell(f"{name}, 100 times, loses and doubles nothing",
+         " 1000 received" in out and "duplicates" not in out and moves > 50, out.strip().split("\n")[-2])
+    flow = [f for f in pins.say("flows") if " 4242 " in f]
+    counted = int(re.search(r"moves (\d+)", flow[0])[1]) - before
+    tell(f"{name} is counted", moves - 10 <= counted <= moves, f"{counted} of {moves}")  # the first come before a packet
+    up, down = count_packets("host", "lte"), count_packets("anchor", "lte1")
+    pins.say("pin 2001:db8:100:1::7 4242 2001:db8:ffff::1 4242 58 2")
+    inside("host", "ping -q -e 4242 -i 0.01 -c 50 -I 2001:db8:100:1::7 2001:db8:ffff::1")
+    up, down = count_packets("host", "lte") - up, count_packets("anchor", "lte1") - down
+    tell(f"{name}: the anchor follows the uplink", up >= 50 and down >= 50, f"{up} up, {down} down")
+    pins.say("pin 2001:db8:100:1::7 4242 2001:db8:ffff::1 4242 58 0")
+    pins.close()
+
+
+def try_sizes():
+    """A path of 1400 octets: PMTU reaches senders on both sides."""
+    small = [[l.replace(" 1500", " 1400") for l in paths(1, ("ip6", "ip6"), side)] for side in ("host", "anchor")]
+    drive("host", [opened("host")] + binding(1) + small[0] + ["forward"])
+    drive("anchor", [opened("anchor")] + binding(1) + small[1] + ["forward"])
+    for node, source, target in (("host", "2001:db8:100:1::7", "2001:db8:ffff::1"),
+                                 ("peer", "2001:db8:ffff::1", "2001:db8:100:1::7")):
+        out = inside(node, f"ping -M do -i 0.05 -W 1 -c 3 -s 1392 -I {source} {target}", check=False).stdout
+        tell(f"a large packet from the {node} is answered with the MTU", "mtu=1360" in out or "mtu: 1360" in out, out[:300])
+        route = inside(node, f"ip -6 route get {target} from {source}").stdout
+        tell(f"the {node} has learnt the MTU", "mtu 1360" in route, route)
+    up = iperf("peer", "host", "2001:db8:ffff::1", "2001:db8:100:1::7")
+    down = iperf("peer", "host", "2001:db8:ffff::1", "2001:db8:100:1::7", "-R")
+    tell("TCP goes through a path of 1400 octets", up > 100 and down > 100, f"{up:.0f} and {down:.0f} Mbit/s")
+
+
+def try_copies():
+    drive("host", [opened("host")] + binding(1) + paths(1, ("ip6", "udp4"), "host") +
+          ["rule 1 0x3 2 58 0 0", "forward"])
+    drive("anchor", [opened("anchor")] + binding(1) + paths(1, ("ip6", "udp4"), "anchor") + ["forward"])
+    out = inside("host", "ping -q -i 0.02 -c 20 -I 2001:db8:100:1::7 2001:db8:ffff::1").stdout
+    tell("a flow with two paths arrives twice", "20 received" in out and "+19 duplicates" in out, out)  # ping ends with the first of the last pair
+    forward(("ip6", "udp4"))
+
+
 def clean_up():
     for node in ("host", "host2", "anchor"):
         inside(node, DRIVE, input=f"{opened(node)}\ndown\n", check=False)
@@ -208,6 +288,10 @@ def main():
         set_up()
         for encap in ("ip6", "ip4", "udp4"):
             try_pair(encap)
+        for encaps in (("ip6", "ip6"), ("ip6", "udp4"), ("ip4", "ip6")):
+            try_moves(encaps)
+        try_sizes()
+        try_copies()
     finally:
         if os.environ.get("KEEP"):
             print(NS, BPFFS)
