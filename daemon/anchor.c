@@ -439,6 +439,7 @@ static int open_signal(struct fm_daemon *d)
 	const struct fm_ip *v4 = &d->config->anchor.address.v4;
 
 	a->signal.raw = &d->raw;
+	a->signal.own6 = d->config->anchor.address.v6;
 	a->signal.received = signal_received;
 	a->signal.data = datagram_came;
 	a->signal.ctx = d;

@@ -104,6 +104,16 @@ static int access_of(const struct fm_signal *s, uint32_t ifindex)
 	return s->accesses ? fm_accesses_find(s->accesses, ifindex) : 0;
 }
 
+/* An anchor may be a router between other mobile nodes and their anchors too. */
+static bool is_for_us(struct fm_signal *s, const struct fm_ip *dst)
+{
+	bool is_ours = s->accesses || fm_ip_is_none(&s->own6) || fm_ip_equal(&s->own6, dst);
+
+	if (!is_ours)
+		s->count[FM_SIGNAL_NOT_FOR_US]++;
+	return is_ours;
+}
+
 static void take_packet(struct fm_signal *s, uint32_t ifindex, const uint8_t *packet, size_t len)
 {
 	struct fm_carried c;
@@ -119,6 +129,8 @@ static void take_packet(struct fm_signal *s, uint32_t ifindex, const uint8_t *pa
 		count_refusal(s, err);
 		return;
 	}
+	if (!is_for_us(s, &c.dst))
+		return;
 	if (is_repeated(s, ifindex, packet, len)) {
 		s->count[FM_SIGNAL_REPEATED]++;
 		return;
@@ -196,6 +208,8 @@ static void take_datagram(struct fm_signal_udp *u, struct fm_via *via, const uin
 			s->data(s->ctx, via, packet, len);
 		return;
 	}
+	if (!is_for_us(s, &c.dst))
+		return;
 	s->count[FM_SIGNAL_RECEIVED_UDP4]++;
 	via->src = c.src;
 	via->dst = c.dst;

@@ -26,6 +26,7 @@
 	X(BAD_EXTENSION, "bad-extension-header")                                               \
 	X(NOT_SIGNALLING, "not-signalling")                                                    \
 	X(FOREIGN_DEVICE, "foreign-device")                                                    \
+	X(NOT_FOR_US, "not-for-us")                                                            \
 	X(REPEATED, "repeated-by-bridge")                                                      \
 	X(PROBLEM_SENT, "parameter-problem-sent")                                              \
 	X(PROBLEM_LIMITED, "parameter-problem-limited")
@@ -49,6 +50,7 @@ struct fm_signal_udp {
  * struct fm_signal - the sockets
  * @accesses: host: whose devices are listened to; NULL: anchor, every device
  *             but ours, fm0 and what belongs to it: what comes out of the tunnel is no signalling
+ * @own6:     anchor: its address; signalling that it routes for others is left alone
  * @data:     an IP packet in UDP that is no signalling: user data that came in fragments, which eBPF leaves
  *            to the kernel; src, dst and hoa of @via are not set. NULL: it is counted only
  * @received: a Mobility Header, from Payload Proto to the end of its packet; valid during the call
@@ -57,6 +59,7 @@ struct fm_signal {
 	uv_loop_t *loop;
 	struct fm_accesses *accesses;
 	struct fm_raw *raw;
+	struct fm_ip own6;
 	struct fm_watch packet;
 	struct fm_signal_udp udp[FM_ACCESSES_MAX];
 	uint64_t count[FM_SIGNAL_COUNTER_COUNT];
@@ -77,7 +80,7 @@ struct fm_signal {
 
 /**
  * fm_signal_open() - open the sockets
- * The caller sets accesses, raw, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a
+ * The caller sets accesses, raw, own6, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a
  * host, whose UDP sockets follow with fm_signal_access(). Return: 0 or -errno.
  */
 int fm_signal_open(struct fm_signal *s, uv_loop_t *loop, const struct fm_ip *anchor4);

@@ -101,6 +101,7 @@ static int set_up(void **state)
 	sh("ip addr add " HA6 "/128 dev lo nodad");
 	uv_loop_init(&w.loop);
 	open_side(&w.anchor, NULL, &anchor4);
+	w.anchor.signal.own6 = ip(HA6);
 	netns_go(w.here);
 	assert_int_equal(fm_netlink_open(&w.netlink, NETLINK_ROUTE), 0);
 	w.accesses = (struct fm_accesses){ .netlink = &w.netlink, .n = 1, .changed = on_changed,
@@ -222,6 +223,20 @@ static void a_packet_that_tc_ingress_drops_is_still_heard(void **state)
 	netns_go(w.here);
 	assert_int_equal(fm_signal_send(&w.host.signal, &out, mh, sizeof(mh)), 0);
 	expect_received(&w.anchor);
+}
+
+static void signalling_that_is_only_routed_here_is_left_alone(void **state)
+{
+	struct fm_via out = via_ip6(), udp = { .local = ip(COA4), .remote = ip(HA4), .src = ip(HOA) };
+
+	(void)state;
+	out.dst = ip("2001:db8:b::1");
+	udp.dst = out.dst;
+	assert_int_equal(fm_signal_send(&w.host.signal, &out, mh, sizeof(mh)), 0);
+	assert_int_equal(fm_signal_send(&w.host.signal, &udp, mh, sizeof(mh)), 0);
+	turn_until(&w.loop, never, NULL, 50);
+	assert_int_equal(w.anchor.received, 0);
+	assert_int_equal(w.anchor.signal.count[FM_SIGNAL_NOT_FOR_US], 2);
 }
 
 static void a_packet_for_another_station_is_not_heard(void **state)
@@ -480,6 +495,7 @@ int main(void)
 		TEST(they_go_over_udp_and_ip4_too),
 		TEST(a_strict_reverse_path_filter_is_loosened),
 		TEST(a_packet_that_tc_ingress_drops_is_still_heard),
+		TEST(signalling_that_is_only_routed_here_is_left_alone),
 		TEST(a_packet_for_another_station_is_not_heard),
 		TEST(signalling_out_of_the_tunnel_or_a_strange_device_is_refused),
 		TEST(parameter_problems_are_ten_a_second),
