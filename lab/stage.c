@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define BIND_NS 10000000000ll
+#define ANCHOR_NS 8000000000ll /* its programs go through the verifier first */
 #define POLL_NS 20000000
 
 static volatile sig_atomic_t caught;
@@ -49,6 +50,22 @@ static bool jumps_clock(const struct fm_lab_scenario *s)
 	return false;
 }
 
+/* A host whose first update finds nobody waits before it asks again. */
+static void wait_for_anchors(struct fm_lab_stage *st)
+{
+	int64_t end_ns = fm_stage_now() + ANCHOR_NS;
+
+	for (int n = FM_LAB_NODE_ANCHOR; n < FM_LAB_NODE_PEER; n++) {
+		json_t *answer = NULL;
+		while (fm_node_has_daemon(&st->world, n) && !answer && fm_stage_now() < end_ns &&
+		       !fm_stage_is_interrupted()) {
+			nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
+			answer = fm_node_ask(&st->world, n, json_pack("{s:s}", "command", "status"));
+		}
+		json_decref(answer);
+	}
+}
+
 static int start_daemons(struct fm_lab_stage *st)
 {
 	int err = fm_node_configure(&st->world);
@@ -60,6 +77,8 @@ static int start_daemons(struct fm_lab_stage *st)
 					"         build the tree, or install it\n");
 	}
 	for (int n = FM_LAB_NODES - 1; n >= 0 && err == 0; n--) { /* anchors first */
+		if (n == FM_LAB_HOSTS - 1)
+			wait_for_anchors(st);
 		if (fm_node_has_daemon(&st->world, n))
 			err = fm_stage_start_daemon(st, n);
 	}
