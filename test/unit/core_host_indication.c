@@ -1,5 +1,5 @@
 /* core/host_indication.c, host_flow_indication.c: what the anchor asks for, and the vectors of the role host. */
-#include "host_world.h"
+#include "test/unit/host_world.h"
 
 static const struct fm_tuple call = { .local = { { 0x20, 1, 0xd, 0xb8, 1, 0, 0, 1, [15] = 5 } },
 				      .remote = { { 0x20, 1, 0xd, 0xb8, 0xff, 0xff, [15] = 1 } },

@@ -1,5 +1,5 @@
 /* core/host_reaction.c: what follows each status of a binding acknowledgement, digest §7.5. */
-#include "host_world.h"
+#include "test/unit/host_world.h"
 
 static const struct fm_ip none;
 
