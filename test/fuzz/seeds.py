@@ -96,7 +96,29 @@ def updates():
         yield row
 
 
+def answers():
+    """Yield rows of acknowledgements and indications to a host, with the options of every vector."""
+    options = [mh[12:] for mh in headers() if len(mh) > 16 and mh[2] in (5, 6, 16, 21)]
+    lease = bytes.fromhex('132c00007ed901020200010001518000093a8000400000') + bytes.fromhex('20010db800010007') + bytes(16)
+    bid = bytes.fromhex('230400010000')
+    options.insert(0, bid + lease)
+    for kind in (6, 16, 21):
+        row = struct.pack('>BHBBBBHBBHH', 0, 12 + len(bid), 59, 0, 6, 0, 0, 0, 0, 0, 225) + bid
+        for i, body in enumerate(options):
+            head = struct.pack('>BBHH', 0, 0, i, 225) if kind == 6 else struct.pack('>HHBB', 1, i, 1, 0x80)
+            mh = bytes((59, 0, kind, 0, 0, 0)) + head + body
+            row += struct.pack('>BH', i % 3, len(mh)) + mh
+            row += struct.pack('>BH', (0xc4, 0x21, 0x05, 0x80)[i % 4], 0)
+            if len(row) > 1500:
+                yield row
+                row = b''
+        yield row
+
+
 def make(name):
+    if name == 'host':
+        yield from answers()
+        return
     if name == 'home_agent':
         yield from updates()
         return
