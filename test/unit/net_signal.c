@@ -328,7 +328,7 @@ static void a_udp_socket_follows_its_interface(void **state)
 /* Reads what comes by ha0 from its IP header on; -1: nothing. */
 static ssize_t capture(int fd, uint8_t *room, size_t size)
 {
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 3000; i++) {
 		struct sockaddr_ll from;
 		socklen_t len = sizeof(from);
 		ssize_t got = recvfrom(fd, room, size, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
