@@ -76,31 +76,68 @@ static void print_state(const char *cell, int width, bool last)
 	       last ? "\n" : "  ");
 }
 
-void fm_table_print(const json_t *rows, const struct fm_column *columns, int indent)
+/* A column that knows nothing of any row only takes room. */
+static bool is_empty(const struct fm_column *c, const json_t *rows)
 {
-	int width[FM_COLUMNS_MAX];
-	bool right[FM_COLUMNS_MAX];
-	char cell[CELL_MAX];
-	size_t i, n = 0;
+	size_t i;
 	json_t *row;
 
-	for (; columns[n].title; n++) {
-		width[n] = width_of(&columns[n], rows);
-		right[n] = is_right(&columns[n], rows);
+	json_array_foreach(rows, i, row)
+	{
+		const json_t *v = json_object_get(row, c->key);
+		if (v && !json_is_null(v))
+			return false;
 	}
+	return true;
+}
+
+/* The columns that are shown, with their widths. */
+struct layout {
+	const struct fm_column *columns[FM_COLUMNS_MAX];
+	int width[FM_COLUMNS_MAX];
+	bool right[FM_COLUMNS_MAX];
+	size_t n;
+};
+
+static void lay_out(struct layout *l, const json_t *rows, const struct fm_column *columns)
+{
+	for (l->n = 0; columns->title; columns++) {
+		if (is_empty(columns, rows))
+			continue;
+		l->columns[l->n] = columns;
+		l->width[l->n] = width_of(columns, rows);
+		l->right[l->n++] = is_right(columns, rows);
+	}
+}
+
+static void print_row(const struct layout *l, const json_t *row)
+{
+	char cell[CELL_MAX];
+
+	for (size_t c = 0; c < l->n; c++) {
+		const struct fm_column *column = l->columns[c];
+		bool last = c + 1 == l->n;
+		fm_say_value(json_object_get(row, column->key), column->form, cell, sizeof(cell));
+		if (column->form == FM_FORM_STATE)
+			print_state(cell, l->width[c], last);
+		else
+			print_cell(cell, l->width[c], l->right[c], last);
+	}
+}
+
+void fm_table_print(const json_t *rows, const struct fm_column *columns, int indent)
+{
+	struct layout l;
+	size_t i;
+	json_t *row;
+
+	lay_out(&l, rows, columns);
 	printf("%*s", indent, "");
-	for (size_t c = 0; c < n; c++)
-		print_cell(columns[c].title, width[c], right[c], c + 1 == n);
+	for (size_t c = 0; c < l.n; c++)
+		print_cell(l.columns[c]->title, l.width[c], l.right[c], c + 1 == l.n);
 	json_array_foreach(rows, i, row)
 	{
 		printf("%*s", indent, "");
-		for (size_t c = 0; c < n; c++) {
-			fm_say_value(json_object_get(row, columns[c].key), columns[c].form, cell,
-				     sizeof(cell));
-			if (columns[c].form == FM_FORM_STATE)
-				print_state(cell, width[c], c + 1 == n);
-			else
-				print_cell(cell, width[c], right[c], c + 1 == n);
-		}
+		print_row(&l, row);
 	}
 }

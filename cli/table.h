@@ -17,7 +17,8 @@ struct fm_column {
 	enum fm_form form;
 };
 
-/* Prints @rows under @columns, each line behind @indent spaces. Numbers stand at the right. */
+/* Prints @rows under @columns, each line behind @indent spaces. Numbers stand at the right; a
+ * column that is empty in every row is left out. */
 void fm_table_print(const json_t *rows, const struct fm_column *columns, int indent);
 
 #endif

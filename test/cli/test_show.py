@@ -70,6 +70,8 @@ truck7@example.net  2001:db8:100::7
   FID  PRIORITY  BIDS  SELECTOR
     5        10  1,2   udp dport 5004
 '''),
+    ('flows', {'schema': 1, 'flows': [{'id': 1, 'proto': 'udp', 'app': None, 'access': 'lte', 'moves': 0}]}, ['flows'],
+     'ID  PROTO  ACCESS  MOVES\n 1  udp    lte         0\n'),
     ('pools', {'schema': 1, 'pools': []}, ['pools'], 'no pool is configured\n'),
     ('flows', {'schema': 1, 'flows': []}, ['flows'], 'no flow\n'),
     ('counters', {'schema': 1, 'counters': {'no-binding': 7}}, ['counters'],
