@@ -4,7 +4,9 @@
 #include "daemon/conf_kind.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/keyfile.h"
 
@@ -153,14 +155,33 @@ READER(read_prefix4)
 	return true;
 }
 
+/* The key that @text had before, where its file cannot be read any more. */
+static const struct fm_conf_key_file *find_old_key(const struct fm_config *old, const char *text)
+{
+	if (!old || eaccess(text, R_OK) == 0 || errno != EACCES)
+		return NULL;
+	if (strcmp(old->host.home.key.file, text) == 0)
+		return &old->host.home.key;
+	for (uint32_t i = 0; i < old->anchor.n_subscribers; i++) {
+		if (strcmp(old->anchor.subscribers[i].key.file, text) == 0)
+			return &old->anchor.subscribers[i].key;
+	}
+	return NULL;
+}
+
 READER(read_key_file)
 {
 	struct fm_conf_key_file *key = field;
+	const struct fm_conf_key_file *old = find_old_key(r->old, text);
 	int n;
 
 	(void)k;
 	if (strlen(text) >= sizeof(key->file))
 		return false;
+	if (old) {
+		*key = *old;
+		return true;
+	}
 	memcpy(key->file, text, strlen(text) + 1);
 	n = fm_keyfile_read(text, key->sas, FM_SAS_MAX, r->err);
 	key->n = n > 0 ? (uint8_t)n : 0;

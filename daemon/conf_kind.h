@@ -29,6 +29,7 @@ struct fm_conf_key {
  */
 struct fm_conf_reading {
 	struct fm_config *config;
+	const struct fm_config *old;
 	FILE *err;
 	unsigned n_refused;
 	char why[FM_MATCH_TEXT_MAX];

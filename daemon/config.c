@@ -555,9 +555,9 @@ static int list_files(struct fm_config *c, const char *path)
 	return c->files ? 0 : -ENOMEM;
 }
 
-static bool read_all(struct fm_config *c, const char *path, FILE *err)
+static bool read_all(struct fm_config *c, const char *path, const struct fm_config *old, FILE *err)
 {
-	struct fm_conf_reading r = { .config = c, .err = err };
+	struct fm_conf_reading r = { .config = c, .old = old, .err = err };
 	struct schema schema;
 	cfg_t *root;
 	int ret;
@@ -577,11 +577,11 @@ static bool read_all(struct fm_config *c, const char *path, FILE *err)
 	return ret == 0 && r.n_refused == 0 && (c->is_host || c->is_anchor);
 }
 
-struct fm_config *fm_config_read(const char *path, FILE *err)
+struct fm_config *fm_config_read(const char *path, const struct fm_config *old, FILE *err)
 {
 	struct fm_config *c = calloc(1, sizeof(*c));
 
-	if (c && !read_all(c, path, err)) {
+	if (c && !read_all(c, path, old, err)) {
 		fm_config_free(c);
 		c = NULL;
 	}

@@ -163,10 +163,12 @@ struct fm_config {
 
 /**
  * fm_config_read() - read a configuration file and the files conf.d/x.conf beside it
+ * @old: the configuration of before, NULL: none. Its keys stay in use where their file may no longer be read:
+ *       key files are often root's alone, and the daemon is not root after its start
  * @err: refusals, a line each with a hint below
  * Return: the configuration, or NULL when something was refused.
  */
-struct fm_config *fm_config_read(const char *path, FILE *err);
+struct fm_config *fm_config_read(const char *path, const struct fm_config *old, FILE *err);
 void fm_config_free(struct fm_config *c);
 
 /* Looks up the addresses of a name, if it is one. Blocks. 0; -EADDRNOTAVAIL: no address, told on @err. */

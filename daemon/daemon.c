@@ -158,7 +158,7 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 	FILE *err = fmemopen(said, cap, "w");
 	int ret = -EINVAL;
 
-	c = err ? fm_config_read(d->options.config, err) : NULL;
+	c = err ? fm_config_read(d->options.config, old, err) : NULL;
 	if (c && (c->is_host != old->is_host || c->is_anchor != old->is_anchor)) {
 		fprintf(err, "another role needs a restart");
 	} else if (c) {
@@ -323,7 +323,7 @@ static int open_all(struct fm_daemon *d)
 
 static int choose_role(struct fm_daemon *d)
 {
-	d->config = fm_config_read(d->options.config, stderr);
+	d->config = fm_config_read(d->options.config, NULL, stderr);
 	if (!d->config)
 		return -EINVAL;
 	if (d->config->is_host && d->config->is_anchor) {

@@ -40,7 +40,7 @@ static char *find_cgroup(void)
 
 static int check(const char *path)
 {
-	struct fm_config *c = fm_config_read(path, stderr);
+	struct fm_config *c = fm_config_read(path, NULL, stderr);
 
 	if (!c)
 		return 1;

@@ -203,9 +203,12 @@ static void take_datagram(struct fm_signal_udp *u, struct fm_via *via, const uin
 	int err = fm_carried_read(packet, len, &c);
 
 	if (err < 0) {
-		count_refusal(s, err);
-		if (err == -ENOMSG && s->data && len >= 20)
+		bool is_data = err == -ENOMSG || err == -EOPNOTSUPP; /* or a fragment of it */
+
+		if (is_data && s->data && len >= 20)
 			s->data(s->ctx, via, packet, len);
+		else
+			count_refusal(s, err);
 		return;
 	}
 	if (!is_for_us(s, &c.dst))

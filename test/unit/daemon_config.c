@@ -55,7 +55,7 @@ static struct fm_config *read_text(const char *text, char *said, size_t cap)
 	struct fm_config *c;
 
 	put_file("a.conf", text, 0644);
-	c = fm_config_read("a.conf", err);
+	c = fm_config_read("a.conf", NULL, err);
 	fclose(err);
 	return c;
 }
@@ -240,6 +240,31 @@ static void files_beside_it_are_joined(void **state)
 	unlink("conf.d/b.conf");
 }
 
+/* As the user that the daemon becomes: its keys are root's files. */
+static void a_key_that_may_not_be_read_stays(void **state)
+{
+	char said[4096] = "";
+	struct fm_config *c = read_text(HOST "}", said, sizeof(said)), *again, *without;
+	FILE *err = fmemopen(said, sizeof(said), "w");
+
+	(void)state;
+	assert_non_null(c);
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(seteuid(65534), 0);
+	again = fm_config_read("a.conf", c, err);
+	without = fm_config_read("a.conf", NULL, err);
+	assert_int_equal(seteuid(0), 0);
+	fclose(err);
+	assert_non_null(again);
+	assert_memory_equal(again->host.home.key.sas, c->host.home.key.sas, sizeof(c->host.home.key.sas));
+	assert_null(without);
+	assert_non_null(strstr(said, "key: Permission denied"));
+	fm_config_free(again);
+	fm_config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +273,7 @@ int main(void)
 		cmocka_unit_test(a_whole_host_is_read),
 		cmocka_unit_test(an_anchor_is_read),
 		cmocka_unit_test(files_beside_it_are_joined),
+		cmocka_unit_test(a_key_that_may_not_be_read_stays),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);
