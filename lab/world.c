@@ -315,7 +315,7 @@ static void route_access(struct fm_lab_world *w, struct batch *b, int i)
 	int g = w->generation[i];
 
 	if (a->family & FM_LAB_IPV6) {
-		ADD(b, "addr replace %s/64 dev down nodad\n", fm_address_router6(i, g).s);
+		ADD(b, "addr replace %s/64 dev down nodad noprefixroute\n", fm_address_router6(i, g).s);
 		ADD(b, "route replace %s dev down metric 200", fm_address_prefix6(i, g).s);
 		path_mtu(b, w->mtu[i]);
 		ADD(b, "route replace default via fe80::1 dev up");
