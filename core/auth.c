@@ -6,10 +6,10 @@
 
 #include <errno.h>
 
-#define MN_HA 1u	   /* RFC 4285 §5.1 */
-#define MN_AAA 2u	   /* RFC 4285 §5.2 */
-#define COVERED_HEAD 7u	   /* type, length, subtype and SPI of the option itself are covered */
-#define CHECKSUM_AT 4u	   /* taken as zero, RFC 4285 §5.1 */
+#define MN_HA 1u	/* RFC 4285 §5.1 */
+#define MN_AAA 2u	/* RFC 4285 §5.2 */
+#define COVERED_HEAD 7u /* type, length, subtype and SPI of the option itself are covered */
+#define CHECKSUM_AT 4u	/* taken as zero, RFC 4285 §5.1 */
 #define MAC_LEN_MAX 16u
 
 uint8_t fm_auth_len(const struct fm_sa *sa)

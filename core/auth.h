@@ -23,7 +23,8 @@ int fm_auth_finish(struct fm_msg *m, const struct fm_sa *sa, const struct fm_ip 
 
 /**
  * fm_auth_check() - is the MN-HA option of a received message right?
- * Return: 0; -ENOENT no option; -EKEYREJECTED wrong SPI, length or data; -EBADMSG order or repetition.
+ * Return: 0; -ENOENT no option; -EKEYREJECTED wrong SPI, length or data; -EBADMSG order or
+ * repetition.
  */
 int fm_auth_check(const struct fm_msg *m, const uint8_t *mh, size_t len, const struct fm_sa *sa,
 		  const struct fm_ip *coa, const struct fm_ip *hoa, const struct fm_ops *ops,

@@ -10,8 +10,8 @@
 
 #define OLD_FORMAT_PRI 128u /* BID-PRI 0, the form of RFC 5648: after all others (D27) */
 
-void fm_ha_tell(struct fm_ha *ha, const struct fm_subscriber *s, uint16_t id, const struct fm_ip *about,
-		int32_t detail)
+void fm_ha_tell(struct fm_ha *ha, const struct fm_subscriber *s, uint16_t id,
+		const struct fm_ip *about, int32_t detail)
 {
 	struct fm_event e = { .id = id, .detail = detail };
 
@@ -53,7 +53,8 @@ struct fm_binding *fm_binding_find(const struct fm_ha *ha, const struct fm_ip *h
 	return NULL;
 }
 
-struct fm_binding *fm_binding_new(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_ip *hoa)
+struct fm_binding *fm_binding_new(struct fm_ha *ha, struct fm_subscriber *s,
+				  const struct fm_ip *hoa)
 {
 	struct fm_binding *b = fm_pool_take(&ha->bindings);
 
@@ -136,8 +137,11 @@ static void describe_paths(const struct fm_ha *ha, const struct fm_binding *b,
 			continue;
 		out->n_paths = (uint8_t)(i + 1);
 		out->paths[i] = (struct fm_path){
-			.bid = c->bid, .bid_pri = c->bid_pri, .encap = c->encap,
-			.local = is_v4 ? c->local : ha->conf.address, .remote = c->coa,
+			.bid = c->bid,
+			.bid_pri = c->bid_pri,
+			.encap = c->encap,
+			.local = is_v4 ? c->local : ha->conf.address,
+			.remote = c->coa,
 		};
 		if (c->encap == FM_ENCAP_UDP4) {
 			out->paths[i].local_port = FM_HA_PORT;
@@ -147,8 +151,10 @@ static void describe_paths(const struct fm_ha *ha, const struct fm_binding *b,
 	out->default_path = best < 0 ? out->n_paths : (uint8_t)best; /* D44 (3) */
 }
 
-/* Leases that live, and the home address where it is configured to carry user packets (digest §14.2). */
-static void describe_prefixes(const struct fm_binding *b, uint64_t now_us, struct fm_forwarding *out)
+/* Leases that live, and the home address where it is configured to carry user packets (digest
+ * §14.2). */
+static void describe_prefixes(const struct fm_binding *b, uint64_t now_us,
+			      struct fm_forwarding *out)
 {
 	const struct fm_subscriber *s = b->subscriber;
 
@@ -176,7 +182,8 @@ void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, u
 		uint16_t paths = fm_flowbinding_paths(b, f);
 
 		if (paths) /* RFC 6089 §4.3: Inactive entries are not matched */
-			out->rules[out->n_rules++] = (struct fm_rule){ f->fid, f->priority, paths, f->selector };
+			out->rules[out->n_rules++] =
+				(struct fm_rule){ f->fid, f->priority, paths, f->selector };
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
- * The binding cache: subscribers, their bindings and care-of addresses (RFC 6275 §9.1, RFC 5648 §4.1).
- * One binding per MN-ID (digest §14.2). Which update may change it is judged in ha_update.c.
+ * The binding cache: subscribers, their bindings and care-of addresses (RFC 6275 §9.1, RFC 5648
+ * §4.1). One binding per MN-ID (digest §14.2). Which update may change it is judged in ha_update.c.
  */
 #ifndef FM_CORE_BINDING_H
 #define FM_CORE_BINDING_H
@@ -108,7 +108,8 @@ struct fm_subscriber *fm_subscriber_find(const struct fm_ha *ha, const uint8_t *
 struct fm_binding *fm_binding_find(const struct fm_ha *ha, const struct fm_ip *hoa);
 
 /* A binding of @s without care-of addresses, or NULL when the cache is full. */
-struct fm_binding *fm_binding_new(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_ip *hoa);
+struct fm_binding *fm_binding_new(struct fm_ha *ha, struct fm_subscriber *s,
+				  const struct fm_ip *hoa);
 
 /* The same node under another home address (digest §14.2). */
 void fm_binding_rename(struct fm_ha *ha, struct fm_binding *b, const struct fm_ip *hoa);
@@ -123,9 +124,8 @@ bool fm_binding_has_coas(const struct fm_binding *b);
 int fm_coa_best(const struct fm_binding *b);
 
 /**
- * fm_binding_changed() - after any change: ends an empty binding; else saves it, sets its timer and tells
- * the data path what is new
- * Return: false when the binding ended.
+ * fm_binding_changed() - after any change: ends an empty binding; else saves it, sets its timer and
+ * tells the data path what is new Return: false when the binding ended.
  */
 bool fm_binding_changed(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
 
@@ -137,7 +137,7 @@ void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, u
 void fm_binding_wake(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
 
 /* An event about @b, NULL: nobody's. */
-void fm_ha_tell(struct fm_ha *ha, const struct fm_subscriber *s, uint16_t id, const struct fm_ip *about,
-		int32_t detail);
+void fm_ha_tell(struct fm_ha *ha, const struct fm_subscriber *s, uint16_t id,
+		const struct fm_ip *about, int32_t detail);
 
 #endif

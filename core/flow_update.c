@@ -66,8 +66,8 @@ static uint8_t take_reference(struct fm_binding *b, const struct fm_item *it, st
 }
 
 /* RFC 6089 §5.3.2.1 (new) and §5.3.2.2 (known, @f holds it): fills @f as the option wants it. */
-static uint8_t take_option(struct fm_binding *b, const struct fm_msg *m, const struct fm_item *option,
-			   bool is_known, struct fm_flow *f)
+static uint8_t take_option(struct fm_binding *b, const struct fm_msg *m,
+			   const struct fm_item *option, bool is_known, struct fm_flow *f)
 {
 	struct parts p = parts_of(m, option);
 	uint8_t status = FM_FLOW_OK;
@@ -181,7 +181,8 @@ static void forget_refused(const struct fm_msg *m, struct fm_flow_change *c)
 	for (uint16_t i = 0; i < c->n_unknown; i++) {
 		const struct fm_item *it = NULL;
 
-		while ((it = fm_msg_next(m, FM_OPT_FLOW_ID, it)) && it->flow_id.fid != c->unknown[i])
+		while ((it = fm_msg_next(m, FM_OPT_FLOW_ID, it)) &&
+		       it->flow_id.fid != c->unknown[i])
 			;
 		if (!it)
 			c->unknown[kept++] = c->unknown[i];
@@ -247,8 +248,8 @@ static void take_out_new(struct fm_flow_change *c)
 }
 
 /*
- * D21: two FIDs with one priority afterwards: 129 for each option involved. Going back may meet another
- * option, so again until nothing changes; every round refuses one option at least.
+ * D21: two FIDs with one priority afterwards: 129 for each option involved. Going back may meet
+ * another option, so again until nothing changes; every round refuses one option at least.
  */
 static void refuse_equal(const struct fm_msg *m, struct fm_flow_change *c)
 {
@@ -271,8 +272,8 @@ static void refuse_equal(const struct fm_msg *m, struct fm_flow_change *c)
 }
 
 /* D35: more than 64: the newest are refused. */
-static void refuse_excess(const struct fm_ha *ha, const struct fm_binding *b, const struct fm_msg *m,
-			  struct fm_flow_change *c)
+static void refuse_excess(const struct fm_ha *ha, const struct fm_binding *b,
+			  const struct fm_msg *m, struct fm_flow_change *c)
 {
 	uint32_t room = ha->flows.n_free + b->n_flows;
 

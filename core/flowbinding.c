@@ -1,6 +1,6 @@
 /*
- * The flow bindings of a node as a list by FID-PRI: putting, matching, and what the anchor changed itself.
- * How a binding update changes them is in flow_update.c.
+ * The flow bindings of a node as a list by FID-PRI: putting, matching, and what the anchor changed
+ * itself. How a binding update changes them is in flow_update.c.
  */
 #include "core/flowbinding.h"
 
@@ -99,7 +99,8 @@ uint64_t fm_flowbinding_expire(struct fm_ha *ha, struct fm_binding *b, uint64_t 
 	return next_us;
 }
 
-uint16_t fm_flowbinding_match(const struct fm_forwarding *f, const struct fm_packet_fields *p, uint16_t *fid)
+uint16_t fm_flowbinding_match(const struct fm_forwarding *f, const struct fm_packet_fields *p,
+			      uint16_t *fid)
 {
 	*fid = 0;
 	for (uint8_t i = 0; i < f->n_rules; i++) {

@@ -1,6 +1,6 @@
 /*
- * Flow bindings of one mobile node (RFC 6089 §4.3, §5.3; digest D20 to D23), and what the anchor itself
- * changed for a moment (RFC 7109, digest D32).
+ * Flow bindings of one mobile node (RFC 6089 §4.3, §5.3; digest D20 to D23), and what the anchor
+ * itself changed for a moment (RFC 7109, digest D32).
  */
 #ifndef FM_CORE_FLOWBINDING_H
 #define FM_CORE_FLOWBINDING_H
@@ -88,6 +88,7 @@ int fm_flowbinding_put(struct fm_ha *ha, struct fm_binding *b, const struct fm_f
  * Return: bit i: paths[i] gets a copy; 0: no path.
  * Source: RFC 6089 §4.3, §5.3.6. Signalling is never given to it.
  */
-uint16_t fm_flowbinding_match(const struct fm_forwarding *f, const struct fm_packet_fields *p, uint16_t *fid);
+uint16_t fm_flowbinding_match(const struct fm_forwarding *f, const struct fm_packet_fields *p,
+			      uint16_t *fid);
 
 #endif

@@ -5,8 +5,8 @@
 #include "core/auth.h"
 #include "core/ha_update.h"
 
-#define BA_MAX 1232u	      /* D35: 1280 less the outer header */
-#define INFINITE UINT32_MAX   /* RFC 5555 §3.2.2: no keepalive needed */
+#define BA_MAX 1232u	    /* D35: 1280 less the outer header */
+#define INFINITE UINT32_MAX /* RFC 5555 §3.2.2: no keepalive needed */
 #define NAT_FLAG_FORCE 0x8000u
 #define UNKNOWN_FIDS_MAX 64u
 
@@ -26,7 +26,8 @@ static void add_mn_id(struct fm_msg *m, const struct fm_update *u)
 		it->mn_id = u->mn_id->mn_id;
 }
 
-/* RFC 5555 §4.5: only where option 29 was there, and then always; before any BID (RFC 5648 §8.2). */
+/* RFC 5555 §4.5: only where option 29 was there, and then always; before any BID (RFC 5648 §8.2).
+ */
 static void add_ipv4(struct fm_ha *ha, struct fm_msg *m, const struct fm_update *u)
 {
 	for (uint16_t i = 0; i < ha->n_ipv4_answers && is_accepted(u); i++) {
@@ -37,7 +38,8 @@ static void add_ipv4(struct fm_ha *ha, struct fm_msg *m, const struct fm_update 
 	}
 }
 
-/* RFC 5648 §6.2: every BID option comes back, without its care-of address; BID-PRI too (RFC 6089 §5.3.5). */
+/* RFC 5648 §6.2: every BID option comes back, without its care-of address; BID-PRI too (RFC 6089
+ * §5.3.5). */
 static void add_bids(struct fm_msg *m, const struct fm_update *u)
 {
 	for (uint16_t i = 0; i < u->n_bids; i++) {
@@ -200,7 +202,8 @@ static int build(struct fm_ha *ha, const struct fm_update *u, enum brief brief)
 			      ha->world, ha->buf);
 }
 
-/* Back to where the update came from; type 2 routing header unless that was the home address (D14). */
+/* Back to where the update came from; type 2 routing header unless that was the home address (D14).
+ */
 static void send_back(struct fm_ha *ha, const struct fm_update *u, int len)
 {
 	struct fm_via via = *u->via;
@@ -225,6 +228,7 @@ void fm_answer(struct fm_ha *ha, const struct fm_update *u)
 void fm_answer_bare(struct fm_ha *ha, const struct fm_update *u)
 {
 	start(ha, u);
-	send_back(ha, u, fm_auth_finish(&ha->out, u->sa, &u->mac_coa, &u->hoa, &u->via->dst, &u->hoa,
-					ha->ops, ha->world, ha->buf));
+	send_back(ha, u,
+		  fm_auth_finish(&ha->out, u->sa, &u->mac_coa, &u->hoa, &u->via->dst, &u->hoa,
+				 ha->ops, ha->world, ha->buf));
 }

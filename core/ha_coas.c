@@ -1,9 +1,9 @@
 /*
- * Care-of addresses of an accepted update: several with BIDs (RFC 5648 §6.2), one without (RFC 6275 §10.3.1),
- * IPv4 ones behind NATs (RFC 5555 §4.5, RFC 5648 §8.1).
+ * Care-of addresses of an accepted update: several with BIDs (RFC 5648 §6.2), one without (RFC 6275
+ * §10.3.1), IPv4 ones behind NATs (RFC 5555 §4.5, RFC 5648 §8.1).
  */
-#include "core/unicast.h"
 #include "core/ha_update.h"
+#include "core/unicast.h"
 
 #define FLAG_HOME 0x80u /* H, RFC 5648 §4.3 */
 
@@ -24,7 +24,8 @@ static void set_life(const struct fm_update *u, struct fm_coa *c)
 	c->mac_coa = u->mac_coa;
 }
 
-/* RFC 5555 §4.5: what was seen is the care-of address; UDP where a NAT is, or where one side wants it. */
+/* RFC 5555 §4.5: what was seen is the care-of address; UDP where a NAT is, or where one side wants
+ * it. */
 static void set_seen(const struct fm_ha *ha, const struct fm_update *u, struct fm_coa *c)
 {
 	bool is_nat = !fm_ip_equal(&c->claimed, &u->seen);
@@ -68,8 +69,8 @@ static uint8_t take_ipv4(const struct fm_ha *ha, const struct fm_update *u,
 }
 
 /* One BID option: @c is filled; @known: what is registered under that BID, or NULL. */
-static uint8_t take_bid(const struct fm_ha *ha, const struct fm_update *u, const struct fm_opt_bid *o,
-			const struct fm_coa *known, struct fm_coa *c)
+static uint8_t take_bid(const struct fm_ha *ha, const struct fm_update *u,
+			const struct fm_opt_bid *o, const struct fm_coa *known, struct fm_coa *c)
 {
 	uint8_t status = FM_BA_OK;
 
@@ -194,8 +195,8 @@ static bool has_home_flag(const struct fm_update *u)
 	return false;
 }
 
-void fm_ha_update_coas(struct fm_ha *ha, struct fm_update *u, const struct fm_coa current[FM_PATHS_MAX],
-		    struct fm_coa next[FM_PATHS_MAX])
+void fm_ha_update_coas(struct fm_ha *ha, struct fm_update *u,
+		       const struct fm_coa current[FM_PATHS_MAX], struct fm_coa next[FM_PATHS_MAX])
 {
 	memcpy(next, current, FM_PATHS_MAX * sizeof(*next));
 	if (u->n_bids == 0) {

@@ -13,7 +13,7 @@
 #include "core/unicast.h"
 
 /* Options that stand once at most (digest D10). */
-static const uint8_t singles[] = { FM_OPT_ALTERNATE_COA, FM_OPT_MN_ID, FM_OPT_REPLAY,
+static const uint8_t singles[] = { FM_OPT_ALTERNATE_COA, FM_OPT_MN_ID,	  FM_OPT_REPLAY,
 				   FM_OPT_NAT_DETECTION, FM_OPT_IPV4_COA, FM_OPT_NONCE_INDICES,
 				   FM_OPT_REFRESH_ADVICE };
 
@@ -157,7 +157,8 @@ static int authenticate(struct fm_ha *ha, struct fm_update *u, const uint8_t *mh
 	return -EKEYREJECTED;
 }
 
-/* D28: asked, policy, life of the home subnet; 1 where that ends or is deprecated (RFC 6275 §10.3.1). */
+/* D28: asked, policy, life of the home subnet; 1 where that ends or is deprecated (RFC 6275
+ * §10.3.1). */
 static void grant_life(const struct fm_ha *ha, struct fm_update *u)
 {
 	uint64_t units = u->m->bu.lifetime, valid = ha->conf.home_valid_s / 4;
@@ -171,7 +172,8 @@ static void grant_life(const struct fm_ha *ha, struct fm_update *u)
 	u->lifetime = (uint16_t)(u->is_removal ? 0 : units > 0 ? units : 1);
 }
 
-/* RFC 5555 §4.5: each option 29 is answered; none in an update gives the IPv4 address back (§4.4.2.1). */
+/* RFC 5555 §4.5: each option 29 is answered; none in an update gives the IPv4 address back
+ * (§4.4.2.1). */
 static void update_ipv4(struct fm_ha *ha, struct fm_update *u)
 {
 	const struct fm_item *it = NULL;
@@ -187,14 +189,14 @@ static void update_ipv4(struct fm_ha *ha, struct fm_update *u)
 static void tell_coas(struct fm_ha *ha, const struct fm_binding *b, const struct fm_coa *next)
 {
 	for (uint8_t i = 0; i < FM_PATHS_MAX; i++) {
-		const struct fm_coa *old = &b->coas[i], *new = &next[i];
-		bool is_same = old->is_used == new->is_used && old->bid == new->bid &&
-			       fm_ip_equal(&old->coa, &new->coa);
+		const struct fm_coa *was = &b->coas[i], *is = &next[i];
+		bool is_same = was->is_used == is->is_used && was->bid == is->bid &&
+			       fm_ip_equal(&was->coa, &is->coa);
 
-		if (!is_same && old->is_used)
-			fm_ha_tell(ha, b->subscriber, FM_EVENT_COA_GONE, &old->coa, old->bid);
-		if (!is_same && new->is_used)
-			fm_ha_tell(ha, b->subscriber, FM_EVENT_COA_NEW, &new->coa, new->bid);
+		if (!is_same && was->is_used)
+			fm_ha_tell(ha, b->subscriber, FM_EVENT_COA_GONE, &was->coa, was->bid);
+		if (!is_same && is->is_used)
+			fm_ha_tell(ha, b->subscriber, FM_EVENT_COA_NEW, &is->coa, is->bid);
 	}
 }
 
@@ -220,7 +222,7 @@ static struct fm_binding *binding_for(struct fm_ha *ha, struct fm_update *u)
 	return b;
 }
 
-/* RFC 6275 §10.3.2, RFC 5648 §5.4: a plain de-registration ends everything; answered before it is gone. */
+/* RFC 6275 §10.3.2, RFC 5648 §5.4: a plain de-registration ends everything. */
 static void remove_all(struct fm_ha *ha, struct fm_update *u)
 {
 	fm_binding_end(ha, u->binding, u->now_us);
@@ -323,8 +325,8 @@ int fm_ha_update_receive(struct fm_ha *ha, const struct fm_via *via, const uint8
 	return refuse(ha, u);
 }
 
-int fm_ha_update_receive_bad(struct fm_ha *ha, const struct fm_via *via, const uint8_t *mh, size_t len,
-			  uint8_t bad)
+int fm_ha_update_receive_bad(struct fm_ha *ha, const struct fm_via *via, const uint8_t *mh,
+			     size_t len, uint8_t bad)
 {
 	int err = begin(ha, via, mh, len);
 

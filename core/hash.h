@@ -1,5 +1,6 @@
 /*
- * A chained hash table of intrusive entries. The seed is secret, so that nobody can choose keys that meet.
+ * A chained hash table of intrusive entries. The seed is secret, so that nobody can choose keys
+ * that meet.
  */
 #ifndef FM_CORE_HASH_H
 #define FM_CORE_HASH_H

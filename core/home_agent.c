@@ -1,6 +1,6 @@
 /*
- * The home agent from outside: memory, subscribers, which message goes where, and the hints that are sent
- * to those who send what nobody understands.
+ * The home agent from outside: memory, subscribers, which message goes where, and the hints that
+ * are sent to those who send what nobody understands.
  */
 #include "core/home_agent.h"
 
@@ -8,10 +8,10 @@
 
 #include "core/auth.h"
 #include "core/event.h"
+#include "core/ha_update.h"
 #include "core/notify.h"
 #include "core/record.h"
 #include "core/unicast.h"
-#include "core/ha_update.h"
 
 #define VENDOR_ID 32473u  /* digest D41 */
 #define NAT_REFRESH_S 110 /* RFC 5555 §6 */
@@ -26,9 +26,14 @@ const char *const fm_ha_counter_names[FM_HA_COUNTER_COUNT] = { FM_HA_COUNTERS(CO
 void fm_ha_conf_init(struct fm_ha_conf *conf)
 {
 	*conf = (struct fm_ha_conf){
-		.vendor_id = VENDOR_ID, .max_subscribers = 1000, .max_bindings = 1000,
-		.max_flows = 8000, .max_leases = 8000, .max_lifetime = 900,
-		.home_preferred_s = UINT32_MAX, .home_valid_s = UINT32_MAX,
+		.vendor_id = VENDOR_ID,
+		.max_subscribers = 1000,
+		.max_bindings = 1000,
+		.max_flows = 8000,
+		.max_leases = 8000,
+		.max_lifetime = 900,
+		.home_preferred_s = UINT32_MAX,
+		.home_valid_s = UINT32_MAX,
 		.nat_refresh_s = NAT_REFRESH_S,
 	};
 }
@@ -218,8 +223,8 @@ static bool is_authentic(struct fm_ha *ha, const struct fm_binding *b, const str
 	const struct fm_ha_subscriber_conf *conf = &b->subscriber->conf;
 
 	for (uint8_t i = 0; c && i < conf->n_sas; i++) {
-		if (fm_auth_check(&ha->in, mh->p, mh->len, &conf->sas[i], &c->mac_coa, &b->hoa, ha->ops,
-				  ha->world) == 0)
+		if (fm_auth_check(&ha->in, mh->p, mh->len, &conf->sas[i], &c->mac_coa, &b->hoa,
+				  ha->ops, ha->world) == 0)
 			return true;
 	}
 	return false;
@@ -257,7 +262,7 @@ static bool is_answer(const struct fm_msg *m)
 /* D6: acknowledgements, and errors themselves, are never answered by an error. */
 static bool is_unanswerable(uint8_t type)
 {
-	static const uint8_t types[] = { FM_MH_BE, FM_MH_BA, FM_MH_UPA, FM_MH_LRA, FM_MH_HACK,
+	static const uint8_t types[] = { FM_MH_BE,  FM_MH_BA,  FM_MH_UPA,   FM_MH_LRA, FM_MH_HACK,
 					 FM_MH_HOT, FM_MH_COT, FM_MH_FBACK, FM_MH_SR };
 
 	for (size_t i = 0; i < sizeof(types); i++) {

@@ -1,11 +1,12 @@
 /*
- * The home agent (role anchor): bindings with several care-of addresses, prefixes on demand, flow bindings.
- * No I/O: it acts through struct fm_ops (core/world.h), and every call brings the time. Every message costs
- * the same, however many subscribers there are; all memory is one block that the caller gives.
+ * The home agent (role anchor): bindings with several care-of addresses, prefixes on demand, flow
+ * bindings. No I/O: it acts through struct fm_ops (core/world.h), and every call brings the time.
+ * Every message costs the same, however many subscribers there are; all memory is one block that
+ * the caller gives.
  *
- * Life: fm_ha_conf_init(), fm_ha_size(), fm_ha_init(); fm_ha_subscriber_add() for each subscriber, then
- * fm_ha_restore() for each record of the store, of any kind and in any order; then messages as they come.
- * A daemon that ends calls nothing.
+ * Life: fm_ha_conf_init(), fm_ha_size(), fm_ha_init(); fm_ha_subscriber_add() for each subscriber,
+ * then fm_ha_restore() for each record of the store, of any kind and in any order; then messages as
+ * they come. A daemon that ends calls nothing.
  */
 #ifndef FM_CORE_HOME_AGENT_H
 #define FM_CORE_HOME_AGENT_H
@@ -17,9 +18,9 @@
 
 #define FM_HA_PORT 4191u /* RFC 5555 §2.3.2.2 */
 #define FM_HA_HOME_MAX 8u
-#define FM_HA_IPV4_MAX 8u /* IPv4 Home Address options that are answered */
+#define FM_HA_IPV4_MAX 8u	/* IPv4 Home Address options that are answered */
 #define FM_HA_RECORD_MAX 16384u /* octets of one record at most */
-#define FM_HA_BIDS_MAX 512u /* Binding Identifier options that a header can hold, and more */
+#define FM_HA_BIDS_MAX 512u	/* Binding Identifier options that a header can hold, and more */
 
 /**
  * struct fm_ha_conf - all that configuration says; pools are copied, the rest too
@@ -136,8 +137,8 @@ size_t fm_ha_size(const struct fm_ha_conf *conf);
 /**
  * fm_ha_init() - a home agent without subscribers
  * @block: fm_ha_size() octets, zero, aligned for any type (calloc); the home agent lies in it
- * @ops, @world: must outlive it. Of ops it calls send, wake_at, random, mac, save, forward, unforward, tell
- *               and, where it is set, problem.
+ * @ops, @world: must outlive it. Of ops it calls send, wake_at, random, mac, save, forward,
+ * unforward, tell and, where it is set, problem.
  */
 struct fm_ha *fm_ha_init(void *block, const struct fm_ha_conf *conf, const struct fm_ops *ops,
 			 void *world);
@@ -148,23 +149,25 @@ struct fm_ha *fm_ha_init(void *block, const struct fm_ha_conf *conf, const struc
  */
 int fm_ha_subscriber_add(struct fm_ha *ha, const struct fm_ha_subscriber_conf *conf);
 
-/* A subscriber is no longer configured: revoked once, then all that is its ends at once. -ENOENT. */
+/* A subscriber is no longer configured: revoked once, then all that is its ends at once. -ENOENT.
+ */
 int fm_ha_subscriber_remove(struct fm_ha *ha, const uint8_t *mn_id, size_t len, uint64_t now_us);
 
 /**
  * fm_ha_restore() - one record as ops->save() was given it
- * Tells the data path at once (ops->forward). What is over by now ends at the next fm_ha_wake().
- * Return: 0; -EINVAL not a record of ours; -ENOENT of nobody that is configured; -EEXIST taken by another.
+ * Tells the data path at once (ops->forward) and may save (ops->save). What is over by now ends at
+ * the next fm_ha_wake(). Return: 0; -EINVAL not a record of ours; -ENOENT of nobody that is
+ * configured; -EEXIST taken by another.
  */
 int fm_ha_restore(struct fm_ha *ha, enum fm_record_kind kind, const struct fm_octets *key,
 		  const struct fm_octets *value, uint64_t now_us);
 
 /**
  * fm_ha_receive() - a Mobility Header came
- * @via: outermost addresses, src and dst of the IPv6 header next to the Mobility Header, Home Address option
- * Return: what became of it: 0 acted on; -EBADMSG refused by wire/ or by its checksum; -EKEYREJECTED
- * authentication; -ESTALE old; -EPERM refused with a status; -EPROTONOSUPPORT answered by a Binding Error;
- * -EINVAL dropped silently.
+ * @via: outermost addresses, src and dst of the IPv6 header next to the Mobility Header, Home
+ * Address option Return: what became of it: 0 acted on; -EBADMSG refused by wire/ or by its
+ * checksum; -EKEYREJECTED authentication; -ESTALE old; -EPERM refused with a status;
+ * -EPROTONOSUPPORT answered by a Binding Error; -EINVAL dropped silently.
  */
 int fm_ha_receive(struct fm_ha *ha, const struct fm_via *via, const uint8_t *mh, size_t len,
 		  uint64_t now_us);
@@ -208,7 +211,8 @@ struct fm_subscriber *fm_ha_subscriber_at(const struct fm_ha *ha, uint32_t i);
 
 /**
  * fm_ha_pool_status() - pool @i; @is_v4: its IPv4 addresses
- * Walks over all leases: for people, not for packets. Return: false behind the last pool, or none of that kind.
+ * Walks over all leases: for people, not for packets. Return: false behind the last pool, or none
+ * of that kind.
  */
 bool fm_ha_pool_status(const struct fm_ha *ha, uint32_t i, bool is_v4, struct fm_pool_status *out);
 

@@ -1,5 +1,6 @@
 /*
- * IPv4 home addresses: one per binding, lent like a session-lasting prefix (RFC 5555 §3.1.1, digest §6.4).
+ * IPv4 home addresses: one per binding, lent like a session-lasting prefix (RFC 5555 §3.1.1, digest
+ * §6.4).
  */
 #include "core/event.h"
 #include "core/home_agent.h"
@@ -23,7 +24,8 @@ static bool is_any(const struct fm_ip *a)
 	return memcmp(a->b + 12, zero, 4) == 0;
 }
 
-/* The address must be the node's own, now or last (RFC 5555 §4.5: it must belong to the IPv6 home address). */
+/* The address must be the node's own, now or last (RFC 5555 §4.5: it must belong to the IPv6 home
+ * address). */
 static bool is_own(const struct fm_ha *ha, const struct fm_subscriber *s, const struct fm_ip *a)
 {
 	const struct fm_lease *l = fm_ha_lease_find(ha, a);
@@ -57,7 +59,7 @@ static uint8_t ask(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_it
 }
 
 uint8_t fm_ha_lease_ask_v4(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_item *it,
-			struct fm_item *out)
+			   struct fm_item *out)
 {
 	out->ipv4.address = it->ipv4.address;
 	out->ipv4.status = ask(ha, s, it, &out->ipv4.address);

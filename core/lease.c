@@ -8,8 +8,8 @@
 #include "core/home_agent.h"
 #include "core/record.h"
 
-#define DRAWS 32u	     /* at random, before the pool is searched */
-#define SEARCH_MAX 65536u    /* then at most so many in a row */
+#define DRAWS 32u		       /* at random, before the pool is searched */
+#define SEARCH_MAX 65536u	       /* then at most so many in a row */
 #define REST_DEFAULT_US 86400000000ull /* of a prefix whose pool is gone from the configuration */
 
 static const struct fm_prefix *pool_prefix(const struct fm_ha_pool_conf *pool, bool is_v4)
@@ -128,7 +128,7 @@ static struct fm_lease *make(struct fm_ha *ha, const struct fm_ip *prefix)
 }
 
 struct fm_lease *fm_ha_lease_put(struct fm_ha *ha, struct fm_subscriber *owner,
-			      const struct fm_ip *prefix, enum fm_lease_mode mode)
+				 const struct fm_ip *prefix, enum fm_lease_mode mode)
 {
 	struct fm_lease *l = fm_ha_lease_find(ha, prefix);
 
@@ -175,7 +175,8 @@ static void put_u64(uint8_t *p, uint64_t v)
 		p[i] = (uint8_t)v;
 }
 
-/* The prefix or address number @i of a pool: counted in the upper or the lower half of the address. */
+/* The prefix or address number @i of a pool: counted in the upper or the lower half of the address.
+ */
 static struct fm_ip nth(const struct fm_prefix *pool, bool is_v4, uint64_t i)
 {
 	struct fm_ip out = pool->ip;
@@ -190,7 +191,8 @@ static bool draw_from(struct fm_ha *ha, const struct fm_prefix *pool, bool is_v4
 {
 	uint8_t bits = (uint8_t)((is_v4 ? 128 : 64) - pool->len);
 	uint64_t mask = bits >= 64 ? UINT64_MAX : (1ull << bits) - 1, r = 0;
-	uint64_t edge = is_v4 && bits >= 2 ? 1 : 0; /* the addresses of the net and of all its hosts */
+	uint64_t edge =
+		is_v4 && bits >= 2 ? 1 : 0; /* the addresses of the net and of all its hosts */
 
 	for (uint32_t i = 0; i < DRAWS + SEARCH_MAX; i++) {
 		if (i <= DRAWS)

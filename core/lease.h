@@ -1,6 +1,7 @@
 /*
- * Prefixes and IPv4 home addresses that the anchor lends (digest §14): drawn at random, rested after use,
- * fixed ones reserved. One record per prefix that is held, reserved, or was held and may be reclaimed.
+ * Prefixes and IPv4 home addresses that the anchor lends (digest §14): drawn at random, rested
+ * after use, fixed ones reserved. One record per prefix that is held, reserved, or was held and may
+ * be reclaimed.
  */
 #ifndef FM_CORE_LEASE_H
 #define FM_CORE_LEASE_H
@@ -79,7 +80,7 @@ struct fm_lease *fm_ha_lease_v4(const struct fm_subscriber *s);
  * Return: the status of RFC 5555 §3.2.1.
  */
 uint8_t fm_ha_lease_ask_v4(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_item *it,
-			struct fm_item *out);
+			   struct fm_item *out);
 
 #define FM_ODP_ANSWERS_MAX 64u /* more than a header can hold, and some that a set names */
 
@@ -94,11 +95,11 @@ struct fm_lease_change {
 };
 
 /**
- * fm_ha_lease_update() - the on-demand options of an accepted binding update: the set first (digest §14.5)
- * The answers are in ha->lease_change.
+ * fm_ha_lease_update() - the on-demand options of an accepted binding update: the set first (digest
+ * §14.5) The answers are in ha->lease_change.
  */
 void fm_ha_lease_update(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_msg *m,
-		     uint64_t now_us);
+			uint64_t now_us);
 
 /* Seconds from @now_us to @until_us; UINT32_MAX: without end. */
 uint32_t fm_ha_lease_left_s(uint64_t until_us, uint64_t now_us);
@@ -120,7 +121,7 @@ bool fm_ha_lease_draw(struct fm_ha *ha, bool is_v4, struct fm_ip *out);
 
 /* A record for @prefix as the store remembers it; NULL: taken, or no room. */
 struct fm_lease *fm_ha_lease_put(struct fm_ha *ha, struct fm_subscriber *owner,
-			      const struct fm_ip *prefix, enum fm_lease_mode mode);
+				 const struct fm_ip *prefix, enum fm_lease_mode mode);
 
 /* The pool that @prefix is part of, or NULL. */
 const struct fm_ha_pool_conf *fm_ha_lease_pool(const struct fm_ha *ha, const struct fm_ip *prefix);

@@ -17,7 +17,8 @@ static uint64_t min_us(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Digest §14.4, status 133: what no anchor could understand. PIDs that stand twice: see fm_ha_lease_update(). */
+/* Digest §14.4, status 133: what no anchor could understand. PIDs that stand twice: see
+ * fm_ha_lease_update(). */
 static bool is_malformed(const struct fm_odp *o)
 {
 	bool is_any = fm_ip_is_none(&o->prefix);
@@ -35,8 +36,8 @@ static bool may_use(const struct fm_subscriber *s, uint8_t type)
 }
 
 /*
- * Preferred and valid as asked. Type 4 ends a grace after it stops being preferred, and is never renewed
- * then (digest §14.5).
+ * Preferred and valid as asked. Type 4 ends a grace after it stops being preferred, and is never
+ * renewed then (digest §14.5).
  */
 static void set_life(struct fm_lease *l, const struct fm_odp *o, uint64_t grace_us, uint64_t now_us)
 {
@@ -98,7 +99,8 @@ static uint8_t renew(struct fm_lease *l, struct fm_odp *o, uint64_t now_us)
 	return FM_ODP_GRANTED;
 }
 
-/* A named prefix comes back only to whom held it last, or whose reserved one it is (digest §14.5). */
+/* A named prefix comes back only to whom held it last, or whose reserved one it is (digest §14.5).
+ */
 static uint8_t choose_named(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_odp *o)
 {
 	const struct fm_lease *l = fm_ha_lease_find(ha, &o->prefix);
@@ -110,26 +112,27 @@ static uint8_t choose_named(struct fm_ha *ha, struct fm_subscriber *s, const str
 	return FM_ODP_GRANTED;
 }
 
-/* Which prefix a new lease gets: @o->prefix is set. */
+/* Which prefix a new lease gets: @o->prefix is set. Fixed ones: reserved first, in ascending order.
+ */
 static uint8_t choose(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *o)
 {
 	bool is_fixed = o->service_type == FM_TYPE_FIXED;
+	bool may_reserve = s->n_fixed < s->conf.max_fixed;
 	const struct fm_lease *l;
-	uint8_t status = FM_ODP_GRANTED;
 
-	if (!fm_ip_is_none(&o->prefix))
-		status = choose_named(ha, s, o);
-	else if (is_fixed && !fm_list_is_empty(&s->reserved))
+	if (!fm_ip_is_none(&o->prefix)) {
+		uint8_t status = choose_named(ha, s, o);
+
+		l = fm_ha_lease_find(ha, &o->prefix);
+		if (status != FM_ODP_GRANTED || !is_fixed || l->is_fixed || may_reserve)
+			return status;
+		return FM_ODP_NO_RESOURCES;
+	}
+	if (is_fixed && !fm_list_is_empty(&s->reserved)) {
 		o->prefix = FM_ENTRY(s->reserved.next, struct fm_lease, list)->prefix;
-	else if (is_fixed && s->n_fixed >= s->conf.max_fixed)
-		return FM_ODP_NO_RESOURCES;
-	else if (!fm_ha_lease_draw(ha, false, &o->prefix))
-		return FM_ODP_NO_RESOURCES;
-	if (status != FM_ODP_GRANTED)
-		return status;
-
-	l = fm_ha_lease_find(ha, &o->prefix);
-	if (is_fixed && !(l && l->is_fixed) && s->n_fixed >= s->conf.max_fixed)
+		return FM_ODP_GRANTED;
+	}
+	if ((is_fixed && !may_reserve) || !fm_ha_lease_draw(ha, false, &o->prefix))
 		return FM_ODP_NO_RESOURCES;
 	return FM_ODP_GRANTED;
 }
@@ -139,7 +142,8 @@ static uint8_t grant(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *o
 	struct fm_odp chosen = *o;
 
 	if (o->service_type == FM_TYPE_ANY) /* RFC 8653 §4.2 */
-		chosen.service_type = s->conf.default_type ? s->conf.default_type : FM_TYPE_SESSION_LASTING;
+		chosen.service_type =
+			s->conf.default_type ? s->conf.default_type : FM_TYPE_SESSION_LASTING;
 	if (chosen.service_type == FM_TYPE_NONPERSISTENT)
 		return FM_ODP_TYPE_NOT_SUPPORTED; /* the access gives it */
 	if (!may_use(s, chosen.service_type))
@@ -188,7 +192,8 @@ static const struct fm_item *next_vendor(const struct fm_ha *ha, const struct fm
 
 	do
 		it = fm_msg_next(m, FM_OPT_VENDOR, it);
-	while (it && (it->vendor.vendor_id != ha->conf.vendor_id || it->vendor.sub_type != sub_type));
+	while (it &&
+	       (it->vendor.vendor_id != ha->conf.vendor_id || it->vendor.sub_type != sub_type));
 	return it;
 }
 
@@ -253,7 +258,8 @@ static void judge_set(const struct fm_ha *ha, const struct fm_subscriber *s, con
 			uint16_t pid = fm_u16_at(&pids, i);
 
 			if (!is_asked(c, pid) && !fm_ha_lease_by_pid(s, pid))
-				c->odps[c->n++] = (struct fm_odp){ .pid = pid, .status = FM_ODP_NO_LEASE };
+				c->odps[c->n++] =
+					(struct fm_odp){ .pid = pid, .status = FM_ODP_NO_LEASE };
 		}
 	}
 }
@@ -274,7 +280,7 @@ static void release_rest(struct fm_ha *ha, struct fm_subscriber *s, const struct
 }
 
 void fm_ha_lease_update(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_msg *m,
-		     uint64_t now_us)
+			uint64_t now_us)
 {
 	struct fm_lease_change *c = &ha->lease_change;
 

@@ -12,7 +12,7 @@ struct fm_list {
 };
 
 /* The struct of type @type whose member @m is @ptr. */
-#define FM_ENTRY(ptr, type, m) ((type *)(void *)((char *)(ptr) - offsetof(type, m)))
+#define FM_ENTRY(ptr, type, m) ((type *)(void *)((char *)(ptr)-offsetof(type, m)))
 
 static inline void fm_list_init(struct fm_list *head)
 {

@@ -1,6 +1,6 @@
 /*
- * What the anchor asks of a host, one row per kind: when, how often, how far apart, and what follows when
- * nobody answers.
+ * What the anchor asks of a host, one row per kind: when, how often, how far apart, and what
+ * follows when nobody answers.
  */
 #include "core/notify.h"
 
@@ -24,15 +24,24 @@ static int coa_for(const struct fm_binding *b, uint16_t bid)
 	return fm_coa_best(b);
 }
 
-/* RFC 6275 §6.1.2, RFC 5846 §7, RFC 7109 §5: type 2 routing header, or UDP where the binding has it. */
+/* RFC 6275 §6.1.2, RFC 5846 §7, RFC 7109 §5: type 2 routing header, or UDP where the binding has
+ * it. */
 static struct fm_via via_to(const struct fm_ha *ha, const struct fm_binding *b,
 			    const struct fm_coa *c)
 {
 	if (fm_ip_is_v4(&c->coa))
-		return (struct fm_via){ .local = c->local, .remote = c->coa, .local_port = FM_HA_PORT,
-					.remote_port = c->port, .src = ha->conf.address, .dst = b->hoa };
-	return (struct fm_via){ .local = ha->conf.address, .remote = c->coa, .src = ha->conf.address,
-				.dst = c->coa, .hoa = b->hoa, .has_hoa = true };
+		return (struct fm_via){ .local = c->local,
+					.remote = c->coa,
+					.local_port = FM_HA_PORT,
+					.remote_port = c->port,
+					.src = ha->conf.address,
+					.dst = b->hoa };
+	return (struct fm_via){ .local = ha->conf.address,
+				.remote = c->coa,
+				.src = ha->conf.address,
+				.dst = c->coa,
+				.hoa = b->hoa,
+				.has_hoa = true };
 }
 
 static void send_out(struct fm_ha *ha, const struct fm_binding *b, uint16_t bid)
@@ -193,8 +202,8 @@ enum { REFRESH, REVOKE, FLOW, KINDS };
 
 static const struct kind kinds[KINDS] = {
 	[REFRESH] = { refresh_of, send_refresh, give_up_refresh, 3, SECOND_US, true }, /* D48 */
-	[REVOKE]  = { revoke_of, send_revoke, finish_revoke, 2, SECOND_US, true },     /* RFC 5846 §11 */
-	[FLOW]	  = { flow_of, send_flow, give_up_flow, 3, 3 * SECOND_US, false },     /* RFC 7109 §8 */
+	[REVOKE] = { revoke_of, send_revoke, finish_revoke, 2, SECOND_US, true }, /* RFC 5846 §11 */
+	[FLOW] = { flow_of, send_flow, give_up_flow, 3, 3 * SECOND_US, false },	  /* RFC 7109 §8 */
 };
 
 static void ask(struct fm_ha *ha, struct fm_binding *b, const struct kind *k)
@@ -234,7 +243,7 @@ uint64_t fm_notify_due(const struct fm_binding *b)
 	uint64_t due_us = refresh_due(b);
 	const struct fm_asked *asked[] = { &b->refresh, &b->revoke, &b->flow };
 
-	for (uint8_t i = 0; i < KINDS; i++) {
+	for (int i = 0; i < KINDS; i++) {
 		if (asked[i]->is_open && asked[i]->at_us < due_us)
 			due_us = asked[i]->at_us;
 	}
@@ -255,7 +264,7 @@ static void start_refresh(struct fm_ha *ha, struct fm_binding *b)
 void fm_notify_wake(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
 {
 	start_refresh(ha, b);
-	for (uint8_t i = 0; i < KINDS; i++) {
+	for (int i = 0; i < KINDS; i++) {
 		const struct kind *k = &kinds[i];
 		struct fm_asked *a = k->of(b);
 

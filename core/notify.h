@@ -1,6 +1,6 @@
 /*
- * Messages that the anchor starts: refresh requests (BRR), revocation (BRI) and flow bindings (FBI), with
- * their answers and repetitions. They carry the MN-HA option like answers (digest D30).
+ * Messages that the anchor starts: refresh requests (BRR), revocation (BRI) and flow bindings
+ * (FBI), with their answers and repetitions. They carry the MN-HA option like answers (digest D30).
  */
 #ifndef FM_CORE_NOTIFY_H
 #define FM_CORE_NOTIFY_H

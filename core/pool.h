@@ -1,6 +1,6 @@
 /*
- * Memory of a fixed size: one block that the caller gave is cut into arrays, and an array into items that
- * are taken and given back. Nothing here asks for memory.
+ * Memory of a fixed size: one block that the caller gave is cut into arrays, and an array into
+ * items that are taken and given back. Nothing here asks for memory.
  */
 #ifndef FM_CORE_POOL_H
 #define FM_CORE_POOL_H

@@ -1,6 +1,6 @@
 /*
- * The anchor's records as octets, and back. Whatever does not fit exactly is refused: a record of another
- * layout is better left out than guessed.
+ * The anchor's records as octets, and back. Whatever does not fit exactly is refused: a record of
+ * another layout is better left out than guessed.
  */
 #include "core/record.h"
 
@@ -60,7 +60,8 @@ static uint64_t get_time(struct fm_reader *r, const struct fm_ha *ha)
 
 static struct fm_writer start(struct fm_ha *ha)
 {
-	struct fm_writer w = { .start = ha->record, .at = ha->record,
+	struct fm_writer w = { .start = ha->record,
+			       .at = ha->record,
 			       .end = ha->record + sizeof(ha->record) };
 
 	fm_put_u8(&w, VERSION);
@@ -153,7 +154,8 @@ static bool get_lease(struct fm_reader *r, struct fm_ha *ha, struct fm_subscribe
 /* The selector as it travels (RFC 6088), so that its layout is told in one place. */
 static void put_flow(struct fm_writer *w, const struct fm_flow *f)
 {
-	const struct fm_bids *to = f->until_us ? &f->before : &f->to; /* D32: not what is provisional */
+	const struct fm_bids *to =
+		f->until_us ? &f->before : &f->to; /* D32: not what is provisional */
 	uint8_t octets[96];
 	size_t len = fm_selector_write(&f->selector, octets);
 
@@ -336,7 +338,8 @@ static int restore_prefix(struct fm_ha *ha, const struct fm_octets *key, struct 
 	memcpy(prefix.b, key->p, sizeof(prefix.b));
 	if (fm_ha_lease_find(ha, &prefix))
 		return -EEXIST;
-	l = fm_ha_lease_put(ha, fm_subscriber_find(ha, r->at, fm_left(r)), &prefix, FM_LEASE_RESTING);
+	l = fm_ha_lease_put(ha, fm_subscriber_find(ha, r->at, fm_left(r)), &prefix,
+			    FM_LEASE_RESTING);
 	if (!l)
 		return -EEXIST;
 	l->rest_us = rest_us > 0 ? rest_us : 1;

@@ -1,6 +1,7 @@
 /*
- * Records of the anchor that outlive a restart: values of ops->save(), read again by fm_ha_restore().
- * Times are wall-clock microseconds; each value starts with the version of its layout.
+ * Records of the anchor that outlive a restart: values of ops->save(), read again by
+ * fm_ha_restore(). Times are wall-clock microseconds; each value starts with the version of its
+ * layout.
  */
 #ifndef FM_CORE_RECORD_H
 #define FM_CORE_RECORD_H

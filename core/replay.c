@@ -5,8 +5,8 @@
 
 #define NTP_1970_S 2208988800u /* seconds from 1900 to 1970, RFC 5905 §6 */
 
-#define STATUS_OUT_OF_WINDOW 135u	 /* RFC 6275 §9.5.1 */
-#define STATUS_ID_MISMATCH 144u		 /* RFC 4285 §8 */
+#define STATUS_OUT_OF_WINDOW 135u	/* RFC 6275 §9.5.1 */
+#define STATUS_ID_MISMATCH 144u		/* RFC 4285 §8 */
 #define STATUS_MESSAGE_ID_REQUIRED 145u /* RFC 4285 §8 */
 
 uint64_t fm_ntp_from_us(uint64_t wall_us)
@@ -31,7 +31,8 @@ uint8_t fm_replay_check(const struct fm_replay_state *r, const struct fm_sa *sa,
 			const uint64_t *stamp, uint64_t own)
 {
 	if (sa->replay == FM_REPLAY_SEQUENCE)
-		return r->has_sequence && !is_newer(sequence, r->sequence) ? STATUS_OUT_OF_WINDOW : 0;
+		return r->has_sequence && !is_newer(sequence, r->sequence) ? STATUS_OUT_OF_WINDOW
+									   : 0;
 	if (!stamp) /* RFC 4285 §6 */
 		return STATUS_MESSAGE_ID_REQUIRED;
 	if (!is_close(*stamp, own, sa->tolerance_s) || *stamp <= r->timestamp)

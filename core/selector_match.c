@@ -3,7 +3,7 @@
  */
 #include "core/selector_match.h"
 
-#define DS_BITS 0xfcu	     /* RFC 6088 §3.1: the two ECN bits do not count */
+#define DS_BITS 0xfcu	    /* RFC 6088 §3.1: the two ECN bits do not count */
 #define LABEL_BITS 0xfffffu /* RFC 8200 §3, digest D25 */
 #define BIT(field) (1u << (field))
 
@@ -66,8 +66,14 @@ bool fm_selector_is_sound(const struct fm_selector *s)
 {
 	/* A packet that stands on every start: it must not be above any end. */
 	const struct fm_packet_fields p = {
-		.src = s->src[0], .dst = s->dst[0], .spi = s->spi[0], .label = s->label[0],
-		.sport = s->sport[0], .dport = s->dport[0], .tc = s->tc[0], .ip_proto = s->proto[0],
+		.src = s->src[0],
+		.dst = s->dst[0],
+		.spi = s->spi[0],
+		.label = s->label[0],
+		.sport = s->sport[0],
+		.dport = s->dport[0],
+		.tc = s->tc[0],
+		.ip_proto = s->proto[0],
 	};
 
 	if (s->has_end & ~s->has_start)
