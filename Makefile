@@ -1,11 +1,12 @@
 # A thin front: meson builds, this file names what people ask for.
-.PHONY: all deps deps-test build-test demo test test-all bench install clean
+.PHONY: all deps deps-test build-test demo test test-all test-vm bench install clean
 
 BUILD_DEPS := gcc make clang llvm meson ninja-build pkg-config bpftool libbpf-dev libuv1-dev libmnl-dev \
 	libconfuse-dev libjansson-dev liblmdb-dev libssl-dev libcap-dev libc6-dev linux-libc-dev scdoc
 DEMO_DEPS := iproute2 nftables procps iputils-ping
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev python3 python3-pytest python3-scapy python3-pyroute2 tshark \
 	iperf3 curl openssh-client openssh-server openssl ethtool man-db
+VM_DEPS := qemu-system-x86 busybox-static cpio kmod
 
 RUN_TESTS := /usr/bin/python3 tools/run-tests
 
@@ -20,7 +21,7 @@ build/build.ninja:
 
 # The same with AddressSanitizer and UndefinedBehaviorSanitizer: what unit tests run.
 build-test: build-test/build.ninja
-	@ninja -C build-test
+	@ninja -C build-test all meson-test-prereq
 
 build-test/build.ninja:
 	meson setup build-test --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
@@ -44,6 +45,12 @@ test-all: deps-test
 	@$(MAKE) --no-print-directory all build-test
 	@$(RUN_TESTS) --all
 
+# Debian's 6.1 kernel in QEMU, without KVM: eBPF load and runs, worlds without timing bounds.
+test-vm: deps-test
+	@tools/deps "the virtual machine" $(VM_DEPS)
+	@$(MAKE) --no-print-directory all build-test
+	@$(RUN_TESTS) --vm
+
 bench: deps
 	@$(MAKE) --no-print-directory all
 	@build/bin/flowmob bench all
@@ -52,4 +59,4 @@ install: all
 	meson install -C build --no-rebuild
 
 clean:
-	rm -rf build build-test build-clang
+	rm -rf build build-test build-clang build-fuzz build-vm
