@@ -9,7 +9,7 @@
 #include "lab/report.h"
 
 #define COLUMNS 72
-#define HOLE_NS 60000000ll /* shorter pauses are not drawn */
+#define HOLE_NS 120000000ll /* shorter pauses, beside the flow's own, are not drawn */
 
 struct canvas {
 	bool is_fancy;
@@ -49,7 +49,7 @@ static void draw_direction(struct canvas *c, const struct fm_lab_run *r,
 /* A column is a hole when a pause in either direction covers its middle. */
 static void draw_holes(struct canvas *c, const struct fm_lab_run *r, int flow)
 {
-	int64_t last_ns[2] = { -1, -1 };
+	int64_t last_ns[2] = { -1, -1 }, least = HOLE_NS + r->s->flows[flow].interval_us * 1000;
 
 	if (r->s->flows[flow].kind == FM_LAB_REQUEST)
 		return; /* it pauses by itself */
@@ -58,7 +58,7 @@ static void draw_holes(struct canvas *c, const struct fm_lab_run *r, int flow)
 		if (x->flow != flow || x->what != FM_LAB_GOT)
 			continue;
 		int64_t since = last_ns[x->direction];
-		if (since >= 0 && x->at_ns - since > HOLE_NS)
+		if (since >= 0 && x->at_ns - since > least)
 			fill(c->hole, column_of(c, since + c->column_ns / 2),
 			     column_of(c, x->at_ns - c->column_ns / 2));
 		last_ns[x->direction] = x->at_ns;

@@ -130,6 +130,27 @@ static void print_events(const struct fm_lab_run *r)
 		printf("  … and %d more events\n", r->n_played - 40);
 }
 
+static void print_verdict(const struct fm_lab_run *r)
+{
+	int64_t sent = 0, lost = 0;
+	int alive = 0, worst = 0;
+
+	for (int i = 0; i < r->s->n_flows; i++) {
+		const struct fm_lab_result *x = &r->verdict.flows[i];
+		alive += !x->is_broken;
+		lost += x->lost;
+		sent += r->s->flows[i].kind == FM_LAB_DATAGRAMS ? x->sent : 0;
+		if (x->max_gap_us > r->verdict.flows[worst].max_gap_us)
+			worst = i;
+	}
+	if (r->s->n_flows)
+		printf("%d of %d flows alive; %lld of %lld datagrams lost; largest gap %.1f ms (%s); ", alive,
+		       r->s->n_flows, (long long)lost, (long long)sent,
+		       ms(r->verdict.flows[worst].max_gap_us), r->s->flows[worst].name);
+	printf("%llu octets of signalling\n%s\n", (unsigned long long)r->verdict.signalling_bytes,
+	       r->verdict.n_failed ? "verdict: NOT OK" : "verdict: ok");
+}
+
 void fm_report_text(const struct fm_lab_run *r)
 {
 	printf("scenario \"%s\", %.1f s\n\n", r->s->name, (double)r->s->duration_us / 1e6);
@@ -142,11 +163,10 @@ void fm_report_text(const struct fm_lab_run *r)
 	if (r->n_played)
 		printf("events:\n");
 	print_events(r);
-	printf("\nsignalling: %llu bytes on the accesses\n",
-	       (unsigned long long)r->verdict.signalling_bytes);
+	putchar('\n');
 	for (int i = 0; i < r->verdict.n_failed; i++)
 		printf("failed: %s\n", r->verdict.failed[i]);
-	printf("%s\n", r->verdict.n_failed ? "NOT OK" : "ok");
+	print_verdict(r);
 }
 
 static void print_compared(const struct fm_lab_run *const runs[3], const char *const names[3], int i)

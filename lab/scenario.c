@@ -668,7 +668,10 @@ static void read_event_section(struct reader *r, const struct fm_tree *t)
 		return;
 	}
 	struct fm_lab_event *e = &r->s->events[r->s->n_events++];
+	int errors = r->file->n_errors;
 	read_event(r, t, e);
+	if (r->file->n_errors > errors)
+		return;
 	if (e->at_us < 0)
 		fm_tree_error(r->file, t->line, "event: at is missing");
 	else if (e->at_us > r->s->duration_us)

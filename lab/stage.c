@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define BIND_NS 10000000000ll
-#define ANCHOR_NS 8000000000ll /* its programs go through the verifier first */
+#define START_NS 20000000000ll
 #define POLL_NS 20000000
 
 static volatile sig_atomic_t caught;
@@ -50,39 +50,62 @@ static bool jumps_clock(const struct fm_lab_scenario *s)
 	return false;
 }
 
-/* A host whose first update finds nobody waits before it asks again. */
-static void wait_for_anchors(struct fm_lab_stage *st)
+static int has_ended(struct fm_lab_stage *st, int node)
 {
-	int64_t end_ns = fm_stage_now() + ANCHOR_NS;
-
-	for (int n = FM_LAB_NODE_ANCHOR; n < FM_LAB_NODE_PEER; n++) {
-		json_t *answer = NULL;
-		while (fm_node_has_daemon(&st->world, n) && !answer && fm_stage_now() < end_ns &&
-		       !fm_stage_is_interrupted()) {
-			nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
-			answer = fm_node_ask(&st->world, n, json_pack("{s:s}", "command", "status"));
-		}
-		json_decref(answer);
-	}
+	if (waitpid(st->daemons[node], NULL, WNOHANG) != st->daemons[node])
+		return false;
+	fprintf(stderr, "flowmob: the daemon of %s has ended\n", fm_scenario_node_name(node));
+	fm_node_print_log(&st->world, node);
+	st->daemons[node] = 0;
+	return true;
 }
 
+/* Until it answers on its control socket: its programs go through the verifier first. */
+static int wait_for_daemon(struct fm_lab_stage *st, int node)
+{
+	int64_t end_ns = fm_stage_now() + START_NS;
+	json_t *answer = NULL;
+
+	while (!answer && fm_stage_now() < end_ns && !fm_stage_is_interrupted()) {
+		if (has_ended(st, node))
+			return -ESRCH;
+		nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
+		answer = fm_node_ask(&st->world, node, json_pack("{s:s}", "command", "status"));
+	}
+	json_decref(answer);
+	return answer ? 0 : -ETIMEDOUT;
+}
+
+static int start_group(struct fm_lab_stage *st, int first, int behind)
+{
+	int err = 0;
+
+	for (int n = first; n < behind && err == 0; n++) {
+		if (fm_node_has_daemon(&st->world, n))
+			err = fm_stage_start_daemon(st, n);
+	}
+	for (int n = first; n < behind && err == 0; n++) {
+		if (fm_node_has_daemon(&st->world, n))
+			err = wait_for_daemon(st, n);
+	}
+	return err;
+}
+
+/* Anchors first: a host whose first update finds nobody backs off for seconds. */
 static int start_daemons(struct fm_lab_stage *st)
 {
 	int err = fm_node_configure(&st->world);
 
-	if (err == 0 && fm_node_has_daemon(&st->world, FM_LAB_NODE_ANCHOR)) {
-		err = fm_node_find_daemon(st->daemon);
-		if (err < 0)
-			fprintf(stderr, "flowmob: flowmobd is not beside this program\n"
-					"         build the tree, or install it\n");
+	if (err < 0 || !fm_node_has_daemon(&st->world, FM_LAB_NODE_ANCHOR))
+		return err;
+	err = fm_node_find_daemon(st->daemon);
+	if (err < 0) {
+		fprintf(stderr, "flowmob: flowmobd is not beside this program\n"
+				"         build the tree, or install it\n");
+		return err;
 	}
-	for (int n = FM_LAB_NODES - 1; n >= 0 && err == 0; n--) { /* anchors first */
-		if (n == FM_LAB_HOSTS - 1)
-			wait_for_anchors(st);
-		if (fm_node_has_daemon(&st->world, n))
-			err = fm_stage_start_daemon(st, n);
-	}
-	return err;
+	err = start_group(st, FM_LAB_NODE_ANCHOR, FM_LAB_NODE_PEER);
+	return err < 0 ? err : start_group(st, 0, FM_LAB_HOSTS);
 }
 
 /* Over how many accesses every host is registered; -ESRCH: a daemon has ended. */
@@ -93,12 +116,8 @@ static int least_bound(struct fm_lab_stage *st)
 	for (int n = 0; n < FM_LAB_NODES; n++) {
 		if (!fm_node_has_daemon(&st->world, n))
 			continue;
-		if (waitpid(st->daemons[n], NULL, WNOHANG) == st->daemons[n]) {
-			fprintf(stderr, "flowmob: the daemon of %s has ended\n", fm_scenario_node_name(n));
-			fm_node_print_log(&st->world, n);
-			st->daemons[n] = 0;
+		if (has_ended(st, n))
 			return -ESRCH;
-		}
 		int bound = n < FM_LAB_HOSTS ? fm_node_bound(&st->world, n) : least;
 		if (bound < least)
 			least = bound < 0 ? 0 : bound;
