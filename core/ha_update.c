@@ -99,7 +99,7 @@ static bool read_update(struct fm_ha *ha, const struct fm_via *via, struct fm_up
 		return false;
 	if (u->alternate && !fm_ip6_is_routable(&u->alternate->ip))
 		return false;
-	if (u->is_udp && !fm_ip_equal(&via->src, &u->hoa))
+	if (u->is_udp && (!fm_ip_equal(&via->src, &u->hoa) || !fm_ip_is_routable(&u->seen)))
 		return false;
 	return !u->ipv4_coa || fm_ip_is_routable(&u->ipv4_coa->ip);
 }

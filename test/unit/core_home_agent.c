@@ -162,6 +162,20 @@ static void care_of_addresses_that_nobody_has(void **state)
 	}
 }
 
+/* D33: an outer source that nobody can have: like a bad source, no answer. */
+static void an_impossible_source_gets_no_answer(void **state)
+{
+	struct fm_via via = via_udp4("127.0.0.1", 5000, HOA);
+	struct world *w = start();
+
+	(void)state;
+	bu_start(w, 1, AH, 100, MN_ID);
+	bu_bid(w, 2, 20, "10.0.0.5");
+	assert_null(bu_send(w, &via));
+	assert_null(binding(w));
+	world_end(w);
+}
+
 static void a_new_home_address_takes_all_over(void **state)
 {
 	struct world *w = start();
@@ -697,6 +711,7 @@ int main(void)
 		cmocka_unit_test(a_nat_that_forgets_is_followed),
 		cmocka_unit_test(bulk_takes_no_unseen_ipv4),
 		cmocka_unit_test(care_of_addresses_that_nobody_has),
+		cmocka_unit_test(an_impossible_source_gets_no_answer),
 		cmocka_unit_test(a_new_home_address_takes_all_over),
 		cmocka_unit_test(a_configured_home_address_carries_packets),
 		cmocka_unit_test(an_expired_care_of_address_leaves_leases),
