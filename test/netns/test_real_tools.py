@@ -14,7 +14,7 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-FLOWMOB = ROOT / 'build/bin/flowmob'
+FLOWMOB = pathlib.Path(os.environ.get('FLOWMOB_BIN', ROOT / 'build/bin')) / 'flowmob'
 INSTANCE = 'real-tools'
 PEER = '2001:db8:ffff::1'
 PLAY_S = 12
