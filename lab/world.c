@@ -338,7 +338,7 @@ static int number_router(struct fm_lab_world *w, int i)
 
 	batch_open(&b);
 	if (n_hosts(w) > 1)
-		ADD(&b, "link add down type bridge\n");
+		ADD(&b, "link add name down type bridge\n");
 	for (int h = 0; h < FM_LAB_HOSTS && n_hosts(w) > 1; h++) {
 		if (has_host(w, h))
 			ADD(&b, "link set dev %s master down up\n", router_port(w, h, port));
