@@ -24,6 +24,8 @@ static const struct {
 	{ "wire", "reading and writing messages, against copying their octets", fm_bench_wire },
 	{ "signalling", "binding updates answered, against a UDP echo of the same size",
 	  fm_bench_signalling },
+	{ "datapath", "packets and a TCP stream, against no tunnel, a null redirect and forwarding",
+	  fm_bench_datapath },
 };
 
 #define N_BENCHES (sizeof(benches) / sizeof(benches[0]))

@@ -51,11 +51,14 @@ static __always_inline __u32 fm_word_once(const union fm_addr *a)
 /* Twice: the first try may have met an entry that was just given to another key. */
 FM_SUBPROGRAM int fm_word_of(const union fm_addr *a)
 {
+	union fm_addr key; /* 6.1 takes no key from a caller's memory */
+
 	if (!a)
 		return 0;
-	__u32 word = fm_word_once(a);
+	fm_addr_copy(&key, a);
+	__u32 word = fm_word_once(&key);
 
-	return (int)(word ? word : fm_word_once(a));
+	return (int)(word ? word : fm_word_once(&key));
 }
 
 static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, __u8 *flags)
