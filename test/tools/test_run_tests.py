@@ -35,6 +35,7 @@ CASES = [
     ('nothing told is a failure', 'lines', 'true', 1, '0 passed, 1 failed'),
     ('an exit code counts beside lines', 'lines', 'echo ok one; exit 3', 1, '1 passed, 1 failed'),
     ('exit code 0', 'exit', 'true', 0, '1 passed, 0 failed'),
+    ('exit code 77 is a skip', 'exit', 'exit 77', 0, '0 passed, 0 failed'),
     ('exit code 1', 'exit', 'false', 1, '0 passed, 1 failed'),
     ('a suite that hangs is ended', 'exit', 'sleep 60', 1, '0 passed, 1 failed'),
     ('a missing program fails', 'exit', '/nowhere/x', 1, '0 passed, 1 failed'),
