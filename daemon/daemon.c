@@ -256,10 +256,25 @@ static int start_role(struct fm_daemon *d)
 	return d->role->start(d);
 }
 
+/* Pins come and go with accesses and by `flowmob down`; a store that fails is put aside and made anew. */
+static void give_directories(struct fm_daemon *d)
+{
+	const char *const paths[] = { d->options.pin, d->options.state, d->options.run };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		int ret = fm_privilege_give(USER, paths[i]);
+
+		if (ret < 0 && ret != -ENOENT)
+			fprintf(stderr, "flowmobd: %s: %s\n", paths[i], strerror(-ret));
+	}
+}
+
 static int drop_power(struct fm_daemon *d)
 {
-	int ret = fm_privilege_drop(USER);
+	int ret;
 
+	give_directories(d);
+	ret = fm_privilege_drop(USER);
 	if (ret != -ENOENT)
 		return ret;
 	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_STAYED_ROOT],

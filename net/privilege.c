@@ -70,6 +70,17 @@ static int become(const char *user)
 	return 0;
 }
 
+int fm_privilege_give(const char *user, const char *path)
+{
+	const struct passwd *p;
+
+	errno = 0;
+	p = getpwnam(user);
+	if (!p)
+		return errno ? -errno : -ENOENT;
+	return chown(path, p->pw_uid, p->pw_gid) < 0 ? -errno : 0;
+}
+
 int fm_privilege_drop(const char *user)
 {
 	int err = shrink_bounding();

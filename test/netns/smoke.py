@@ -3,7 +3,7 @@
 One host, one anchor, a peer, in hand-made namespaces: registration, ping and UDP from a home address,
 moves, kill -9 and restart of both daemons. Plain veth links without delay; the lab has better ones.
 
-usage: smoke.py BUILD_DIR [--keep] [--nat] [--verbose]
+usage: smoke.py BUILD_DIR [--keep] [--nat] [--ipv4] [--user] [--verbose]
 Exit status: 0 all held, 1 something did not, 77 not root.
 """
 import argparse
@@ -48,9 +48,14 @@ def ns(node, *args, check=True):
     return sh("ip", "netns", "exec", PREFIX + node, *args, check=check)
 
 
-def in_ns(node):
+def in_ns(node, user=None):
     """For Popen(preexec_fn=): only the network namespace, so that bpffs and cgroupfs stay."""
     def enter():
+        if user:
+            # a passwd of its own, in a mount namespace of its own
+            if libc.unshare(0x00020000) or libc.mount(b"none", b"/", None, 0x84000, None) or \
+                    libc.mount(user.encode(), b"/etc/passwd", None, 0x1000, None):
+                os._exit(125)
         fd = os.open(f"/run/netns/{PREFIX}{node}", os.O_RDONLY)
         if libc.setns(fd, 0x40000000) != 0:
             os._exit(126)
@@ -80,6 +85,7 @@ class World:
             ns(node, "ethtool", "-K", dev, "tso", "off", "gso", "off", "gro", "off", check=False)
 
     def build(self):
+        os.chmod(self.dir, 0o755)
         for n in NODES:
             sh("ip", "netns", "del", PREFIX + n, check=False)
             sh("ip", "netns", "add", PREFIX + n)
@@ -141,8 +147,17 @@ class World:
         p = subprocess.Popen([os.path.join(self.args.build, "daemon", "flowmobd"), "-c", base + ".conf",
                               "--state", base + ".state", "--run", base + ".run",
                               "--pin", f"{self.pin}/{node}", "--cgroup", cgroup],
-                             stdout=log, stderr=log, preexec_fn=in_ns(node))
+                             stdout=log, stderr=log, preexec_fn=in_ns(node, self.passwd()))
         self.daemons[node] = p
+
+    def passwd(self):
+        """With --user: a passwd in which there is the user flowmob."""
+        if not self.args.user:
+            return None
+        path = os.path.join(self.dir, "passwd")
+        with open(path, "w") as f:
+            f.write(open("/etc/passwd").read() + "flowmob:x:8653:8653::/:/bin/false\n")
+        return path
 
     def cgroup_dir(self, node):
         with open("/proc/self/mountinfo") as f:
@@ -346,9 +361,21 @@ def play(w):
         echo.wait()
 
 
+def counters(w):
+    """What was dropped so far, for whoever looks for a loss."""
+    out = {}
+    for node in w.daemons:
+        for name, n in w.ask(node, "counters")["counters"].items():
+            if n and not name.startswith(("encaps", "decaps", "probe", "signalling", "received", "sent", "anchor-")):
+                out[f"{node} {name}"] = n
+    return out
+
+
 def clean(w, calls, what):
     for i, c in enumerate(calls):
         r = c.report()
+        if r["lost"]:
+            print(counters(w))
         w.say(r["lost"] == 0 and r["dup"] == 0 and r["errors"] == 0 and r["sent"] > 20,
               f"{what} (IPv{'646'[i]}): {json.dumps(r)}")
     return r
@@ -523,6 +550,7 @@ def main():
     p.add_argument("--keep", action="store_true")
     p.add_argument("--nat", action="store_true", help="IPv4 accesses, lte behind NAT")
     p.add_argument("--ipv4", action="store_true", help="an IPv4 call beside the IPv6 one")
+    p.add_argument("--user", action="store_true", help="the daemons become the user flowmob")
     p.add_argument("--verbose", action="store_true")
     args = p.parse_args()
     if os.geteuid() != 0:
