@@ -138,7 +138,8 @@ static void note_flow(struct relay *r, const struct way *y, const struct fm_lab_
 	for (int i = 0; i < r->l->n_flows; i++) {
 		struct fm_lab_link_flow *f = &r->l->flows[i];
 		if (f->peer_port == peer_port && f->ip_proto == in->ip_proto && f->host == y->host &&
-		    memcmp(f->peer, is_up ? in->dst : in->src, 16) == 0 &&
+		    (memcmp(f->peer, is_up ? in->dst : in->src, 16) == 0 ||
+		     (r->l->is_mptcp && f->ip_proto == IPPROTO_TCP)) &&
 		    (!f->host_port || f->host_port == host_port))
 			note(&f->seen[y->direction], y->access, now_ns);
 	}

@@ -52,6 +52,7 @@ struct fm_lab_links {
 	_Atomic uint64_t signalling_bytes;
 	int n_flows;
 	struct fm_lab_link_flow flows[FM_LAB_FLOWS];
+	bool is_mptcp; /* a TCP flow may reach either address of the peer */
 	_Atomic bool is_ready;
 };
 

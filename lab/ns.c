@@ -168,6 +168,13 @@ int fm_ns_ip(int ns_fd, const char *commands)
 	return fm_ns_run(ns_fd, commands, argv);
 }
 
+int fm_ns_ip6(int ns_fd, const char *commands)
+{
+	static const char *const argv[] = { "ip", "-6", "-batch", "-", NULL };
+
+	return fm_ns_run(ns_fd, commands, argv);
+}
+
 int fm_ns_nft(int ns_fd, const char *commands)
 {
 	static const char *const argv[] = { "nft", "-f", "-", NULL };

@@ -20,8 +20,9 @@ void fm_ns_delete(const char *name);
  */
 int fm_ns_run(int ns_fd, const char *input, const char *const argv[]);
 
-/* `ip -batch` and `nft -f` with a text of commands. */
+/* `ip -batch`, `ip -6 -batch` (rules do not tell their family) and `nft -f` with a text. */
 int fm_ns_ip(int ns_fd, const char *commands);
+int fm_ns_ip6(int ns_fd, const char *commands);
 int fm_ns_nft(int ns_fd, const char *commands);
 
 /* Writes one value under /proc/sys/net of that namespace: "ipv6/conf/all/forwarding". */

@@ -165,6 +165,8 @@ int fm_stage_set(struct fm_lab_stage *st, struct fm_lab_scenario *s,
 		s->hosts[h].is_plain = true;
 	st->links = fm_links_new(s);
 	int err = st->links ? fm_world_build(&st->world, s, in) : -ENOMEM;
+	if (err == 0)
+		st->links->is_mptcp = mode == FM_LAB_MPTCP;
 	if (err == 0 && mode == FM_LAB_MPTCP)
 		err = fm_world_mptcp(&st->world);
 	if (err == 0 && !fm_stage_is_interrupted()) {

@@ -135,6 +135,9 @@ int fm_worker_listen(struct fm_lab_worker *w, const struct fm_lab_flow *f)
 
 	if (fd < 0)
 		return fd;
+	/* Subflows of MPTCP come to any address of the peer. */
+	if (w->uses_mptcp && f->kind != FM_LAB_DATAGRAMS && !f->is_ipv4)
+		((struct sockaddr_in6 *)&ss)->sin6_addr = in6addr_any;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&ss, len) == 0 &&
 	    (f->kind == FM_LAB_DATAGRAMS || listen(fd, 64) == 0))

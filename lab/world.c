@@ -586,24 +586,28 @@ int fm_world_rebind(struct fm_lab_world *w, int access)
 	return err < 0 ? err : fm_nat_forget(w, access);
 }
 
-static void mptcp_access(struct fm_lab_world *w, struct batch *b, int host, int i)
+static int mptcp_access(struct fm_lab_world *w, int host, int i)
 {
 	const struct fm_lab_access *a = &w->s->accesses[i];
-	int table = 100 + i;
+	struct fm_lab_text own6 = fm_address_host6(i, w->generation[i], host);
+	struct fm_lab_text own4 = fm_address_host4(i, w->generation[i], host);
+	char six[512], four[512];
+	int table = 100 + i, err = 0;
 
-	if (a->family & FM_LAB_IPV6) {
-		struct fm_lab_text own = fm_address_host6(i, w->generation[i], host);
-		ADD(b, "rule add from %s lookup %d\n", own.s, table);
-		ADD(b, "-6 route add default via fe80::1 dev %s table %d\n", a->interface, table);
-		ADD(b, "mptcp endpoint add %s dev %s subflow\n", own.s, a->interface);
-	}
-	if (a->family & FM_LAB_IPV4) {
-		struct fm_lab_text own = fm_address_host4(i, w->generation[i], host);
-		ADD(b, "rule add from %s lookup %d\n", own.s, table);
-		ADD(b, "route add default via %s dev %s table %d\n",
-		    fm_address_router4(i, w->generation[i]).s, a->interface, table);
-		ADD(b, "mptcp endpoint add %s dev %s subflow\n", own.s, a->interface);
-	}
+	snprintf(six, sizeof(six),
+		 "rule add from %s lookup %d\nroute add default via fe80::1 dev %s table %d\n"
+		 "mptcp endpoint add %s dev %s subflow\n",
+		 own6.s, table, a->interface, table, own6.s, a->interface);
+	snprintf(four, sizeof(four),
+		 "rule add from %s lookup %d\nroute add default via %s dev %s table %d\n"
+		 "mptcp endpoint add %s dev %s subflow\n",
+		 own4.s, table, fm_address_router4(i, w->generation[i]).s, a->interface, table, own4.s,
+		 a->interface);
+	if (a->family & FM_LAB_IPV6)
+		err = fm_ns_ip6(w->ns[host], six);
+	if (err == 0 && (a->family & FM_LAB_IPV4))
+		err = fm_ns_ip(w->ns[host], four);
+	return err;
 }
 
 int fm_world_mptcp(struct fm_lab_world *w)
@@ -619,11 +623,9 @@ int fm_world_mptcp(struct fm_lab_world *w)
 	for (int h = 0; h < FM_LAB_HOSTS && err == 0; h++) {
 		if (!has_host(w, h))
 			continue;
-		batch_open(&b);
-		ADD(&b, "mptcp limits set subflows 8 add_addr_accepted 8\n");
-		for (int i = 0; i < w->s->n_accesses; i++)
-			mptcp_access(w, &b, h, i);
-		err = batch_run(&b, w->ns[h]);
+		err = fm_ns_ip(w->ns[h], "mptcp limits set subflows 8 add_addr_accepted 8\n");
+		for (int i = 0; i < w->s->n_accesses && err == 0; i++)
+			err = mptcp_access(w, h, i);
 	}
 	return err;
 }
