@@ -104,6 +104,16 @@ static void judge(struct fm_health *h, bool is_lost)
 		h->n_judged++;
 }
 
+static void miss(struct fm_health *h, uint8_t i)
+{
+	h->sent[i].is_missed = true;
+	judge(h, true);
+	if (h->missed == 0)
+		h->deaf_us = h->sent[i].sent_us;
+	if (h->missed < UINT8_MAX)
+		h->missed++;
+}
+
 static void miss_overdue(struct fm_health *h, uint64_t now_us)
 {
 	uint64_t patience = fm_health_patience_us(h);
@@ -111,13 +121,18 @@ static void miss_overdue(struct fm_health *h, uint64_t now_us)
 	for (uint8_t i = 0; i < h->n_sent; i++) {
 		if (h->sent[i].is_missed || now_us < h->sent[i].sent_us + patience)
 			continue;
-		h->sent[i].is_missed = true;
-		judge(h, true);
-		if (h->missed == 0)
-			h->deaf_us = h->sent[i].sent_us;
-		if (h->missed < UINT8_MAX)
-			h->missed++;
+		miss(h, i);
 	}
+}
+
+/* Not so fast that probes fall out of @sent before they count as missed: long round trips. */
+static uint64_t fast_interval_us(const struct fm_health *h, uint64_t interval_us)
+{
+	uint64_t fast_us = fm_health_patience_us(h) * 2 / FM_PROBES_MAX;
+
+	if (fast_us < FAST_US)
+		fast_us = FAST_US;
+	return interval_us < fast_us ? interval_us : fast_us;
 }
 
 bool fm_health_wake(struct fm_health *h, uint64_t interval_us, uint64_t now_us)
@@ -133,7 +148,7 @@ bool fm_health_wake(struct fm_health *h, uint64_t interval_us, uint64_t now_us)
 	if (now_us < h->next_us)
 		return false;
 	if (h->state == FM_HEALTH_SUSPECT)
-		interval_us = interval_us < FAST_US ? interval_us : FAST_US;
+		interval_us = fast_interval_us(h, interval_us);
 	if (h->state == FM_HEALTH_DOWN)
 		interval_us = interval_us > SLOW_US ? interval_us : SLOW_US;
 	h->next_us = now_us + interval_us;
@@ -143,6 +158,8 @@ bool fm_health_wake(struct fm_health *h, uint64_t interval_us, uint64_t now_us)
 void fm_health_sent(struct fm_health *h, uint64_t nonce, uint64_t now_us)
 {
 	if (h->n_sent == FM_PROBES_MAX) {
+		if (!h->sent[0].is_missed)
+			miss(h, 0); /* no room to wait for it any longer */
 		memmove(&h->sent[0], &h->sent[1], sizeof(h->sent) - sizeof(h->sent[0]));
 		h->n_sent--;
 	}

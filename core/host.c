@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PROBE_INTERVAL_US 200000u
+#define REPORT_US (3 * FM_SECOND_US) /* netlink's time to show the accesses after a start */
 #define TICK_US 1000u /* never asked to be woken sooner than this */
 
 void fm_host_tell(struct fm_host *h, enum fm_event_id id, uint8_t access, int32_t detail)
@@ -102,7 +103,7 @@ void fm_host_init(struct fm_host *h, const struct fm_host_conf *conf, const stru
 void fm_host_start(struct fm_host *h, uint64_t now_us)
 {
 	h->is_started = true;
-	h->started_us = now_us;
+	h->sift_us = now_us + REPORT_US;
 	h->is_dirty = true;
 	fm_host_lease_start(h);
 	fm_host_flow_pin_all(h);
@@ -224,6 +225,10 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us)
 	h->woken_us = now_us;
 	due_us = wake_health(h, now_us);
 	fm_host_steer(h, now_us);
+	if (h->sift_us != 0 && now_us >= h->sift_us)
+		fm_host_path_sift(h, now_us);
+	else if (h->sift_us != 0)
+		due_us = fm_min_u64(due_us, h->sift_us);
 	due_us = fm_min_u64(due_us, fm_host_lease_wake(h, now_us));
 	due_us = fm_min_u64(due_us, fm_host_flow_wake(h, now_us));
 	fm_registration_run(h, now_us);

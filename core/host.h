@@ -76,7 +76,8 @@ struct fm_host_conf {
 /**
  * struct fm_host_facts - what netlink says of an access
  * @coa6, @coa4: routable addresses with a default router, or none; coa4 v4-mapped
- * @is_home: the link where the anchor's own prefix is on-link
+ * @is_home: the link where the anchor's own prefix is on-link. It is registered as any other access: leases
+ *           lie in pools behind the anchor, so their packets need the tunnel there too (§14.2)
  */
 struct fm_host_facts {
 	bool is_up, is_home;
@@ -116,13 +117,14 @@ enum fm_job {
  * struct fm_host_sent - the last binding update that left by an access: its answer is known by it
  * @mac_coa: care-of address of the MAC (D16); the answer has the same
  * @stamp:   RFC 4285 §6; 0: none
+ * @is_first: with O; @is_refresh: of what the anchor has already
  */
 struct fm_host_sent {
 	enum fm_job job;
 	uint16_t sequence;
 	struct fm_ip coa, mac_coa;
 	uint64_t at_us, stamp;
-	bool is_first, is_forced, has_odp, has_set, has_ipv4, has_flows;
+	bool is_first, is_refresh, is_forced, has_odp, has_set, has_ipv4, has_flows;
 };
 
 /**
@@ -247,6 +249,7 @@ struct fm_registration {
  * @hoa:      registration address (§14.2)
  * @hoa_serves: the anchor knows no on-demand prefixes: @hoa is for user packets (§14.7)
  * @hoa4:     IPv4 home address, v4-mapped; none: not granted (yet)
+ * @sift_us:  until then accesses may still show themselves after a start; 0: it is over
  * @woken_us: the last time that was seen
  * @chosen:   access of each rule, then (at n_rules) of the default
  */
@@ -268,7 +271,7 @@ struct fm_host {
 		uint16_t sequence;
 		uint8_t status;
 	} bri, fbi; /* the last one heeded, D30 */
-	uint64_t started_us, woken_us, ipv4_again_us, errors_us;
+	uint64_t sift_us, woken_us, ipv4_again_us, errors_us;
 	uint8_t n_errors;
 	struct fm_handover handover;
 };
@@ -326,7 +329,7 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us);
  * Pins it at once (ops->pin) and registers a flow binding, so that it holds when the host is silent.
  * Ends with the flow (fm_host_flow_ended), at @until_us, or when that access dies.
  * @until_us: UINT64_MAX: no end
- * Return: 0; -ENODEV no such access; -ENETDOWN no path over it; -ENOBUFS too many moved flows.
+ * Return: 0; -ENODEV no such access; -ENETDOWN no path over it, or a dead one; -ENOBUFS too many moved flows.
  * Source: RFC 6089 §5.2.2; selector seen from the anchor: RFC 6088 §3.1.
  */
 int fm_host_move(struct fm_host *h, const struct fm_tuple *flow, uint8_t access, uint64_t until_us,

@@ -153,7 +153,7 @@ int fm_host_move(struct fm_host *h, const struct fm_tuple *flow, uint8_t access,
 
 	if (access >= h->conf.n_accesses)
 		return -ENODEV;
-	if (!fm_host_has_path(h, access, now_us))
+	if (fm_host_rank(h, access, now_us) <= FM_RANK_LAST)
 		return -ENETDOWN;
 	f = find_tuple(h, flow);
 	if (!f)

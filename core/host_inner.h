@@ -83,6 +83,8 @@ bool fm_host_flow_is_due(const struct fm_host *h);
 void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full);
 void fm_host_flow_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent);
 void fm_host_flow_renew(struct fm_host *h);
+/* After a start: what was bound to an access that did not come back. */
+void fm_host_path_sift(struct fm_host *h, uint64_t now_us);
 void fm_host_flow_access_lost(struct fm_host *h, uint8_t access);
 uint64_t fm_host_flow_wake(struct fm_host *h, uint64_t now_us);
 void fm_host_flow_pin_all(struct fm_host *h);

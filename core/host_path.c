@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-/* After a start, accesses that netlink has not shown yet are not taken for dead. */
 bool fm_host_has_path(const struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	const struct fm_host_registration *r = &h->accesses[access].reg;
@@ -119,6 +118,15 @@ static void note_rank(struct fm_host *h, uint8_t access, uint64_t now_us)
 		a->good_since_us = now_us;
 	if ((was == FM_RANK_NONE) != (rank == FM_RANK_NONE))
 		h->is_dirty = true;
+}
+
+void fm_host_path_sift(struct fm_host *h, uint64_t now_us)
+{
+	h->sift_us = 0;
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
+		if (fm_host_rank(h, i, now_us) <= FM_RANK_LAST)
+			fm_host_flow_access_lost(h, i);
+	}
 }
 
 static void view(const struct fm_host *h, struct fm_view out[FM_ACCESSES_MAX])

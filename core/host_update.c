@@ -185,6 +185,8 @@ void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uin
 	r->sent = (struct fm_host_sent){ .job = job, .sequence = ++h->reg.sequence, .coa = r->coa,
 					 .at_us = now_us, .mac_coa = mac_coa(h, access, job) };
 	r->sent.is_first = job == FM_JOB_FIRST || (is_registering(job) && h->reg.needs_first);
+	r->sent.is_refresh = job == FM_JOB_OWN && r->is_bound && !r->is_cut &&
+			     fm_ip_equal(&r->bound_coa, &r->coa);
 	fm_msg_init(&m, FM_MH_BU);
 	m.bu.sequence = r->sent.sequence;
 	m.bu.flags = flags_of(h, &r->sent, r->is_v4);

@@ -23,7 +23,6 @@
 #define V6_TRIES 3u			      /* RFC 5555 §4.4.1 */
 #define NAT_KEEPALIVE_S 110u		      /* RFC 5555 §4.3 */
 #define NO_NAT UINT32_MAX		      /* RFC 5555 §3.2.2: no keepalive needed */
-#define REPORT_US (3 * FM_SECOND_US)	      /* netlink's time to show the accesses after a start */
 #define STATUS_ACCEPTED_MAX 127u
 
 enum input {
@@ -122,12 +121,15 @@ static uint8_t find_needy(const struct fm_host *h, uint64_t now_us)
 	return FM_NO_ACCESS;
 }
 
-/* Bound, but of no use any more: gone, dead, or its new address does not answer. */
+/*
+ * Bound, but of no use any more: gone, dead, or its new address does not answer. After a start, accesses
+ * that netlink has not shown yet are not taken for gone.
+ */
 static bool is_to_remove(const struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	const struct fm_host_access *a = &h->accesses[access];
 
-	if (!is_live(&a->reg, now_us) || (!a->is_reported && now_us < h->started_us + REPORT_US))
+	if (!is_live(&a->reg, now_us) || (!a->is_reported && h->sift_us != 0))
 		return false;
 	if (fm_ip_is_none(&a->reg.coa) || a->reg.is_barred || a->health.state == FM_HEALTH_DOWN)
 		return true;
@@ -449,6 +451,9 @@ void fm_registration_died(struct fm_host *h, uint8_t access, uint64_t now_us)
 	else if (r->flaps < 4)
 		r->flaps++;
 	r->must = true;
+	/* All dead at once may mean that the anchor has forgotten us: what it holds is asked, too. */
+	if (fm_host_carrier(h, 0, now_us) == FM_NO_ACCESS)
+		h->reg.is_set_due = true;
 	r->wait_us = RECOVER_US << r->flaps;
 	r->try_us = now_us + r->wait_us;
 }

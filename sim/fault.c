@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define OUT_OF_SYNC 7u /* RFC 5846 §5.1 */
+
 static uint8_t any_access(struct fm_sim_host *h)
 {
 	return (uint8_t)fm_sim_below(h->sim, FM_SIM_ACCESSES);
@@ -112,10 +114,32 @@ static void end_flow(struct fm_sim_host *h)
 	fm_host_flow_ended(&h->host, &t, h->sim->now_us);
 }
 
+/* The anchor's operator moves a flow, or deletes its binding (RFC 7109). */
+static void ask_flow(struct fm_sim_host *h)
+{
+	struct fm_sim *s = h->sim;
+	struct fm_binding *b = fm_binding_find(s->ha, &h->host.hoa);
+	enum fm_flow_action action = fm_sim_below(s, 3) == 0 ? FM_FLOW_DELETE : FM_FLOW_MOVE;
+
+	if (b)
+		fm_ha_flow_ask(s->ha, b, action, (uint16_t)(1 + fm_sim_below(s, FM_SIM_FLOWS)),
+			       (uint16_t)(1 + any_access(h)), s->now_us);
+}
+
+/* The anchor believes to be out of step and takes a care-of address off (RFC 5846). */
+static void revoke(struct fm_sim_host *h)
+{
+	struct fm_sim *s = h->sim;
+	struct fm_binding *b = fm_binding_find(s->ha, &h->host.hoa);
+
+	if (b)
+		fm_ha_revoke(s->ha, b, (uint16_t)(1 + any_access(h)), OUT_OF_SYNC, s->now_us);
+}
+
 /* clang-format off */
 const char *const fm_sim_faults[] = {
 	"link", "cut", "renumber", "nat-rebind", "delay", "kill-host", "forget-host", "leave", "kill-anchor",
-	"move", "end-flow", NULL,
+	"move", "end-flow", "ask-flow", "revoke", NULL,
 };
 
 static const struct {
@@ -124,7 +148,7 @@ static const struct {
 } rows[] = {
 	{ flip_link, 8 }, { flip_cut, 8 }, { renumber, 5 }, { rebind_nat, 2 }, { change_delay, 2 },
 	{ kill_host, 3 }, { forget_host, 1 }, { leave, 1 }, { kill_anchor, 3 }, { move_flow, 12 },
-	{ end_flow, 4 },
+	{ end_flow, 4 }, { ask_flow, 4 }, { revoke, 2 },
 };
 /* clang-format on */
 
@@ -171,6 +195,6 @@ void fm_sim_calm(struct fm_sim_host *h)
 		if (!was_up)
 			tell(h, i);
 	}
-	if (!h->is_running || fm_host_is_down(&h->host))
+	if (!h->is_running || fm_host_is_down(&h->host) || h->host.reg.state == FM_REG_LEAVING)
 		fm_sim_host_boot(h);
 }

@@ -85,6 +85,23 @@ static void a_cut_path_is_suspect_then_down(void **state)
 	assert_int_equal(p.health.missed, 0);
 }
 
+/* A second of round trip, and jitter: fast probes must not push each other out before they are judged. */
+static void a_slow_path_dies_too(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 700 * MS };
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	fm_health_measured(&p.health, 700 * MS);
+	for (unsigned i = 0; i < 40; i++) {
+		p.rtt_us = i % 2 ? 1100 * MS : 700 * MS;
+		run(&p, 2000 * MS);
+	}
+	p.is_cut = true;
+	run(&p, 8000 * MS);
+	assert_int_equal(p.health.state, FM_HEALTH_DOWN);
+}
+
 /* Four times the delay from one packet to the next: late is not dead. */
 static void a_jump_of_the_delay_is_no_death(void **state)
 {
@@ -120,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_quiet_path_is_measured),
 		cmocka_unit_test(a_cut_path_is_suspect_then_down),
+		cmocka_unit_test(a_slow_path_dies_too),
 		cmocka_unit_test(a_jump_of_the_delay_is_no_death),
 		cmocka_unit_test(an_unknown_answer_means_nothing),
 	};

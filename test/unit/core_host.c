@@ -413,6 +413,37 @@ static void a_restart_keeps_what_the_anchor_has(void **state)
 	world_free(w);
 }
 
+/* An access that was there before a restart and is not any more: what was moved to it falls to the rules. */
+static void a_restart_without_an_access_lets_go_of_it(void **state)
+{
+	struct world *w = world_bound(2);
+	uint8_t record[FM_HOST_RECORD_MAX];
+	struct fm_msg m;
+
+	(void)state;
+	fm_host_move(&w->h, &call, 1, UINT64_MAX, w->now_us);
+	world_settle(w, w->n_sent - 1);
+	size_t len = w->record_len;
+	memcpy(record, w->record, len);
+	w->wake_us = UINT64_MAX;
+	w->n_probes = 0;
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
+	world_access(w, 0, COA_W, none);
+	unsigned next = w->n_sent;
+	fm_host_start(&w->h, w->now_us);
+	world_settle(w, next);
+	world_run(w, w->now_us + 2 * S);
+	assert_int_equal(w->pin.bid, 2);
+	next = w->n_sent;
+	world_run(w, w->now_us + S);
+	assert_int_equal(w->pin.bid, 0);
+	world_read(w, next, &m);
+	assert_int_equal(m.bu.lifetime, 0);
+	assert_int_equal(fm_msg_next(&m, FM_OPT_BID, NULL)->bid.bid, 2);
+	world_free(w);
+}
+
 static void a_torn_record_is_none(void **state)
 {
 	struct world *w = world_bound(1);
@@ -602,6 +633,7 @@ int main(void)
 		cmocka_unit_test(a_silent_cut_is_seen_in_time),
 		cmocka_unit_test(loss_is_no_death),
 		cmocka_unit_test(a_restart_keeps_what_the_anchor_has),
+		cmocka_unit_test(a_restart_without_an_access_lets_go_of_it),
 		cmocka_unit_test(a_torn_record_is_none),
 		cmocka_unit_test(down_takes_all_off),
 		cmocka_unit_test(down_gives_up_without_an_anchor),
