@@ -2,7 +2,7 @@
  * `flowmob bench datapath`: a TCP stream through host and anchor against the same untunnelled, and
  * the anchor's tc program against a null redirect and against the kernel's forwarding.
  * Three namespaces: the host, the anchor, the peer. Packets are made on CPU 0 (live frames), the
- * anchor works on CPU 1 (receive packet steering); the host's end counts and checks.
+ * anchor works on CPU 1 (receive packet steering); the host's end, on CPU 0, counts and checks.
  */
 #include "cli/bench_datapath.h"
 
@@ -100,17 +100,30 @@ static int make_links(struct world *w)
 	return fm_ns_ip(w->ns[ANCHOR], text);
 }
 
-/* Frames come in by NAPI (gro on) and go to CPU 1 before tc sees them. */
+/* Who takes a device's packets from its queue, as a mask of CPUs. */
+static int steer_device(int ns, const char *device, const char *cpus)
+{
+	char line[160];
+	const char *const rps[] = { "unshare", "-m", "sh", "-c", line, NULL };
+
+	(void)snprintf(line, sizeof(line),
+		       "mount -t sysfs sys /sys && echo %s >/sys/class/net/%s/queues/rx-0/rps_cpus", cpus,
+		       device);
+	return fm_ns_run(ns, NULL, rps);
+}
+
+/*
+ * Frames come in by NAPI (gro on) and go to CPU 1 before tc sees them; what the anchor sent goes
+ * back to CPU 0, so that both do not fight for one queue.
+ */
 static int steer(struct world *w)
 {
 	static const char *const gro[] = { "ethtool", "-K", "pub", "gro", "on", NULL };
-	static const char *const rps[] = { "unshare", "-m", "sh", "-c",
-					   "mount -t sysfs sys /sys && "
-					   "echo 2 >/sys/class/net/pub/queues/rx-0/rps_cpus", NULL };
-
 	int err = fm_ns_run(w->ns[ANCHOR], NULL, gro);
 
-	return err < 0 ? err : fm_ns_run(w->ns[ANCHOR], NULL, rps);
+	if (err == 0)
+		err = steer_device(w->ns[ANCHOR], "pub", "2");
+	return err < 0 ? err : steer_device(w->ns[HOST], "acc", "1");
 }
 
 static int make_places(struct world *w)
