@@ -118,7 +118,7 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	memset(h->chosen, FM_NO_ACCESS, sizeof(h->chosen));
 	h->chosen[conf->n_rules] = h->last_chosen;
 	h->is_dirty = true;
-	h->reg.no_force = false;
+	h->reg.no_force = h->reg.no_flows = h->reg.is_single = false;
 	h->ipv4_again_us = 0;
 	h->reg.is_tell_due = true; /* new priorities of the accesses, perhaps an IPv4 address to ask for */
 	fm_host_lease_start(h);

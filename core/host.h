@@ -17,7 +17,7 @@
 #define FM_HOST_RULES_MAX 32u	/* selectors of all steering rules together */
 #define FM_HOST_FLOWS_MAX 128u	/* flows moved by hand; the first FM_RULES_MAX also as flow bindings */
 #define FM_HOST_FORWARDING_ID 1u /* id of the host's one struct fm_forwarding */
-#define FM_HOST_RECORD_MAX 16384u /* octets of its record at most */
+#define FM_HOST_RECORD_MAX 24576u /* octets of its record at most */
 
 /**
  * struct fm_host_access_conf - one access, as configured

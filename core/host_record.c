@@ -11,6 +11,11 @@
 #define VERSION 1u
 #define WITHOUT_END UINT64_MAX
 
+/* Octets at most: 54 and a selector of 98 a flow, 62 a lease, 32 an access, the rest once. */
+_Static_assert(FM_HOST_FLOWS_MAX * 152 + FM_LEASES_MAX * 62 + FM_ACCESSES_MAX * 32 + 400 <=
+		       FM_HOST_RECORD_MAX,
+	       "a full record must fit");
+
 /* Reads or writes the same walk: one list of fields for both directions. */
 struct tape {
 	uint8_t *at, *end;

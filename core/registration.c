@@ -561,6 +561,7 @@ static void keep_binding(struct fm_host *h, uint8_t access, const struct fm_msg 
 	}
 	h->is_dirty |= !had_path || was_udp != r->is_udp;
 	h->reg.needs_first = false;
+	h->reg.hoa_tries = h->reg.stamp_tries = 0;
 }
 
 /* What was asked to be taken off, or wiped by O, is off. */

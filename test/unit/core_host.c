@@ -413,6 +413,38 @@ static void a_restart_keeps_what_the_anchor_has(void **state)
 	world_free(w);
 }
 
+/* As many moved flows as there may be: those beyond the anchor's limit are pinned only; all are in the record. */
+static void many_flows_are_kept(void **state)
+{
+	struct world *w = world_bound(2);
+	struct fm_tuple t = call;
+	unsigned n_fids = 0, next = w->n_sent;
+
+	(void)state;
+	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
+		t.local_port = (uint16_t)(1000 + i);
+		assert_int_equal(fm_host_move(&w->h, &t, 1, UINT64_MAX, w->now_us), 0);
+	}
+	t.local_port = 1;
+	assert_int_equal(fm_host_move(&w->h, &t, 1, UINT64_MAX, w->now_us), -105);
+	assert_true(world_settle(w, next) >= 6); /* no update above 1280 octets, so several */
+	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
+		assert_false(w->h.flows[i].is_new);
+		n_fids += w->h.flows[i].fid != 0;
+	}
+	assert_int_equal(n_fids, FM_RULES_MAX);
+	for (unsigned i = next; i < w->n_sent; i++)
+		assert_true(w->sent[i].len <= 1232);
+	uint8_t *record = malloc(w->record_len);
+	size_t len = w->record_len;
+	memcpy(record, w->record, len);
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
+	assert_int_equal(w->h.flows[FM_HOST_FLOWS_MAX - 1].tuple.local_port, 1000 + FM_HOST_FLOWS_MAX - 1);
+	free(record);
+	world_free(w);
+}
+
 /* An access that was there before a restart and is not any more: what was moved to it falls to the rules. */
 static void a_restart_without_an_access_lets_go_of_it(void **state)
 {
@@ -633,6 +665,7 @@ int main(void)
 		cmocka_unit_test(a_silent_cut_is_seen_in_time),
 		cmocka_unit_test(loss_is_no_death),
 		cmocka_unit_test(a_restart_keeps_what_the_anchor_has),
+		cmocka_unit_test(many_flows_are_kept),
 		cmocka_unit_test(a_restart_without_an_access_lets_go_of_it),
 		cmocka_unit_test(a_torn_record_is_none),
 		cmocka_unit_test(down_takes_all_off),
