@@ -27,6 +27,33 @@ static void told_dp(struct fm_daemon *d, int err)
 			      fm_dp_error(), NULL);
 }
 
+static const struct fm_link *find_attached(const struct fm_anchor_role *a, uint32_t ifindex)
+{
+	for (uint32_t i = 0; i < a->n_attached; i++) {
+		if (a->attached[i].ifindex == ifindex)
+			return &a->attached[i];
+	}
+	return NULL;
+}
+
+/* XDP writes Ethernet headers itself, and needs both addresses for it. */
+static void tell_xdp(struct fm_daemon *d, const struct fm_neighbour *n)
+{
+	const struct fm_link *own = find_attached(d->anchor, n->ifindex);
+
+	if (d->config->anchor.datapath == FM_DATAPATH_XDP && own)
+		told_dp(d, fm_dp_neighbour(d->anchor->dp, n->ifindex, &n->ip,
+					   n->is_valid ? n->mac : NULL, own->mac));
+}
+
+static void tell_xdp_all(struct fm_daemon *d)
+{
+	const struct fm_neighbours *n = &d->anchor->neighbours;
+
+	for (uint8_t i = 0; i < n->n; i++)
+		tell_xdp(d, &n->list[i]);
+}
+
 /* How the kernel would send to a care-of address; no way or an unresolved next hop: packets wait. */
 static void complete_path(struct fm_daemon *d, struct fm_path *p)
 {
@@ -61,6 +88,7 @@ static void op_forward(void *world, const struct fm_forwarding *f)
 
 	d->anchor->scratch = *f;
 	forward(d, &d->anchor->scratch);
+	tell_xdp_all(d);
 	fm_daemon_changed(d);
 }
 
@@ -109,24 +137,17 @@ static void each_binding(struct fm_daemon *d, void (*each)(struct fm_daemon *d, 
 /* Interfaces. */
 
 struct found_links {
-	uint32_t n, ifindex[FM_ATTACHED_MAX];
+	uint32_t n;
+	struct fm_link list[FM_ATTACHED_MAX];
 };
 
 static void find_link(void *ctx, const struct fm_link *l)
 {
 	struct found_links *f = ctx;
 
-	if (l->is_ethernet && l->is_up && strncmp(l->name, FM_TUN_NAME, 3) != 0 && f->n < FM_ATTACHED_MAX)
-		f->ifindex[f->n++] = l->ifindex;
-}
-
-static bool is_among(uint32_t ifindex, const uint32_t *list, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		if (list[i] == ifindex)
-			return true;
-	}
-	return false;
+	if (l->is_ethernet && l->is_up && strncmp(l->name, FM_TUN_NAME, 3) != 0 &&
+	    f->n < FM_ATTACHED_MAX)
+		f->list[f->n++] = *l;
 }
 
 static void attach_all(struct fm_daemon *d)
@@ -140,15 +161,15 @@ static void attach_all(struct fm_daemon *d)
 	for (uint32_t i = 0; i < found.n; i++) {
 		int ret = 0;
 
-		if (!is_among(found.ifindex[i], a->attached, a->n_attached))
-			ret = fm_dp_attach(a->dp, found.ifindex[i], FM_DP_ACCESS);
+		if (!find_attached(a, found.list[i].ifindex))
+			ret = fm_dp_attach(a->dp, found.list[i].ifindex, FM_DP_ACCESS);
 		if (ret == 0)
-			found.ifindex[n++] = found.ifindex[i];
+			found.list[n++] = found.list[i];
 		else if (ret != -ENODEV)
 			told_dp(d, ret);
 	}
 	a->n_attached = n;
-	memcpy(a->attached, found.ifindex, n * sizeof(found.ifindex[0]));
+	memcpy(a->attached, found.list, n * sizeof(found.list[0]));
 }
 
 static void put_pools(struct fm_daemon *d)
@@ -286,10 +307,10 @@ static void sweep(struct fm_daemon *d)
 {
 	struct fm_neighbours *n = &d->anchor->neighbours;
 
-	if (n->n == FM_NEIGHBOURS_MAX) {
-		while (n->n > 0)
-			fm_neighbours_forget(n, n->list[0].ifindex, &n->list[0].ip);
+	if (n->n > FM_NEIGHBOURS_MAX / 2) {
+		fm_neighbours_begin(n);
 		each_binding(d, keep_next_hops);
+		fm_neighbours_end(n);
 	}
 	(void)fm_dp_flows(d->anchor->dp, note_traffic, d);
 }
@@ -318,6 +339,7 @@ static void anchor_turn(struct fm_daemon *d)
 		attach_all(d);
 		put_pools(d);
 		each_binding(d, forward);
+		tell_xdp_all(d);
 	}
 	fm_slow_offer(&a->slow, fm_now_us());
 }
@@ -518,6 +540,7 @@ static int attach(struct fm_daemon *d)
 		return ret;
 	}
 	attach_all(d);
+	tell_xdp_all(d);
 	put_pools(d);
 	fm_ha_wake(d->anchor->ha, fm_now_us());
 	return 0;

@@ -38,7 +38,8 @@ struct fm_anchor_role {
 	struct fm_dp *dp;
 	struct fm_forwarding scratch;
 	struct fm_timer second;
-	uint32_t attached[FM_ATTACHED_MAX], n_attached;
+	struct fm_link attached[FM_ATTACHED_MAX];
+	uint32_t n_attached;
 	bool is_stale;
 	uint64_t swept_us;
 };

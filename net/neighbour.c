@@ -64,21 +64,32 @@ static int put(struct fm_neighbours *ns, const struct fm_neighbour *n)
 	return err;
 }
 
-static int on_state(const struct nlmsghdr *n, void *ctx)
+/* What an entry of the kernel's says; true when its address is another one now. */
+static bool take_entry(struct fm_neighbour *n, const struct nlmsghdr *msg)
 {
-	const struct ndmsg *head = mnl_nlmsg_get_payload(n);
+	const struct ndmsg *head = mnl_nlmsg_get_payload(msg);
+	const struct nlattr *mac = fm_attribute(msg, sizeof(*head), NDA_LLADDR);
 
-	*(uint16_t *)ctx = head->ndm_state;
+	n->is_valid = msg->nlmsg_type == RTM_NEWNEIGH && (head->ndm_state & VALID_STATES);
+	if (!n->is_valid || !mac || mnl_attr_get_payload_len(mac) != sizeof(n->mac) ||
+	    memcmp(n->mac, mnl_attr_get_payload(mac), sizeof(n->mac)) == 0)
+		return false;
+	memcpy(n->mac, mnl_attr_get_payload(mac), sizeof(n->mac));
+	return true;
+}
+
+static int on_state(const struct nlmsghdr *msg, void *ctx)
+{
+	(void)take_entry(ctx, msg);
 	return MNL_CB_OK;
 }
 
-static bool ask_valid(struct fm_neighbours *ns, const struct fm_neighbour *n)
+static bool ask_valid(struct fm_neighbours *ns, struct fm_neighbour *n)
 {
 	struct fm_request r;
-	uint16_t state = 0;
 
 	start(&r, RTM_GETNEIGH, 0, n);
-	return fm_netlink_ask(ns->netlink, &r, on_state, &state) == 0 && (state & VALID_STATES);
+	return fm_netlink_ask(ns->netlink, &r, on_state, n) == 0 && n->is_valid;
 }
 
 static int on_flags(const struct nlmsghdr *n, void *ctx)
@@ -177,7 +188,8 @@ static void on_entry(struct fm_neighbours *ns, const struct nlmsghdr *msg)
 	n = find(ns, (uint32_t)head->ndm_ifindex, &ip);
 	if (!n)
 		return;
-	n->is_valid = msg->nlmsg_type == RTM_NEWNEIGH && (head->ndm_state & VALID_STATES);
+	if (take_entry(n, msg) && n->was_told)
+		n->was_told = false; /* a router that another one stands in for */
 	/* Failed or incomplete: the kernel is at it, and the timer helps. */
 	if (msg->nlmsg_type == RTM_DELNEIGH)
 		n->was_lost = true;

@@ -14,6 +14,7 @@
 struct fm_neighbour {
 	struct fm_ip ip;
 	uint32_t ifindex;
+	uint8_t mac[6]; /* of an Ethernet next hop that is valid */
 	bool is_valid;	/* a link-layer address is known, or the device needs none */
 	bool was_told;	/* the validity that @changed heard of last */
 	bool was_lost;	/* others took the entry away: put it back in this turn */
@@ -22,7 +23,7 @@ struct fm_neighbour {
 
 /**
  * struct fm_neighbours - the next hops that are kept
- * @changed: validity of one changed, in either direction; once per turn
+ * @changed: validity or address of one changed; once per turn
  */
 struct fm_neighbours {
 	struct fm_netlink *netlink;
