@@ -202,11 +202,11 @@ class Capture:
 
 
 class Call:
-    """Numbered datagrams from a node to an echo at the peer and back, by test/netns/call.py."""
+    """Numbered datagrams from a node to an echo at another and back, by test/netns/call.py."""
 
-    def __init__(self, world, rate=1000, size=160, port=5004, to=PEER6, node='host'):
+    def __init__(self, world, rate=1000, size=160, port=5004, to=PEER6, node='host', at='peer'):
         script = str(HERE / 'call.py')
-        self.echo = world.start('peer', sys.executable, script, 'echo', to, port)
+        self.echo = world.start(at, sys.executable, script, 'echo', to, port)
         assert self.echo.stdout.readline() == 'ready\n'
         self.call = world.start(node, sys.executable, script, 'call', to, port, rate, size,
                                 stdin=subprocess.PIPE)
