@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -150,6 +152,54 @@ int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 	return dp->conf.xdp && kind == FM_DP_ACCESS && ethernet ? attach_xdp(dp, ifindex) : 0;
 }
 
+/* Reads one answer of a dump; 1: a filter, 0: go on, -1: the end, or nothing to trust. */
+static int next_filter(int fd)
+{
+	static _Thread_local char buf[16384];
+	ssize_t n = recv(fd, buf, sizeof(buf), 0);
+
+	for (struct nlmsghdr *h = (struct nlmsghdr *)buf; n > 0 && NLMSG_OK(h, (size_t)n);
+	     h = NLMSG_NEXT(h, n)) {
+		if (h->nlmsg_type == RTM_NEWTFILTER)
+			return 1;
+		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
+			return -1;
+	}
+	return n > 0 ? 0 : -1;
+}
+
+/* Does somebody else's filter hang on this side of the clsact qdisc? In doubt: yes. */
+static bool has_filters(uint32_t ifindex, uint32_t side)
+{
+	struct {
+		struct nlmsghdr head;
+		struct tcmsg body;
+	} ask = { .head = { .nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETTFILTER,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		  .body = { .tcm_ifindex = (int)ifindex,
+			    .tcm_parent = TC_H_MAKE(TC_H_CLSACT, side) } };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), found = 0;
+
+	if (fd < 0)
+		return true;
+	if (send(fd, &ask, sizeof(ask), 0) != sizeof(ask))
+		found = 1;
+	while (found == 0)
+		found = next_filter(fd);
+	close(fd);
+	return found > 0;
+}
+
+/* The clsact that we made goes when nothing hangs on it any more. */
+static void remove_clsact(uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+
+	if (!has_filters(ifindex, TC_H_MIN_INGRESS) && !has_filters(ifindex, TC_H_MIN_EGRESS))
+		(void)bpf_tc_hook_destroy(&hook);
+}
+
 int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point_of(kind));
@@ -161,7 +211,10 @@ int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 	if (kind == FM_DP_ACCESS)
 		detach_xdp(dp, ifindex);
 
-	note_hooks(dp, ifindex, hooks & ~(kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS));
+	hooks &= ~(kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS);
+	if (hooks == FM_DP_HOOK_CLSACT)
+		remove_clsact(ifindex);
+	note_hooks(dp, ifindex, hooks);
 	return err == -ENOENT || err == -ENODEV || err == -EINVAL ? 0 : err;
 }
 

@@ -159,7 +159,7 @@ def forward(encaps, encaps2=("ip6", "ip6"), default=0):
 def tell(name, ok, why=""):
     global passed, failed
     passed, failed = passed + bool(ok), failed + (not ok)
-    print(("ok   " if ok else "FAIL ") + name + (f": {why}" if why else ""), flush=True)
+    print(("ok   " if ok else "FAIL ") + name + (f": {why}" if why and (not ok or "\n" not in why) else ""), flush=True)
 
 
 def ping(node, target, source, count=5, size=56):
@@ -281,6 +281,25 @@ def try_copies():
     forward(("ip6", "udp4"))
 
 
+def qdiscs(node, interface):
+    return inside(node, f"tc qdisc show dev {interface}").stdout
+
+
+def try_down():
+    """What was ours goes; a clsact that others made, or use, stays."""
+    other = opened("anchor").replace("/anchor ", "/other ")
+    drive("host2", [other, "attach wifi"])
+    drive("host2", [opened("host2"), "detach lte"])
+    tell("our clsact goes with our filter", "clsact" not in qdiscs("host2", "lte"), qdiscs("host2", "lte"))
+    inside("host2", "tc qdisc add dev lte clsact")
+    drive("host2", [opened("host2"), "attach lte", "down"])
+    tell("a clsact of others stays", "clsact" in qdiscs("host2", "lte"))
+    tell("our clsact stays while others use it", "clsact" in qdiscs("host2", "wifi"))
+    tell("nothing of ours hangs there", "8653" not in inside("host2", "tc filter show dev wifi ingress").stdout)
+    tell("all pins are gone", not os.path.exists(f"{BPFFS}/host2"))
+    drive("host2", [other, "down"])
+
+
 def clean_up():
     for node in ("host", "host2", "anchor"):
         inside(node, DRIVE, input=f"{opened(node)}\ndown\n", check=False)
@@ -302,6 +321,7 @@ def main():
             try_moves(encaps)
         try_sizes()
         try_copies()
+        try_down()
     finally:
         if os.environ.get("KEEP"):
             print(NS, BPFFS)
