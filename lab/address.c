@@ -28,6 +28,11 @@ struct fm_lab_text fm_address_host6(int access, int generation, int host)
 	return text("2001:db8:f%x00:%x::%x", access, generation & 0xffff, 0x10 + host);
 }
 
+struct fm_lab_text fm_address_home6(int generation, int host)
+{
+	return text("2001:db8:a::%x:%x", generation & 0xffff, 0x10 + host);
+}
+
 struct fm_lab_text fm_address_router6(int access, int generation)
 {
 	return text("2001:db8:f%x00:%x::1", access, generation & 0xffff);

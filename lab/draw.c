@@ -105,15 +105,12 @@ static const char *event_letter(enum fm_lab_do what)
 static void draw_axis(const struct canvas *c, const struct fm_lab_run *r)
 {
 	const char *at[COLUMNS] = { NULL };
-	bool has_hole = false;
 
 	for (int i = 0; i < r->n_played; i++)
 		at[column_of(c, r->played[i].at_ns)] = event_letter(r->played[i].event->what);
 	printf("%-21s ", "events");
-	for (int x = 0; x < COLUMNS; x++) {
+	for (int x = 0; x < COLUMNS; x++)
 		fputs(at[x] ? at[x] : c->is_fancy ? "─" : "-", stdout);
-		has_hole |= c->hole[x];
-	}
 	printf("\n%-21s 0 s%*.1f s\n", "", COLUMNS - 5, (double)r->s->duration_us / 1e6);
 	if (r->n_played) {
 		bool told[FM_LAB_DO_COUNT] = { false };

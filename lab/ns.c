@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,21 +230,22 @@ static bool is_offload(const char *feature)
 }
 
 /* The kernel names its features; those that would leave work undone are switched off. */
-static int switch_features(int fd, const char *device, struct ethtool_gstrings *names)
+static int switch_features(int fd, const char *device, const struct ethtool_gstrings *names)
 {
-	struct {
-		struct ethtool_sfeatures head;
-		struct ethtool_set_features_block blocks[4];
-	} set = { .head = { .cmd = ETHTOOL_SFEATURES } };
+	size_t blocks = (names->len + 31) / 32;
+	struct ethtool_sfeatures *set = calloc(1, sizeof(*set) + blocks * sizeof(set->features[0]));
 
-	set.head.size = (names->len + 31) / 32;
-	if (set.head.size > 4)
-		return -E2BIG;
+	if (!set)
+		return -ENOMEM;
+	set->cmd = ETHTOOL_SFEATURES;
+	set->size = (uint32_t)blocks;
 	for (unsigned int i = 0; i < names->len; i++) {
 		if (is_offload((const char *)names->data + i * ETH_GSTRING_LEN))
-			set.blocks[i / 32].valid |= 1u << (i % 32);
+			set->features[i / 32].valid |= 1u << (i % 32);
 	}
-	return ethtool(fd, device, &set);
+	int err = ethtool(fd, device, set);
+	free(set);
+	return err;
 }
 
 static int drop_offload(const void *arg)

@@ -297,7 +297,7 @@ static const struct key access_keys[] = {
 	{ "protocol-41", read_drop, AT(fm_lab_access, drops_p41), 0 },
 	{ "portal", not_yet, 0, 0 },
 	{ "gateway", not_yet, 0, 0 },
-	{ "home", not_yet, 0, 0 },
+	{ "home", read_bool, AT(fm_lab_access, is_home), 0 },
 	{ 0 },
 };
 
@@ -470,6 +470,20 @@ static void check_trace(struct reader *r, const struct fm_tree *section, const s
 	}
 }
 
+/* The home link carries the anchor's own IPv6 prefix; IPv4 has no such thing here. */
+static void settle_home(struct reader *r, const struct fm_tree *t, struct fm_lab_access *a)
+{
+	if (!a->is_home)
+		return;
+	if (!(a->family & FM_LAB_IPV6) || (a->family & FM_LAB_NAT))
+		fm_tree_error(r->file, t->line, "home: the family of a home link is ipv6 or dual");
+	a->family = FM_LAB_IPV6;
+	for (const struct fm_lab_access *o = r->s->accesses; o < a; o++) {
+		if (o->is_home)
+			fm_tree_error(r->file, t->line, "home: access \"%s\" is the home link", o->name);
+	}
+}
+
 static void read_access_section(struct reader *r, const struct fm_tree *t)
 {
 	if (!needs_title(r, t))
@@ -487,6 +501,7 @@ static void read_access_section(struct reader *r, const struct fm_tree *t)
 	read_keys(r, t, access_keys, a);
 	if (a->rate_bps == 0 && !a->trace)
 		a->rate_bps = 100e6;
+	settle_home(r, t, a);
 	if (!fm_tree_find(t, "nat") || (a->family & FM_LAB_NAT))
 		check_trace(r, t, a);
 	else

@@ -34,6 +34,7 @@ enum fm_lab_direction { FM_LAB_UP = 1, FM_LAB_DOWN = 2, FM_LAB_BOTH = 3 }; /* up
 /**
  * struct fm_lab_access - one access network
  * @interface: its name in a host; the title where Linux allows that
+ * @is_home:   the link where the anchor's own prefix is on-link; the anchor is its router
  * @rate_bps:  0 where @trace alone decides
  */
 struct fm_lab_access {
@@ -44,7 +45,7 @@ struct fm_lab_access {
 	int64_t delay_us, queue_us, mtu;
 	double rate_bps;
 	uint32_t loss_ppm;
-	bool is_symmetric, drops_icmp, drops_udp, drops_p41;
+	bool is_symmetric, drops_icmp, drops_udp, drops_p41, is_home;
 };
 
 /* @conf: the section as written, for the daemon's file; NULL: none was written. */

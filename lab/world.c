@@ -70,6 +70,22 @@ static int n_hosts(const struct fm_lab_world *w)
 	return n;
 }
 
+static struct fm_lab_text host6(const struct fm_lab_world *w, int access, int generation, int host)
+{
+	return w->s->accesses[access].is_home ? fm_address_home6(generation, host) :
+						fm_address_host6(access, generation, host);
+}
+
+/* The node whose device "down" is the router's end of an access. */
+static const char *router_node(const struct fm_lab_world *w, int access, char buf[40])
+{
+	if (w->s->accesses[access].is_home)
+		snprintf(buf, 40, "%s", fm_scenario_node_name(FM_LAB_NODE_ANCHOR));
+	else
+		snprintf(buf, 40, "access-%s", w->s->accesses[access].interface);
+	return buf;
+}
+
 /* --- namespaces --- */
 
 /* No waiting for duplicate addresses, no router discovery: the lab gives the addresses. */
@@ -128,8 +144,11 @@ static int new_access(struct fm_lab_world *w, int i)
 	const struct fm_lab_access *a = &w->s->accesses[i];
 	char node[40];
 
-	snprintf(node, sizeof(node), "access-%s", a->interface);
-	int err = new_ns(w, node, true, &w->ns_router[i]);
+	if (a->is_home) { /* the anchor stands on it */
+		w->ns_router[i] = w->ns[FM_LAB_NODE_ANCHOR];
+		return 0;
+	}
+	int err = new_ns(w, router_node(w, i, node), true, &w->ns_router[i]);
 	if (err < 0 || !(a->family & FM_LAB_NAT_TWICE))
 		return err;
 	snprintf(node, sizeof(node), "nat-%s", a->interface);
@@ -195,9 +214,8 @@ static int cable_links(struct fm_lab_world *w)
 		for (int i = 0; has_host(w, h) && i < w->s->n_accesses; i++) {
 			char near[16], far[16], port[16], router[40];
 			fm_world_link_names(h, i, near, far);
-			snprintf(router, sizeof(router), "access-%s", w->s->accesses[i].interface);
 			cable(w, &b, near, w->s->accesses[i].interface, fm_scenario_node_name(h));
-			cable(w, &b, far, router_port(w, h, port), router);
+			cable(w, &b, far, router_port(w, h, port), router_node(w, i, router));
 		}
 	}
 	cable(w, &b, FM_LAB_PEER_NEAR, "eth0", "peer");
@@ -221,6 +239,8 @@ static int cable_core(struct fm_lab_world *w)
 	for (int i = 0; i < w->s->n_accesses; i++) {
 		const struct fm_lab_access *a = &w->s->accesses[i];
 		char dev[16], node[40];
+		if (a->is_home)
+			continue;
 		snprintf(dev, sizeof(dev), "access%u", (unsigned int)i % 100);
 		snprintf(node, sizeof(node), "%s-%s",
 			 a->family & FM_LAB_NAT_TWICE ? "nat" : "access", a->interface);
@@ -265,6 +285,8 @@ static int number_core(struct fm_lab_world *w)
 		    FM_LAB_ANCHOR_ADDRESS4(n), n);
 	}
 	for (int i = 0; i < w->s->n_accesses; i++) {
+		if (w->s->accesses[i].is_home)
+			continue;
 		ADD(&b, "addr add fe80::1/64 dev access%d nodad\n", i);
 		if (w->s->accesses[i].family & FM_LAB_IPV6)
 			ADD(&b, "route add 2001:db8:f%x00::/48 via fe80::2 dev access%d\n", i, i);
@@ -330,6 +352,13 @@ static void route_access(struct fm_lab_world *w, struct batch *b, int i)
 	}
 }
 
+/* The anchor is the router of the home link; hosts ask there for its own address too. */
+static void number_home_router(struct batch *b)
+{
+	ADD(b, "link set dev down up\naddr add fe80::1/64 dev down nodad\n");
+	ADD(b, "addr add %s/64 dev down nodad\n", FM_LAB_ANCHOR_ADDRESS6(0));
+}
+
 static int number_router(struct fm_lab_world *w, int i)
 {
 	const struct fm_lab_access *a = &w->s->accesses[i];
@@ -342,6 +371,10 @@ static int number_router(struct fm_lab_world *w, int i)
 	for (int h = 0; h < FM_LAB_HOSTS && n_hosts(w) > 1; h++) {
 		if (has_host(w, h))
 			ADD(&b, "link set dev %s master down up\n", router_port(w, h, port));
+	}
+	if (a->is_home) {
+		number_home_router(&b);
+		return batch_run(&b, w->ns_router[i]);
 	}
 	ADD(&b, "link set dev down up\nlink set dev up up\n");
 	ADD(&b, "addr add fe80::2/64 dev up nodad\naddr add fe80::1/64 dev down nodad\n");
@@ -378,7 +411,7 @@ static void host_access(struct fm_lab_world *w, struct batch *b, int host, int i
 	int g = w->generation[i];
 
 	if (a->family & FM_LAB_IPV6) {
-		ADD(b, "addr replace %s/64 dev %s nodad\n", fm_address_host6(i, g, host).s,
+		ADD(b, "addr replace %s/64 dev %s nodad\n", host6(w, i, g, host).s,
 		    a->interface);
 		ADD(b, "route replace default via fe80::1 dev %s metric %d\n", a->interface,
 		    100 + 10 * i);
@@ -439,6 +472,8 @@ static void drop_offloads(struct fm_lab_world *w)
 		}
 	}
 	for (int i = 0; i < w->s->n_accesses; i++) {
+		if (w->s->accesses[i].is_home)
+			continue;
 		snprintf(dev, sizeof(dev), "access%u", (unsigned int)i % 100);
 		fm_ns_no_offload(w->ns_core, dev);
 		fm_ns_no_offload(w->ns_router[i], "up");
@@ -535,7 +570,7 @@ static int renumber_host(struct fm_lab_world *w, int host, int i, int old)
 
 	batch_open(&b);
 	if (a->family & FM_LAB_IPV6)
-		ADD(&b, "addr del %s/64 dev %s\n", fm_address_host6(i, old, host).s, a->interface);
+		ADD(&b, "addr del %s/64 dev %s\n", host6(w, i, old, host).s, a->interface);
 	if (a->family & FM_LAB_IPV4)
 		ADD(&b, "addr del %s/28 dev %s\n", fm_address_host4(i, old, host).s, a->interface);
 	host_access(w, &b, host, i);
@@ -545,9 +580,15 @@ static int renumber_host(struct fm_lab_world *w, int host, int i, int old)
 int fm_world_renumber(struct fm_lab_world *w, int access)
 {
 	const struct fm_lab_access *a = &w->s->accesses[access];
-	int old = w->generation[access]++;
+	int old = w->generation[access]++, err = 0;
 	struct batch b;
 
+	for (int h = 0; a->is_home && h < FM_LAB_HOSTS && err == 0; h++) {
+		if (has_host(w, h)) /* another address in the same prefix */
+			err = renumber_host(w, h, access, old);
+	}
+	if (a->is_home)
+		return err;
 	batch_open(&b);
 	if (a->family & FM_LAB_IPV6) {
 		ADD(&b, "addr del %s/64 dev down\n", fm_address_router6(access, old).s);
@@ -559,7 +600,7 @@ int fm_world_renumber(struct fm_lab_world *w, int access)
 		ADD(&b, "route replace blackhole %s\n", fm_address_prefix4(access, old).s);
 	}
 	route_access(w, &b, access);
-	int err = batch_run(&b, w->ns_router[access]);
+	err = batch_run(&b, w->ns_router[access]);
 	if (err == 0)
 		err = fm_nat_install(w, access);
 	for (int h = 0; h < FM_LAB_HOSTS && err == 0; h++) {
@@ -574,6 +615,8 @@ int fm_world_set_mtu(struct fm_lab_world *w, int access, int64_t mtu)
 	struct batch b;
 
 	w->mtu[access] = mtu;
+	if (w->s->accesses[access].is_home)
+		return 0; /* one link, nothing behind its first hop */
 	batch_open(&b);
 	route_access(w, &b, access);
 	return batch_run(&b, w->ns_router[access]);
@@ -589,7 +632,7 @@ int fm_world_rebind(struct fm_lab_world *w, int access)
 static int mptcp_access(struct fm_lab_world *w, int host, int i)
 {
 	const struct fm_lab_access *a = &w->s->accesses[i];
-	struct fm_lab_text own6 = fm_address_host6(i, w->generation[i], host);
+	struct fm_lab_text own6 = host6(w, i, w->generation[i], host);
 	struct fm_lab_text own4 = fm_address_host4(i, w->generation[i], host);
 	char six[512], four[512];
 	int table = 100 + i, err = 0;
