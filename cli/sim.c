@@ -61,7 +61,7 @@ static int read_words(const struct words *w, bool json, struct fm_sim_conf *conf
 	const char *bad = read_faults(w->faults, &conf->faults);
 
 	if (bad)
-		return fm_say_error(json, FM_EXIT_USAGE, "no-such-fault", "flowmob sim --help names them",
+		return fm_say_error(json, FM_EXIT_USAGE, "no-such-fault", "man flowmob-sim names them",
 				    "there is no fault \"%s\"", bad);
 	if (w->seed)
 		conf->seed = strtoull(w->seed, &end, 0);

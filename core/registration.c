@@ -420,7 +420,10 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	bool has_v6 = !fm_ip_is_none(&a->facts.coa6);
 	struct fm_ip was = r->coa;
 
-	r->is_v4 = has_v4 && (!has_v6 || (r->is_v4 && !fm_ip_is_none(&was)));
+	/* RFC 5555 §4.4.1: the family is kept, over a restart too. */
+	bool keeps_v4 = r->is_v4 && (!fm_ip_is_none(&was) || (r->is_bound && fm_ip_equal(&r->bound_coa,
+											  &a->facts.coa4)));
+	r->is_v4 = has_v4 && (!has_v6 || keeps_v4);
 	r->coa = r->is_v4 ? a->facts.coa4 : a->facts.coa6;
 	if (!a->facts.is_up)
 		r->coa = (struct fm_ip){ 0 };

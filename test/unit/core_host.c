@@ -211,6 +211,16 @@ static void three_in_vain_over_ipv6_then_ipv4(void **state)
 	assert_true(w->n_sent >= 4);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(w->sent[i].via.local_port != 0, i == 3);
+	/* the family stays, over a restart too */
+	world_answer(w, w->n_sent - 1, (struct answer){ .nat_s = 110 });
+	uint8_t record[FM_HOST_RECORD_MAX];
+	size_t len = w->record_len;
+	memcpy(record, w->record, len);
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
+	world_access(w, 0, COA_W, COA_L);
+	fm_host_start(&w->h, w->now_us);
+	assert_int_equal(w->forwarding.paths[0].encap, FM_ENCAP_UDP4);
 	world_free(w);
 }
 
