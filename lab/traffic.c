@@ -102,8 +102,11 @@ int fm_worker_socket(struct fm_lab_worker *w, const struct fm_lab_flow *f)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
 	if (is_udp)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	else
-		setsockopt(fd, IPPROTO_TCP, 25 /* TCP_NOTSENT_LOWAT */, &lowat, sizeof(lowat));
+	if (is_udp)
+		return fd;
+	setsockopt(fd, IPPROTO_TCP, 25 /* TCP_NOTSENT_LOWAT */, &lowat, sizeof(lowat));
+	/* The same congestion control on every machine: some take another one by default. */
+	setsockopt(fd, IPPROTO_TCP, 13 /* TCP_CONGESTION */, "cubic", 5);
 	return fd;
 }
 

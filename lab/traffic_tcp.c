@@ -3,6 +3,8 @@
  * Both sides run the same connection; its kind and side say what it sends and when.
  */
 #include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,6 +15,7 @@
 #define RETRY_NS 100000000ll
 #define TICK_NS 2000000ll /* a paced sender writes this often */
 #define CHUNK 65536
+#define STALL_S 1.0 /* a paced sender keeps its pace so long while nothing gets through */
 
 /**
  * struct conn - one end of one connection
@@ -76,6 +79,18 @@ static bool sends_bulk(const struct fm_lab_flow *f, const struct conn *c)
 {
 	return f->kind == FM_LAB_BULK &&
 	       (f->direction == (c->is_peer ? FM_LAB_DOWN : FM_LAB_UP));
+}
+
+/* Room for what the pace releases while the path is away: else a cut would slow the program down. */
+static void make_room(const struct fm_lab_worker *w, const struct conn *c)
+{
+	const struct fm_lab_flow *f = flow_of(w, c);
+	int unlimited = INT_MAX, bytes = (int)fmin(f->bps / 8 * STALL_S, 1e8);
+
+	if (!sends_bulk(f, c) || f->bps <= 0)
+		return;
+	setsockopt(c->io.fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	setsockopt(c->io.fd, IPPROTO_TCP, 25 /* TCP_NOTSENT_LOWAT */, &unlimited, sizeof(unlimited));
 }
 
 /* How much a bulk sender may write by now: all it can, or what its pace has released. */
@@ -198,6 +213,7 @@ static ssize_t take_header(struct fm_lab_worker *w, struct conn *c, const uint8_
 		fm_worker_note(w, flow, FM_LAB_GOT, 0, c->number, FM_LAB_HEADER);
 		c->owed = f->size;
 	} else if (sends_bulk(f, c)) {
+		make_room(w, c);
 		w->tasks[flow] = (struct fm_lab_task){ 0, fire_bulk_peer, c };
 	}
 	return (ssize_t)len;
@@ -284,6 +300,7 @@ static bool greet(struct fm_lab_worker *w, struct conn *c)
 		return false;
 	}
 	c->is_connected = true;
+	make_room(w, c);
 	fm_worker_note(w, c->flow, FM_LAB_OPENED, 0, c->number, 0);
 	if (flow_of(w, c)->kind == FM_LAB_REQUEST)
 		fm_worker_note(w, c->flow, FM_LAB_SENT, 0, c->number, FM_LAB_HEADER);
