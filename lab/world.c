@@ -190,7 +190,7 @@ static void cable(struct fm_lab_world *w, struct batch *b, const char *dev, cons
 	char ns[128];
 
 	fm_instance_ns_name(w->in, far_node, ns);
-	ADD(b, "link add %s index %d type veth peer name %s index %d netns %s\n", dev,
+	ADD(b, "link add name %s index %d type veth peer name %s index %d netns %s\n", dev,
 	    w->next_ifindex, far_dev, w->next_ifindex + 1, ns);
 	ADD(b, "link set dev %s up\n", dev);
 	w->next_ifindex += 2;
