@@ -1,6 +1,6 @@
 /*
- * The role anchor in the daemon: binding updates go into the core, what it decides goes into the data
- * path, with the next hop of each care-of address as the kernel would route it.
+ * The role anchor in the daemon: binding updates go into the core, what it decides goes into the
+ * data path, with the next hop of each care-of address as the kernel would route it.
  */
 #include "daemon/anchor.h"
 
@@ -54,7 +54,8 @@ static void tell_xdp_all(struct fm_daemon *d)
 		tell_xdp(d, &n->list[i]);
 }
 
-/* How the kernel would send to a care-of address; no way or an unresolved next hop: packets wait. */
+/* How the kernel would send to a care-of address; no way or an unresolved next hop: packets wait.
+ */
 static void complete_path(struct fm_daemon *d, struct fm_path *p)
 {
 	struct fm_anchor_role *a = d->anchor;
@@ -120,7 +121,8 @@ static const struct fm_ops ops = {
 };
 
 /* Calls @each for every binding, with its forwarding in the scratch. */
-static void each_binding(struct fm_daemon *d, void (*each)(struct fm_daemon *d, struct fm_forwarding *f))
+static void each_binding(struct fm_daemon *d,
+			 void (*each)(struct fm_daemon *d, struct fm_forwarding *f))
 {
 	struct fm_anchor_role *a = d->anchor;
 
@@ -236,8 +238,8 @@ static void pmtu_changed(void *ctx, const struct fm_ip *local, const struct fm_i
 
 	(void)local;
 	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_PATH_MTU], NULL,
-		      json_pack("{s:s, s:i}", "care_of_address", fm_address_text(remote, text), "mtu",
-				(int)mtu));
+		      json_pack("{s:s, s:i}", "care_of_address", fm_address_text(remote, text),
+				"mtu", (int)mtu));
 	routes_changed(d);
 }
 
@@ -606,13 +608,15 @@ static bool has_subscriber(const struct fm_conf_anchor *conf, const struct fm_su
 	for (uint32_t i = 0; i < conf->n_subscribers; i++) {
 		const char *id = conf->subscribers[i].id;
 
-		if (strlen(id) == s->conf.mn_id_len && memcmp(id, s->conf.mn_id, s->conf.mn_id_len) == 0)
+		if (strlen(id) == s->conf.mn_id_len &&
+		    memcmp(id, s->conf.mn_id, s->conf.mn_id_len) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* Subscribers come, go and change; what needs other memory or programs needs a restart, which loses nothing. */
+/* Subscribers come, go and change; what needs other memory or programs needs a restart, which loses
+ * nothing. */
 static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 {
 	struct fm_ha *ha = d->anchor->ha;

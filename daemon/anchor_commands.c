@@ -25,11 +25,12 @@ static json_t *bids_json(const struct fm_binding *b, uint64_t now_us)
 
 		if (!c->is_used)
 			continue;
-		json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:o, s:i}", "bid", (int)c->bid,
-						      "care_of_address", fm_show_ip(&c->coa), "port",
-						      c->port ? json_integer(c->port) : json_null(),
-						      "lifetime_s", life_json(c->expires_us, now_us),
-						      "priority", (int)c->bid_pri));
+		json_array_append_new(list,
+				      json_pack("{s:i, s:o, s:o, s:o, s:i}", "bid", (int)c->bid,
+						"care_of_address", fm_show_ip(&c->coa), "port",
+						c->port ? json_integer(c->port) : json_null(),
+						"lifetime_s", life_json(c->expires_us, now_us),
+						"priority", (int)c->bid_pri));
 	}
 	return list;
 }
@@ -64,9 +65,10 @@ static json_t *flows_json(const struct fm_binding *b)
 
 		for (uint8_t i = 0; i < f->to.n; i++)
 			json_array_append_new(bids, json_integer(f->to.bids[i]));
-		json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:s}", "fid", (int)f->fid,
-						      "priority", (int)f->priority, "bids", bids,
-						      "selector", fm_match_text(&f->selector, text)));
+		json_array_append_new(list,
+				      json_pack("{s:i, s:i, s:o, s:s}", "fid", (int)f->fid,
+						"priority", (int)f->priority, "bids", bids,
+						"selector", fm_match_text(&f->selector, text)));
 	}
 	return list;
 }
@@ -77,8 +79,8 @@ static json_t *binding_json(const struct fm_binding *b, uint64_t now_us)
 
 	return json_pack("{s:s%, s:o, s:o, s:o, s:o}", "id", (const char *)s->mn_id,
 			 (size_t)s->mn_id_len, "home_address", fm_show_ip(&b->hoa), "bids",
-			 bids_json(b, now_us), "leases", leases_json(b->subscriber, now_us), "flows",
-			 flows_json(b));
+			 bids_json(b, now_us), "leases", leases_json(b->subscriber, now_us),
+			 "flows", flows_json(b));
 }
 
 static json_t *run_bindings(struct fm_daemon *d, struct fm_client *client, json_t *request)
@@ -122,7 +124,8 @@ static json_t *run_pools(struct fm_daemon *d, struct fm_client *client, json_t *
 
 	(void)client, (void)request;
 	for (uint32_t i = 0; i < d->config->anchor.n_pools; i++)
-		json_array_append_new(list, pool_json(d->anchor->ha, &d->config->anchor.pools[i], i));
+		json_array_append_new(list,
+				      pool_json(d->anchor->ha, &d->config->anchor.pools[i], i));
 	return json_pack("{s:o}", "pools", list);
 }
 
@@ -131,10 +134,10 @@ static json_t *run_status(struct fm_daemon *d, struct fm_client *client, json_t 
 	const struct fm_ha *ha = d->anchor->ha;
 
 	(void)client, (void)request;
-	return json_pack("{s:[s], s:{s:n, s:o, s:s, s:n}, s:[], s:[], s:n, s:i, s:i}", "roles", "anchor",
-			 "anchor", "name", "address", fm_show_ip(&ha->conf.address), "state",
-			 "serving", "rtt_ms", "accesses", "addresses", "last_handover", "bindings",
-			 (int)(ha->bindings.n - ha->bindings.n_free), "subscribers",
+	return json_pack("{s:[s], s:{s:n, s:o, s:s, s:n}, s:[], s:[], s:n, s:i, s:i}", "roles",
+			 "anchor", "anchor", "name", "address", fm_show_ip(&ha->conf.address),
+			 "state", "serving", "rtt_ms", "accesses", "addresses", "last_handover",
+			 "bindings", (int)(ha->bindings.n - ha->bindings.n_free), "subscribers",
 			 (int)(ha->subscribers.n - ha->subscribers.n_free));
 }
 
@@ -179,7 +182,8 @@ static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *r
 		return fm_control_error("bad-request", "say whose flow it is: --host ID");
 	s = fm_subscriber_find(d->anchor->ha, (const uint8_t *)id, strlen(id));
 	if (!s || !s->binding)
-		return fm_control_error("no-such-host", "no such host is registered; flowmob bindings lists them");
+		return fm_control_error("no-such-host",
+					"no such host is registered; flowmob bindings lists them");
 	if (!read_u16(json_object_get(request, "flow"), &fid) ||
 	    !read_u16(json_object_get(request, "access"), &bid))
 		return fm_control_error("bad-request",
@@ -220,7 +224,8 @@ static json_t *run_check(struct fm_daemon *d, struct fm_client *client, json_t *
 			 list);
 }
 
-/* Takes routes, programs and device away, then ends. What is stored stays: bindings come back with it. */
+/* Takes routes, programs and device away, then ends. What is stored stays: bindings come back with
+ * it. */
 static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
 	struct fm_anchor_role *a = d->anchor;
@@ -242,12 +247,8 @@ static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *r
 }
 
 const struct fm_command fm_anchor_commands[] = {
-	{ "status", FM_CONTROL_READ, run_status },
-	{ "bindings", FM_CONTROL_READ, run_bindings },
-	{ "pools", FM_CONTROL_READ, run_pools },
-	{ "counters", FM_CONTROL_READ, run_counters },
-	{ "move", FM_CONTROL_ADMIN, run_move },
-	{ "check", FM_CONTROL_READ, run_check },
-	{ "down", FM_CONTROL_ADMIN, run_down },
-	{ NULL, FM_CONTROL_NONE, NULL },
+	{ "status", FM_CONTROL_READ, run_status }, { "bindings", FM_CONTROL_READ, run_bindings },
+	{ "pools", FM_CONTROL_READ, run_pools },   { "counters", FM_CONTROL_READ, run_counters },
+	{ "move", FM_CONTROL_ADMIN, run_move },	   { "check", FM_CONTROL_READ, run_check },
+	{ "down", FM_CONTROL_ADMIN, run_down },	   { NULL, FM_CONTROL_NONE, NULL },
 };

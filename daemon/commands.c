@@ -71,9 +71,10 @@ json_t *fm_command_answer(void *ctx, struct fm_client *client, json_t *request)
 		return fm_control_error("no-such-command",
 					"this daemon's role has no such command");
 	if (fm_client_right(client) < c->right)
-		return fm_control_error("not-permitted", c->right == FM_CONTROL_READ ?
-					"join the group flowmob-read or flowmob-admin" :
-					"join the group flowmob-admin");
+		return fm_control_error("not-permitted",
+					c->right == FM_CONTROL_READ
+						? "join the group flowmob-read or flowmob-admin"
+						: "join the group flowmob-admin");
 	answer = c->run(d, client, request);
 	if (answer && !json_object_get(answer, "schema"))
 		json_object_set_new(answer, "schema", json_integer(1));

@@ -22,7 +22,8 @@ struct fm_conf_value {
 /* Rows of libConfuse options whose values are struct fm_conf_value. */
 int fm_conf_value_keep(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result);
 void fm_conf_value_drop(void *value);
-#define FM_CONF_KEY(name) CFG_PTR_CB(name, NULL, CFGF_NODEFAULT, fm_conf_value_keep, fm_conf_value_drop)
+#define FM_CONF_KEY(name)                                                                          \
+	CFG_PTR_CB(name, NULL, CFGF_NODEFAULT, fm_conf_value_keep, fm_conf_value_drop)
 #define FM_CONF_LIST(name)                                                                         \
 	CFG_PTR_LIST_CB(name, NULL, CFGF_NODEFAULT, fm_conf_value_keep, fm_conf_value_drop)
 

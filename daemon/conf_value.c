@@ -17,8 +17,8 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-	{ "us", 1 }, { "ms", 1e3 }, { "s", 1e6 }, { "m", 60e6 }, { "h", 3600e6 }, { "d", 86400e6 },
-	{ NULL, 0 },
+	{ "us", 1 },	 { "ms", 1e3 },	   { "s", 1e6 }, { "m", 60e6 },
+	{ "h", 3600e6 }, { "d", 86400e6 }, { NULL, 0 },
 };
 static const struct unit sizes[] = {
 	{ "", 1 }, { "K", 1e3 }, { "M", 1e6 }, { "G", 1e9 }, { "T", 1e12 }, { NULL, 0 },
@@ -210,6 +210,7 @@ char *fm_endpoint_text(const struct fm_ip *ip, uint16_t port, char out[FM_ADDRES
 	char address[FM_ADDRESS_TEXT_MAX];
 
 	fm_address_text(ip, address);
-	snprintf(out, FM_ADDRESS_TEXT_MAX + 8, fm_ip_is_v4(ip) ? "%s:%u" : "[%s]:%u", address, port);
+	snprintf(out, FM_ADDRESS_TEXT_MAX + 8, fm_ip_is_v4(ip) ? "%s:%u" : "[%s]:%u", address,
+		 port);
 	return out;
 }

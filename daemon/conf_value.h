@@ -22,14 +22,14 @@ struct fm_quota {
 
 enum fm_period { FM_PERIOD_HOUR, FM_PERIOD_DAY, FM_PERIOD_WEEK, FM_PERIOD_MONTH };
 
-bool fm_value_duration(const char *text, uint64_t *us);	  /* "200ms", "24h", "infinite" */
-bool fm_value_percent(const char *text, uint32_t *ppm);	  /* "0.5%" */
-bool fm_value_size(const char *text, uint64_t *bytes);	  /* "1500", "5G": powers of 1000 */
+bool fm_value_duration(const char *text, uint64_t *us);	   /* "200ms", "24h", "infinite" */
+bool fm_value_percent(const char *text, uint32_t *ppm);	   /* "0.5%" */
+bool fm_value_size(const char *text, uint64_t *bytes);	   /* "1500", "5G": powers of 1000 */
 bool fm_value_quota(const char *text, struct fm_quota *q); /* "5G/month@12" */
-bool fm_value_rate(const char *text, uint64_t *bps);	  /* "20mbit" */
+bool fm_value_rate(const char *text, uint64_t *bps);	   /* "20mbit" */
 bool fm_value_number(const char *text, uint64_t max, uint64_t *out);
-bool fm_value_bool(const char *text, bool *out);	    /* yes no, true false, on off */
-bool fm_value_address(const char *text, struct fm_ip *out); /* IPv4 becomes v4-mapped */
+bool fm_value_bool(const char *text, bool *out);	       /* yes no, true false, on off */
+bool fm_value_address(const char *text, struct fm_ip *out);    /* IPv4 becomes v4-mapped */
 bool fm_value_prefix(const char *text, struct fm_prefix *out); /* host bits must be zero */
 
 /* The number of @text among @words (NULL ends them); -1: none of them. */

@@ -18,10 +18,11 @@
 #define VENDOR_ID 32473u /* digest D41 */
 
 /* Digest §9.1; 0 is no type. */
-const char *const fm_type_names[] = { "", "fixed", "session-lasting", "nonpersistent",
-				      "graceful-replacement", NULL };
+const char *const fm_type_names[] = {
+	"", "fixed", "session-lasting", "nonpersistent", "graceful-replacement", NULL
+};
 const char *const fm_mode_names[] = { "active-standby", "smallest-delay", "load-balancing",
-				      "priority-based", "redundant", NULL };
+				      "priority-based", "redundant",	  NULL };
 const char *const fm_cost_names[] = { "free", "metered", NULL };
 static const char *const replay_names[] = { "sequence", "timestamp", NULL };
 static const char *const on_none_names[] = { "any", "wait", NULL };
@@ -156,7 +157,8 @@ static const struct fm_conf_subscriber subscriber_default = { .max_prefixes = FM
 							      .max_fixed = 2,
 							      .grace_us = 30000000 };
 #define TYPE_SESSION_LASTING 2u
-#define TYPES_OF_THE_ANCHOR (1u << 1 | 1u << 2 | 1u << 4) /* digest §14.5: 3 comes from the access */
+#define TYPES_OF_THE_ANCHOR                                                                        \
+	(1u << 1 | 1u << 2 | 1u << 4) /* digest §14.5: 3 comes from the access */
 
 /* libConfuse's tables, made of ours; they live as long as the parsed tree. */
 struct schema {
@@ -185,9 +187,8 @@ static void put_role(struct schema *s, size_t i)
 
 	for (size_t j = 0; j < PARTS && roles[i].parts[j].name; j++) {
 		const struct part *p = &roles[i].parts[j];
-		cfg_flag_t flags = p->is_single ?
-					   CFGF_NODEFAULT :
-					   CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+		cfg_flag_t flags = p->is_single ? CFGF_NODEFAULT
+						: CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
 
 		put_keys(s->part[i][j], p->keys);
 		s->role[i][n++] = (cfg_opt_t)CFG_SEC(p->name, s->part[i][j], flags);
@@ -360,8 +361,7 @@ static void read_accesses(struct fm_conf_reading *r, cfg_t *host)
 		copy_title(r, block, a->name, sizeof(a->name));
 		fill(r, block, access_keys, a);
 		if (a->probe_interval_us < 10000 || a->probe_interval_us > 60000000)
-			refuse(r, block, "probe-interval is out of range",
-			       "write 10ms to 60s");
+			refuse(r, block, "probe-interval is out of range", "write 10ms to 60s");
 		out->n_accesses++;
 	}
 }
@@ -375,7 +375,8 @@ static void read_types(struct fm_conf_reading *r, cfg_t *host)
 
 		if (number <= 0) {
 			refuse(r, block, "there is no such type",
-			       "types are: fixed session-lasting nonpersistent graceful-replacement");
+			       "types are: fixed session-lasting nonpersistent "
+			       "graceful-replacement");
 			continue;
 		}
 		t = &r->config->host.types[number];
@@ -393,8 +394,8 @@ static void complete_steer(const struct fm_conf_host *host, struct fm_conf_steer
 	for (uint8_t i = 0; i < host->n_accesses; i++) {
 		uint8_t at = s->n_via++;
 
-		while (at > 0 && host->accesses[s->via[at - 1]].preference >
-					 host->accesses[i].preference) {
+		while (at > 0 &&
+		       host->accesses[s->via[at - 1]].preference > host->accesses[i].preference) {
 			s->via[at] = s->via[at - 1];
 			at--;
 		}
@@ -506,7 +507,8 @@ static void read_anchor(struct fm_conf_reading *r, cfg_t *anchor)
 	out->vendor_id = VENDOR_ID;
 	fill(r, anchor, anchor_keys, out);
 	if (out->address.host_name[0])
-		refuse(r, anchor, "address is a name", "an anchor knows its own addresses: write them");
+		refuse(r, anchor, "address is a name",
+		       "an anchor knows its own addresses: write them");
 	else if (fm_ip_is_none(&out->address.v6))
 		refuse(r, anchor, "no IPv6 address among its addresses",
 		       "hosts form their registration address in its /64");
@@ -609,7 +611,9 @@ int fm_config_resolve(struct fm_conf_anchor_address *a, FILE *err)
 		return 0;
 	ret = getaddrinfo(a->host_name, NULL, &hints, &found);
 	if (ret != 0) {
-		fprintf(err, "flowmobd: %s: %s\n          write the anchor's addresses instead, or wait for the network\n",
+		fprintf(err,
+			"flowmobd: %s: %s\n          write the anchor's addresses instead, or wait "
+			"for the network\n",
 			a->host_name, gai_strerror(ret));
 		return -EADDRNOTAVAIL;
 	}

@@ -163,15 +163,16 @@ struct fm_config {
 
 /**
  * fm_config_read() - read a configuration file and the files conf.d/x.conf beside it
- * @old: the configuration of before, NULL: none. Its keys stay in use where their file may no longer be read:
- *       key files are often root's alone, and the daemon is not root after its start
+ * @old: the configuration of before, NULL: none. Its keys stay in use where their file may no
+ * longer be read: key files are often root's alone, and the daemon is not root after its start
  * @err: refusals, a line each with a hint below
  * Return: the configuration, or NULL when something was refused.
  */
 struct fm_config *fm_config_read(const char *path, const struct fm_config *old, FILE *err);
 void fm_config_free(struct fm_config *c);
 
-/* Looks up the addresses of a name, if it is one. Blocks. 0; -EADDRNOTAVAIL: no address, told on @err. */
+/* Looks up the addresses of a name, if it is one. Blocks. 0; -EADDRNOTAVAIL: no address, told on
+ * @err. */
 int fm_config_resolve(struct fm_conf_anchor_address *a, FILE *err);
 
 /* Names of service types (index: number of digest §9.1), modes and the like, NULL at the end. */

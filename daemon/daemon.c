@@ -1,5 +1,6 @@
 /*
- * flowmobd's life: open, run one role, end. And the operations of the core that no role needs to know.
+ * flowmobd's life: open, run one role, end. And the operations of the core that no role needs to
+ * know.
  */
 #include "daemon/daemon.h"
 
@@ -32,7 +33,8 @@ static void send_letter(void *ctx, const struct fm_letter *l)
 {
 	struct fm_daemon *d = ctx;
 
-	(void)fm_signal_send(d->signal, &l->via, l->mh, l->len); /* counted there; the core asks again */
+	(void)fm_signal_send(d->signal, &l->via, l->mh,
+			     l->len); /* counted there; the core asks again */
 }
 
 /*
@@ -165,7 +167,8 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 		d->config = c;
 		ret = d->role->reload(d, old);
 		if (ret == -EXDEV)
-			fprintf(err, "accesses, addresses, pools and datapath change by a restart, which loses nothing");
+			fprintf(err, "accesses, addresses, pools and datapath change by a restart, "
+				     "which loses nothing");
 		else if (ret < 0)
 			fprintf(err, "%s", strerror(-ret));
 	}
@@ -174,7 +177,8 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 	if (ret < 0) {
 		d->config = old;
 		fm_config_free(c);
-		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_RELOAD_REFUSED], said, NULL);
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_RELOAD_REFUSED], said,
+			      NULL);
 		return ret;
 	}
 	fm_config_free(old);
@@ -220,7 +224,9 @@ static int make_directory(const char *path, mode_t mode)
 
 static int open_store(struct fm_daemon *d)
 {
-	struct fm_store_setup setup = { .dir = d->options.state, .trouble = store_trouble, .ctx = d };
+	struct fm_store_setup setup = { .dir = d->options.state,
+					.trouble = store_trouble,
+					.ctx = d };
 
 	return fm_store_open(&setup, &d->store);
 }
@@ -256,7 +262,8 @@ static int start_role(struct fm_daemon *d)
 	return d->role->start(d);
 }
 
-/* Pins come and go with accesses and by `flowmob down`; a store that fails is put aside and made anew. */
+/* Pins come and go with accesses and by `flowmob down`; a store that fails is put aside and made
+ * anew. */
 static void give_directories(struct fm_daemon *d)
 {
 	const char *const paths[] = { d->options.pin, d->options.state, d->options.run };
@@ -342,8 +349,9 @@ static int choose_role(struct fm_daemon *d)
 	if (!d->config)
 		return -EINVAL;
 	if (d->config->is_host && d->config->is_anchor) {
-		fprintf(stderr, "flowmobd: %s: host and anchor in one daemon\n"
-				"          run two daemons, each in its own network namespace\n",
+		fprintf(stderr,
+			"flowmobd: %s: host and anchor in one daemon\n"
+			"          run two daemons, each in its own network namespace\n",
 			d->options.config);
 		return -EINVAL;
 	}

@@ -8,9 +8,8 @@
 #include <string.h>
 
 #define FM_DAEMON_EVENT_ROW(name, text, rate, next) { text, next, rate },
-const struct fm_event_row fm_daemon_events[FM_DAEMON_EVENT_COUNT] = {
-	FM_DAEMON_EVENTS(FM_DAEMON_EVENT_ROW)
-};
+const struct fm_event_row fm_daemon_events[FM_DAEMON_EVENT_COUNT] = { FM_DAEMON_EVENTS(
+	FM_DAEMON_EVENT_ROW) };
 
 void fm_events_close(struct fm_events *e)
 {
@@ -66,8 +65,7 @@ static void log_line(const struct fm_event_row *row, const char *reason, json_t 
 		return;
 	memset(line, 0, sizeof(line));
 	fprintf(f, "flowmobd: %s:", row->text);
-	json_object_foreach(about, key, value)
-		print_value(f, key, value);
+	json_object_foreach(about, key, value) print_value(f, key, value);
 	if (reason)
 		fprintf(f, " %s", reason);
 	if (left_out > 0)

@@ -1,6 +1,7 @@
 /*
- * What happened: kept in a ring for `flowmob events`, streamed to who follows, and logged to stderr.
- * Each event is a row with a limit of log lines a minute; the next line says how many were left out.
+ * What happened: kept in a ring for `flowmob events`, streamed to who follows, and logged to
+ * stderr. Each event is a row with a limit of log lines a minute; the next line says how many were
+ * left out.
  */
 #ifndef FM_DAEMON_EVENTS_H
 #define FM_DAEMON_EVENTS_H
@@ -15,6 +16,7 @@
 #define FM_EVENT_ROWS_MAX 128u
 
 /* The daemon's own events; the core's are rows in core/event.h. */
+/* clang-format off */
 #define FM_DAEMON_EVENTS(X)                                                             \
 	/* name              text                 a minute  what to do next */          \
 	X(STARTED,           "started",             60, "")                             \
@@ -32,6 +34,7 @@
 	X(DROPPED,           "held-dropped",         2, "no path was there in time")    \
 	X(STAYED_ROOT,       "stayed-root",          1, "make the user flowmob by systemd-sysusers")
 
+/* clang-format on */
 #define FM_DAEMON_EVENT_ID(name, text, rate, next) FM_DAEMON_EVENT_##name,
 enum fm_daemon_event { FM_DAEMON_EVENTS(FM_DAEMON_EVENT_ID) FM_DAEMON_EVENT_COUNT };
 extern const struct fm_event_row fm_daemon_events[FM_DAEMON_EVENT_COUNT];

@@ -1,5 +1,6 @@
 /*
- * The flows of a host as people see them: what the data path counts, joined with whose socket it is.
+ * The flows of a host as people see them: what the data path counts, joined with whose socket it
+ * is.
  */
 #include "daemon/flows.h"
 
@@ -98,7 +99,8 @@ static void end(struct fm_flows *f, struct fm_live_flow *flow)
 
 static uint64_t rate(const struct fm_flows *f, const struct fm_live_flow *flow, uint64_t octets)
 {
-	return octets > UINT64_MAX / 16000000u ? 0 : octets * 8000000u / (f->now_us - flow->looked_us);
+	return octets > UINT64_MAX / 16000000u ? 0
+					       : octets * 8000000u / (f->now_us - flow->looked_us);
 }
 
 static void look_at(void *ctx, const struct fm_dp_flow_info *info)
@@ -225,8 +227,8 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struct fm_live_flow *flow),
-		   void *ctx)
+void fm_flows_each(const struct fm_flows *f,
+		   void (*each)(void *ctx, const struct fm_live_flow *flow), void *ctx)
 {
 	const struct fm_live_flow **order = calloc(f->n ? f->n : 1, sizeof(*order));
 	uint32_t n = 0;

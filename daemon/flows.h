@@ -1,6 +1,6 @@
 /*
- * The flows of a host as people see them: what the data path counts, joined with whose socket it is.
- * Each keeps its number for as long as it lives.
+ * The flows of a host as people see them: what the data path counts, joined with whose socket it
+ * is. Each keeps its number for as long as it lives.
  */
 #ifndef FM_DAEMON_FLOWS_H
 #define FM_DAEMON_FLOWS_H
@@ -10,7 +10,8 @@
 #include "net/proc_helper.h"
 
 #define FM_FLOWS_MAX 16384u
-#define FM_FLOW_IDLE_NS 120000000000ull /* interfaces.md: a flow ends after 120 s without a packet */
+#define FM_FLOW_IDLE_NS                                                                            \
+	120000000000ull /* interfaces.md: a flow ends after 120 s without a packet */
 
 /**
  * struct fm_live_flow - one flow
@@ -57,13 +58,14 @@ void fm_flows_end(struct fm_flows *f, const struct fm_tuple *t);
 const struct fm_live_flow *fm_flows_by_id(const struct fm_flows *f, uint32_t id);
 
 /* Calls @each for every flow in the order of their numbers. */
-void fm_flows_each(const struct fm_flows *f, void (*each)(void *ctx, const struct fm_live_flow *flow),
-		   void *ctx);
+void fm_flows_each(const struct fm_flows *f,
+		   void (*each)(void *ctx, const struct fm_live_flow *flow), void *ctx);
 
 /* TCP, UDP, UDP-Lite, SCTP, DCCP (digest D26). */
 bool fm_flows_has_ports(uint8_t ip_proto);
 
-/* Does a selector, as the host sends, match the flow? A selector that asks for what a tuple lacks does not. */
+/* Does a selector, as the host sends, match the flow? A selector that asks for what a tuple lacks
+ * does not. */
 bool fm_flows_match(const struct fm_tuple *t, const struct fm_selector *s);
 
 #endif

@@ -120,8 +120,10 @@ int fm_homes_lease(struct fm_homes *h, const struct fm_odp *lease, const struct 
 		home = home ? home : find_free(h);
 		if (!home)
 			return -ENOBUFS;
-		*home = (struct fm_home){ .is_used = true, .is_preferred = lease->preferred_s > 0,
-					  .type = lease->service_type, .prefix = p,
+		*home = (struct fm_home){ .is_used = true,
+					  .is_preferred = lease->preferred_s > 0,
+					  .type = lease->service_type,
+					  .prefix = p,
 					  .address = *address };
 		ret = put(h, home, lease);
 	}

@@ -1,6 +1,6 @@
 /*
- * The role host in the daemon: events of the kernel go into the core, what the core decides goes into
- * the data path, onto fm0 and out of the accesses.
+ * The role host in the daemon: events of the kernel go into the core, what the core decides goes
+ * into the data path, onto fm0 and out of the accesses.
  */
 #include "daemon/host.h"
 
@@ -12,8 +12,8 @@
 #include "net/veth.h"
 
 /*
- * After a restart the data path of the run before goes on until the accesses are bound again, or for
- * so long: what would be put into it earlier could only be less (digest D51).
+ * After a restart the data path of the run before goes on until the accesses are bound again, or
+ * for so long: what would be put into it earlier could only be less (digest D51).
  */
 #define TAKE_AFTER_US 3000000u
 
@@ -37,7 +37,8 @@ static void told_dp(struct fm_daemon *d, int err)
 			      fm_dp_error(), NULL);
 }
 
-/* What the core wants forwarded, with what only the kernel knows: devices, next hops, sizes, ports. */
+/* What the core wants forwarded, with what only the kernel knows: devices, next hops, sizes, ports.
+ */
 
 static struct fm_ip next_hop(const struct fm_access *a, const struct fm_path *p)
 {
@@ -166,14 +167,15 @@ static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
 	attach(d, i);
 	told(d, FM_DAEMON_EVENT_NETLINK, "the UDP socket of an access",
 	     fm_signal_access(&d->host->signal, i));
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_ACCESS],
-		      a->ifindex == 0 ? "no interface" : a->is_up ? "up" : "down",
-		      json_pack("{s:s, s:s*, s:s*, s:s*}", "access",
-				d->config->host.accesses[i].name, "interface",
-				a->ifindex ? a->ifname : NULL, "ipv6",
-				fm_ip_is_none(&a->coa6) ? NULL : fm_address_text(&a->coa6, coa6),
-				"ipv4",
-				fm_ip_is_none(&a->coa4) ? NULL : fm_address_text(&a->coa4, coa4)));
+	fm_events_put(
+		&d->events, &fm_daemon_events[FM_DAEMON_EVENT_ACCESS],
+		a->ifindex == 0 ? "no interface"
+		: a->is_up	? "up"
+				: "down",
+		json_pack("{s:s, s:s*, s:s*, s:s*}", "access", d->config->host.accesses[i].name,
+			  "interface", a->ifindex ? a->ifname : NULL, "ipv6",
+			  fm_ip_is_none(&a->coa6) ? NULL : fm_address_text(&a->coa6, coa6), "ipv4",
+			  fm_ip_is_none(&a->coa4) ? NULL : fm_address_text(&a->coa4, coa4)));
 	tell_facts(d, i);
 	changed(d);
 }
@@ -231,7 +233,8 @@ static bool is_our_path(void *ctx, const struct fm_ip *local, const struct fm_ip
 	const struct fm_forwarding *f = &d->host->forwarding;
 
 	for (uint8_t i = 0; i < f->n_paths; i++) {
-		if (fm_ip_equal(&f->paths[i].local, local) && fm_ip_equal(&f->paths[i].remote, remote))
+		if (fm_ip_equal(&f->paths[i].local, local) &&
+		    fm_ip_equal(&f->paths[i].remote, remote))
 			return true;
 	}
 	return false;
@@ -245,8 +248,8 @@ static void pmtu_changed(void *ctx, const struct fm_ip *local, const struct fm_i
 
 	(void)remote;
 	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_PATH_MTU], NULL,
-		      json_pack("{s:s, s:i}", "care_of_address", fm_address_text(local, text), "mtu",
-				(int)mtu));
+		      json_pack("{s:s, s:i}", "care_of_address", fm_address_text(local, text),
+				"mtu", (int)mtu));
 	changed(d);
 }
 
@@ -276,7 +279,8 @@ static void forward(struct fm_daemon *d)
 	told(d, FM_DAEMON_EVENT_NETLINK, "the registration address on fm0",
 	     fm_homes_registration(&h->homes, &f->registration));
 	usable = *f;
-	for (uint8_t i = 0; i < usable.n_rules; i++) /* the data path sees rules from the anchor (D26) */
+	for (uint8_t i = 0; i < usable.n_rules;
+	     i++) /* the data path sees rules from the anchor (D26) */
 		usable.rules[i].selector = fm_selector_mirror(&usable.rules[i].selector);
 	leave_out_unresolved(h, &usable);
 	if (h->is_taken)

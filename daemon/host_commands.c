@@ -37,9 +37,9 @@ static uint32_t number_of(const json_t *value)
 
 	if (json_is_integer(value))
 		return (uint32_t)json_integer_value(value);
-	return json_is_string(value) && fm_value_number(json_string_value(value), UINT32_MAX, &n) ?
-		       (uint32_t)n :
-		       0;
+	return json_is_string(value) && fm_value_number(json_string_value(value), UINT32_MAX, &n)
+		       ? (uint32_t)n
+		       : 0;
 }
 
 /* Fills @c from "flow", "app" or "match"; returns an error object, or NULL. */
@@ -63,15 +63,19 @@ static json_t *choose(struct chosen *c, const json_t *request)
 	} else {
 		fm_flows_each(&c->d->host->flows, choose_flow, c);
 	}
-	return c->n > 0 ? NULL : fm_control_error("no-such-flow", "no such flow; flowmob flows lists them");
+	return c->n > 0
+		       ? NULL
+		       : fm_control_error("no-such-flow", "no such flow; flowmob flows lists them");
 }
 
 static json_t *refuse_move(int err)
 {
 	if (err == -ENETDOWN)
-		return fm_control_error("access-down", "no path over that access; see flowmob access");
+		return fm_control_error("access-down",
+					"no path over that access; see flowmob access");
 	if (err == -ENOBUFS)
-		return fm_control_error("too-many-moves", "too many flows are moved by hand already");
+		return fm_control_error("too-many-moves",
+					"too many flows are moved by hand already");
 	return fm_control_error("refused", strerror(-err));
 }
 
@@ -97,7 +101,8 @@ static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *r
 
 	(void)client;
 	if (access < 0)
-		return fm_control_error("no-such-access", "no such access; flowmob access lists them");
+		return fm_control_error("no-such-access",
+					"no such access; flowmob access lists them");
 	error = choose(&c, request);
 	if (error)
 		return error;
@@ -106,7 +111,8 @@ static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *r
 
 		d->unsaid = FM_EVENT_FLOW_MOVED;
 		ret = fm_host_move(&d->host->core, &c.flows[i], (uint8_t)access,
-				   for_s > 0 ? now_us + (uint64_t)(for_s * 1e6) : UINT64_MAX, now_us);
+				   for_s > 0 ? now_us + (uint64_t)(for_s * 1e6) : UINT64_MAX,
+				   now_us);
 		d->unsaid = FM_EVENT_COUNT;
 		if (ret < 0)
 			return refuse_move(ret);
@@ -136,16 +142,19 @@ static void check_access(struct fm_daemon *d, uint8_t i, json_t *list)
 	add_check(list, name, "link", a->is_up, a->ifindex ? a->ifname : "no such interface");
 	if (!a->is_up)
 		return;
-	add_check(list, name, "ipv6", true, a->has_route6 && !fm_ip_is_none(&a->coa6) ?
-			  fm_address_text(&a->coa6, address) : "none");
-	add_check(list, name, "ipv4", true, a->has_route4 && !fm_ip_is_none(&a->coa4) ?
-			  fm_address_text(&a->coa4, address) : "none");
+	add_check(list, name, "ipv6", true,
+		  a->has_route6 && !fm_ip_is_none(&a->coa6) ? fm_address_text(&a->coa6, address)
+							    : "none");
+	add_check(list, name, "ipv4", true,
+		  a->has_route4 && !fm_ip_is_none(&a->coa4) ? fm_address_text(&a->coa4, address)
+							    : "none");
 	add_check(list, name, "registered", s.is_registered,
-		  s.is_registered ? "the anchor knows this access" : "no answer from the anchor yet");
+		  s.is_registered ? "the anchor knows this access"
+				  : "no answer from the anchor yet");
 	if (!s.is_registered)
 		return;
-	snprintf(text, sizeof(text), "%s", s.is_udp ? "UDP: address translation on the way" :
-						      "none on the way");
+	snprintf(text, sizeof(text), "%s",
+		 s.is_udp ? "UDP: address translation on the way" : "none on the way");
 	add_check(list, name, "nat", true, text);
 	snprintf(text, sizeof(text), "%u octets inside", fm_slow_inner_mtu(p));
 	add_check(list, name, "mtu", fm_slow_inner_mtu(p) >= 1280, text);
@@ -167,8 +176,7 @@ static json_t *run_check(struct fm_daemon *d, struct fm_client *client, json_t *
 		return fm_control_error("not-yet", "check --handover is not there yet");
 	for (uint8_t k = 0; k < d->config->host.n_accesses; k++)
 		check_access(d, k, list);
-	json_array_foreach(list, i, check)
-		ok = ok && json_is_true(json_object_get(check, "ok"));
+	json_array_foreach(list, i, check) ok = ok && json_is_true(json_object_get(check, "ok"));
 	return json_pack("{s:b, s:o}", "ok", ok, "checks", list);
 }
 

@@ -29,7 +29,8 @@ static char *find_cgroup(void)
 	while (f && !found && getline(&line, &cap, f) > 0) {
 		char point[256];
 
-		if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %*s %255s", point) == 1)
+		if (strstr(line, " - cgroup2 ") &&
+		    sscanf(line, "%*s %*s %*s %*s %255s", point) == 1)
 			found = strdup(point);
 	}
 	free(line);
@@ -52,13 +53,20 @@ static int check(const char *path)
 static int read_options(int argc, char **argv, struct fm_options *o)
 {
 	static const struct option names[] = {
-		{ "config", required_argument, NULL, 'c' }, { "state", required_argument, NULL, 's' },
-		{ "run", required_argument, NULL, 'r' },    { "pin", required_argument, NULL, 'p' },
-		{ "cgroup", required_argument, NULL, 'g' }, { "check", no_argument, NULL, 'k' },
-		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "state", required_argument, NULL, 's' },
+		{ "run", required_argument, NULL, 'r' },
+		{ "pin", required_argument, NULL, 'p' },
+		{ "cgroup", required_argument, NULL, 'g' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
-	const char **slots[] = { ['c'] = &o->config, ['s'] = &o->state, ['r'] = &o->run,
-				 ['p'] = &o->pin,    ['g'] = &o->cgroup };
+	const char **slots[] = { ['c'] = &o->config,
+				 ['s'] = &o->state,
+				 ['r'] = &o->run,
+				 ['p'] = &o->pin,
+				 ['g'] = &o->cgroup };
 	bool is_check = false;
 
 	for (int c; (c = getopt_long(argc, argv, "c:h", names, NULL)) != -1;) {

@@ -18,16 +18,17 @@ struct name {
 
 /* IANA protocol numbers */
 static const struct name protocols[] = {
-	{ "tcp", 6 },	 { "udp", 17 }, { "icmp", 1 },	    { "icmpv6", 58 }, { "sctp", 132 },
-	{ "dccp", 33 },	 { "esp", 50 }, { "udplite", 136 }, { "gre", 47 },    { NULL, 0 },
+	{ "tcp", 6 },	{ "udp", 17 }, { "icmp", 1 },	   { "icmpv6", 58 }, { "sctp", 132 },
+	{ "dccp", 33 }, { "esp", 50 }, { "udplite", 136 }, { "gre", 47 },    { NULL, 0 },
 };
 
 /* RFC 2474, 2597, 3246, 5865, 8622 */
 static const struct name code_points[] = {
-	{ "cs0", 0 },	{ "cs1", 8 },	{ "cs2", 16 },	{ "cs3", 24 },	{ "cs4", 32 },	{ "cs5", 40 },
-	{ "cs6", 48 },	{ "cs7", 56 },	{ "af11", 10 }, { "af12", 12 }, { "af13", 14 }, { "af21", 18 },
-	{ "af22", 20 }, { "af23", 22 }, { "af31", 26 }, { "af32", 28 }, { "af33", 30 }, { "af41", 34 },
-	{ "af42", 36 }, { "af43", 38 }, { "ef", 46 },	{ "va", 44 },	{ "le", 1 },	{ NULL, 0 },
+	{ "cs0", 0 },	{ "cs1", 8 },	{ "cs2", 16 },	{ "cs3", 24 },	{ "cs4", 32 },
+	{ "cs5", 40 },	{ "cs6", 48 },	{ "cs7", 56 },	{ "af11", 10 }, { "af12", 12 },
+	{ "af13", 14 }, { "af21", 18 }, { "af22", 20 }, { "af23", 22 }, { "af31", 26 },
+	{ "af32", 28 }, { "af33", 30 }, { "af41", 34 }, { "af42", 36 }, { "af43", 38 },
+	{ "ef", 46 },	{ "va", 44 },	{ "le", 1 },	{ NULL, 0 },
 };
 
 /**
@@ -162,7 +163,8 @@ static int set_dscp(struct build *b, const char *word, const char *text)
 	if (n)
 		number = n->number;
 	else if (!fm_value_number(text, 63, &number))
-		return refuse(b, -EINVAL, "\"%s\" is not a DSCP: a name such as ef, or 0 to 63", text);
+		return refuse(b, -EINVAL, "\"%s\" is not a DSCP: a name such as ef, or 0 to 63",
+			      text);
 	b->s.tc[0] = b->s.tc[1] = (uint8_t)(number << 2);
 	mark(b, FM_SEL_TC, false);
 	return 0;
@@ -331,7 +333,8 @@ static void add_prefix(struct text *t, const char *word, const struct fm_ip rang
 
 	while (is_range && p.len > 0 && !fm_prefix_has(&p, &range[1]))
 		p.len--;
-	add(t, " %s %s", word, p.len == 128 ? fm_address_text(&p.ip, buf) : fm_prefix_text(&p, buf));
+	add(t, " %s %s", word,
+	    p.len == 128 ? fm_address_text(&p.ip, buf) : fm_prefix_text(&p, buf));
 }
 
 static void add_proto(struct text *t, uint8_t number)

@@ -9,8 +9,8 @@
 #include "daemon/tell.h"
 
 static const char *const reg_states[] = {
-	[FM_REG_IDLE] = "idle",	      [FM_REG_FIRST] = "registering", [FM_REG_BOUND] = "bound",
-	[FM_REG_UPDATE] = "bound",    [FM_REG_STOPPED] = "refused",   [FM_REG_LEAVING] = "leaving",
+	[FM_REG_IDLE] = "idle",	   [FM_REG_FIRST] = "registering", [FM_REG_BOUND] = "bound",
+	[FM_REG_UPDATE] = "bound", [FM_REG_STOPPED] = "refused",   [FM_REG_LEAVING] = "leaving",
 	[FM_REG_GONE] = "gone",
 };
 static const char *const access_states[] = {
@@ -52,17 +52,19 @@ static json_t *access_json(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 	fm_host_access_status(&d->host->core, i, now_us, &s);
 	t = (struct traffic){ .bid = s.bid };
 	fm_flows_each(&d->host->flows, add_flow, &t);
-	return json_pack("{s:s, s:s, s:s, s:o, s:i, s:o, s:f, s:I, s:I, s:s, s:o, s:i, s:b, s:s*, s:f, s:i}",
-			 "name", conf->name, "interface", a->ifindex ? a->ifname : conf->interface,
-			 "state", access_states[s.state], "care_of_address", fm_show_ip(&s.coa), "bid",
-			 (int)s.bid, "rtt_ms", fm_show_ms(s.rtt_us), "loss_percent",
-			 (double)s.loss_ppm / 1e4, "rate_up_bps", (json_int_t)t.up_bps,
-			 "rate_down_bps", (json_int_t)t.down_bps, "cost",
-			 fm_cost_names[conf->cost], "quota",
-			 conf->quota.bytes ? json_integer((json_int_t)conf->quota.bytes) : json_null(),
-			 "flows", (int)t.flows, "registered", s.is_registered, "encapsulation",
-			 s.is_udp ? "udp" : s.is_registered ? "ip" : NULL, "since_s",
-			 fm_daemon_wall_s(s.changed_us), "mtu", (int)a->mtu);
+	return json_pack(
+		"{s:s, s:s, s:s, s:o, s:i, s:o, s:f, s:I, s:I, s:s, s:o, s:i, s:b, s:s*, s:f, s:i}",
+		"name", conf->name, "interface", a->ifindex ? a->ifname : conf->interface, "state",
+		access_states[s.state], "care_of_address", fm_show_ip(&s.coa), "bid", (int)s.bid,
+		"rtt_ms", fm_show_ms(s.rtt_us), "loss_percent", (double)s.loss_ppm / 1e4,
+		"rate_up_bps", (json_int_t)t.up_bps, "rate_down_bps", (json_int_t)t.down_bps,
+		"cost", fm_cost_names[conf->cost], "quota",
+		conf->quota.bytes ? json_integer((json_int_t)conf->quota.bytes) : json_null(),
+		"flows", (int)t.flows, "registered", s.is_registered, "encapsulation",
+		s.is_udp	  ? "udp"
+		: s.is_registered ? "ip"
+				  : NULL,
+		"since_s", fm_daemon_wall_s(s.changed_us), "mtu", (int)a->mtu);
 }
 
 static json_t *accesses_json(struct fm_daemon *d, uint64_t now_us)
@@ -107,12 +109,13 @@ static json_t *address_json(struct fm_daemon *d, const struct fm_address_status 
 
 	if (s->state == FM_LEASE_HELD)
 		(void)fm_sockets_each(&d->host->diag, count_socket, &u);
-	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:i}", "type", fm_type_names[s->type],
-			 "prefix", fm_ip_is_none(&s->prefix.ip) ?
-					   json_null() : json_string(fm_prefix_text(&s->prefix, prefix)),
-			 "address", fm_show_ip(&s->address), "state", lease_state(s), "preferred_s",
-			 life_json(s->preferred_s), "valid_s", life_json(s->valid_s), "sockets",
-			 (int)u.sockets);
+	return json_pack(
+		"{s:s, s:o, s:o, s:s, s:o, s:o, s:i}", "type", fm_type_names[s->type], "prefix",
+		fm_ip_is_none(&s->prefix.ip) ? json_null()
+					     : json_string(fm_prefix_text(&s->prefix, prefix)),
+		"address", fm_show_ip(&s->address), "state", lease_state(s), "preferred_s",
+		life_json(s->preferred_s), "valid_s", life_json(s->valid_s), "sockets",
+		(int)u.sockets);
 }
 
 static json_t *addresses_json(struct fm_daemon *d, uint64_t now_us)
@@ -153,9 +156,9 @@ static const char *anchor_state(const struct fm_host *h, uint64_t now_us)
 {
 	if (fm_host_is_bound(h, now_us))
 		return "bound";
-	return h->reg.state == FM_REG_BOUND || h->reg.state == FM_REG_UPDATE ?
-		       "registering" :
-		       reg_states[h->reg.state];
+	return h->reg.state == FM_REG_BOUND || h->reg.state == FM_REG_UPDATE
+		       ? "registering"
+		       : reg_states[h->reg.state];
 }
 
 json_t *fm_host_command_status(struct fm_daemon *d, struct fm_client *client, json_t *request)
@@ -165,10 +168,11 @@ json_t *fm_host_command_status(struct fm_daemon *d, struct fm_client *client, js
 
 	(void)client, (void)request;
 	return json_pack("{s:[s], s:{s:s, s:o, s:s, s:o}, s:o, s:o, s:o, s:o}", "roles", "host",
-			 "anchor", "name", d->config->host.home.name, "address", fm_show_ip(&h->conf.anchor),
-			 "state", anchor_state(h, now_us), "rtt_ms", fm_show_ms(anchor_rtt_us(d, now_us)),
-			 "accesses", accesses_json(d, now_us), "addresses", addresses_json(d, now_us),
-			 "last_handover", handover_json(d), "registration_address", fm_show_ip(&h->hoa));
+			 "anchor", "name", d->config->host.home.name, "address",
+			 fm_show_ip(&h->conf.anchor), "state", anchor_state(h, now_us), "rtt_ms",
+			 fm_show_ms(anchor_rtt_us(d, now_us)), "accesses", accesses_json(d, now_us),
+			 "addresses", addresses_json(d, now_us), "last_handover", handover_json(d),
+			 "registration_address", fm_show_ip(&h->hoa));
 }
 
 json_t *fm_host_command_access(struct fm_daemon *d, struct fm_client *client, json_t *request)
@@ -211,7 +215,8 @@ static const char *rule_name(const struct fm_daemon *d, const struct fm_dp_flow_
 		return "moved";
 	if (f->fid == 0)
 		return "default";
-	return f->fid <= d->config->host.n_rules ? d->config->host.rules[f->fid - 1].name : "anchor";
+	return f->fid <= d->config->host.n_rules ? d->config->host.rules[f->fid - 1].name
+						 : "anchor";
 }
 
 struct listing {
@@ -228,16 +233,18 @@ static void list_flow(void *ctx, const struct fm_live_flow *f)
 
 	json_array_append_new(
 		l->list,
-		json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o, s:I, s:f, s:i, s:I, s:I, s:i}",
-			  "id", (int)f->id, "proto", proto_name(i->tuple.ip_proto, proto), "local",
-			  fm_endpoint_text(&i->tuple.local, i->tuple.local_port, local), "remote",
-			  fm_endpoint_text(&i->tuple.remote, i->tuple.remote_port, remote), "app",
-			  f->app[0] ? f->app : NULL, "type", home ? fm_type_names[home->type] : NULL,
-			  "access", i->bid ? access_name(l->d, (uint8_t)(i->bid - 1)) : NULL, "rule",
-			  rule_name(l->d, i), "rtt_ms", fm_show_ms(f->rtt_us), "rate_bps",
-			  (json_int_t)(f->up_bps + f->down_bps), "age_s", (double)i->age_ns / 1e9,
-			  "moves", (int)i->moves, "packets", (json_int_t)(i->packets + i->packets_in),
-			  "bytes", (json_int_t)(i->bytes + i->bytes_in), "copies", (int)i->copies));
+		json_pack(
+			"{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o, s:I, s:f, s:i, s:I, s:I, "
+			"s:i}",
+			"id", (int)f->id, "proto", proto_name(i->tuple.ip_proto, proto), "local",
+			fm_endpoint_text(&i->tuple.local, i->tuple.local_port, local), "remote",
+			fm_endpoint_text(&i->tuple.remote, i->tuple.remote_port, remote), "app",
+			f->app[0] ? f->app : NULL, "type", home ? fm_type_names[home->type] : NULL,
+			"access", i->bid ? access_name(l->d, (uint8_t)(i->bid - 1)) : NULL, "rule",
+			rule_name(l->d, i), "rtt_ms", fm_show_ms(f->rtt_us), "rate_bps",
+			(json_int_t)(f->up_bps + f->down_bps), "age_s", (double)i->age_ns / 1e9,
+			"moves", (int)i->moves, "packets", (json_int_t)(i->packets + i->packets_in),
+			"bytes", (json_int_t)(i->bytes + i->bytes_in), "copies", (int)i->copies));
 }
 
 json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, json_t *request)

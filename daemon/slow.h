@@ -1,6 +1,7 @@
 /*
- * The slow path: packets that eBPF let fall into the TUN. They wait for a path, go out again through
- * eBPF, or are encapsulated here because the outer packet must be fragmented (digest §10.3).
+ * The slow path: packets that eBPF let fall into the TUN. They wait for a path, go out again
+ * through eBPF, or are encapsulated here because the outer packet must be fragmented (digest
+ * §10.3).
  */
 #ifndef FM_DAEMON_SLOW_H
 #define FM_DAEMON_SLOW_H
@@ -37,7 +38,8 @@ void fm_slow_open(struct fm_slow *s);
 void fm_slow_close(struct fm_slow *s);
 
 /**
- * fm_slow_came() - a tunnel packet that the kernel had to put together: checked, and given to this machine
+ * fm_slow_came() - a tunnel packet that the kernel had to put together: checked, and given to this
+ * machine
  * @from: outer source; @port: UDP source port, 0: not in UDP
  */
 void fm_slow_came(struct fm_slow *s, const struct fm_ip *from, uint16_t port, const uint8_t *ip,

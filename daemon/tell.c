@@ -8,9 +8,9 @@
 #include "daemon/config.h"
 
 const char *const fm_handover_names[] = {
-	[FM_HANDOVER_NONE] = "none",	   [FM_HANDOVER_FIRST] = "first-access",
-	[FM_HANDOVER_CARRIER] = "carrier", [FM_HANDOVER_SILENT] = "silent",
-	[FM_HANDOVER_LOSS] = "loss",	   [FM_HANDOVER_REVOKED] = "revoked",
+	[FM_HANDOVER_NONE] = "none",	       [FM_HANDOVER_FIRST] = "first-access",
+	[FM_HANDOVER_CARRIER] = "carrier",     [FM_HANDOVER_SILENT] = "silent",
+	[FM_HANDOVER_LOSS] = "loss",	       [FM_HANDOVER_REVOKED] = "revoked",
 	[FM_HANDOVER_RECOVERED] = "recovered",
 };
 
@@ -53,9 +53,9 @@ json_t *fm_tell_about(const struct fm_event *e, const char *access, const char *
 {
 	const struct detail *d = &details[e->id < FM_EVENT_COUNT ? e->id : 0];
 	char text[FM_ADDRESS_TEXT_MAX];
-	json_t *about = json_pack("{s:s*, s:s*, s:s*}", "id", e->mn_id, "access",
-				  d->is_of_access ? access : NULL, "address",
-				  fm_ip_is_none(&e->address) ? NULL : fm_address_text(&e->address, text));
+	json_t *about = json_pack(
+		"{s:s*, s:s*, s:s*}", "id", e->mn_id, "access", d->is_of_access ? access : NULL,
+		"address", fm_ip_is_none(&e->address) ? NULL : fm_address_text(&e->address, text));
 
 	*reason = NULL;
 	if (!about)

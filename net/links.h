@@ -21,6 +21,7 @@ struct fm_link {
 };
 
 /* Calls @each for every interface; no request from inside it. Return: 0 or -errno. */
-int fm_links_each(struct fm_netlink *n, void (*each)(void *ctx, const struct fm_link *l), void *ctx);
+int fm_links_each(struct fm_netlink *n, void (*each)(void *ctx, const struct fm_link *l),
+		  void *ctx);
 
 #endif

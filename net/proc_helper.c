@@ -50,7 +50,8 @@ static void answer_all(int fd)
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < (ssize_t)size_of(0) || l.n > FM_PROC_WANTS_MAX || (size_t)got != size_of(l.n))
+		if (got < (ssize_t)size_of(0) || l.n > FM_PROC_WANTS_MAX ||
+		    (size_t)got != size_of(l.n))
 			return;
 		fm_proc_find(l.wants, l.n);
 		if (send(fd, &l, size_of(l.n), MSG_NOSIGNAL) < 0)

@@ -1,6 +1,6 @@
 /*
- * A small process that looks into /proc for the daemon, which has given up the right to do so itself.
- * It can read file descriptors of other processes, and does nothing else.
+ * A small process that looks into /proc for the daemon, which has given up the right to do so
+ * itself. It can read file descriptors of other processes, and does nothing else.
  */
 #ifndef FM_NET_PROC_HELPER_H
 #define FM_NET_PROC_HELPER_H

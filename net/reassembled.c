@@ -74,9 +74,12 @@ static void ready(void *ctx)
 		struct sockaddr_in6 from;
 		uint8_t control[256];
 		struct iovec part = { .iov_base = r->room, .iov_len = ROOM };
-		struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
-				      .msg_iov = &part, .msg_iovlen = 1,
-				      .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr msg = { .msg_name = &from,
+				      .msg_namelen = sizeof(from),
+				      .msg_iov = &part,
+				      .msg_iovlen = 1,
+				      .msg_control = control,
+				      .msg_controllen = sizeof(control) };
 		ssize_t len = recvmsg(s->watch.fd, &msg, 0);
 
 		if (len < 0)

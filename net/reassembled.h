@@ -1,6 +1,7 @@
 /*
- * Tunnel packets that came in fragments: eBPF leaves them to the kernel, which puts them together and,
- * having no tunnel device, hands them to raw sockets. (In UDP they come to the signalling socket.)
+ * Tunnel packets that came in fragments: eBPF leaves them to the kernel, which puts them together
+ * and, having no tunnel device, hands them to raw sockets. (In UDP they come to the signalling
+ * socket.)
  */
 #ifndef FM_NET_REASSEMBLED_H
 #define FM_NET_REASSEMBLED_H
@@ -21,7 +22,8 @@ struct fm_reassembled_socket {
 
 /**
  * struct fm_reassembled - the sockets
- * @came: an inner packet, from its IP header on; outer addresses are not checked yet. Valid during the call
+ * @came: an inner packet, from its IP header on; outer addresses are not checked yet. Valid during
+ * the call
  */
 struct fm_reassembled {
 	struct fm_reassembled_socket sockets[FM_REASSEMBLED_SOCKETS];

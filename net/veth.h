@@ -1,6 +1,6 @@
 /*
- * A pair of devices without ARP through which decapsulated packets enter the stack, on kernels before
- * 6.3 whose eBPF cannot change a packet's family on the way into fm0.
+ * A pair of devices without ARP through which decapsulated packets enter the stack, on kernels
+ * before 6.3 whose eBPF cannot change a packet's family on the way into fm0.
  */
 #ifndef FM_NET_VETH_H
 #define FM_NET_VETH_H

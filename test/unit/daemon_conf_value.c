@@ -16,16 +16,26 @@ static const struct {
 	bool (*read)(const char *text, uint64_t *out);
 	uint64_t value; /* NONE: refused */
 } amounts[] = {
-	{ "200ms", fm_value_duration, 200000 },	   { "1.5s", fm_value_duration, 1500000 },
-	{ "10us", fm_value_duration, 10 },	   { "24h", fm_value_duration, 86400000000 },
-	{ "7d", fm_value_duration, 604800000000 }, { "infinite", fm_value_duration, FM_INFINITE_US },
-	{ "5", fm_value_duration, NONE },	   { "-5s", fm_value_duration, NONE },
-	{ "5 s", fm_value_duration, NONE },	   { "1e3s", fm_value_duration, NONE },
-	{ "", fm_value_duration, NONE },	   { ".5s", fm_value_duration, NONE },
-	{ "1..5s", fm_value_duration, NONE },	   { "99999999999d", fm_value_duration, NONE },
-	{ "1500", fm_value_size, 1500 },	   { "5G", fm_value_size, 5000000000 },
-	{ "2k", fm_value_size, NONE },		   { "20mbit", fm_value_rate, 20000000 },
-	{ "1gbit", fm_value_rate, 1000000000 },	   { "20m", fm_value_rate, NONE },
+	{ "200ms", fm_value_duration, 200000 },
+	{ "1.5s", fm_value_duration, 1500000 },
+	{ "10us", fm_value_duration, 10 },
+	{ "24h", fm_value_duration, 86400000000 },
+	{ "7d", fm_value_duration, 604800000000 },
+	{ "infinite", fm_value_duration, FM_INFINITE_US },
+	{ "5", fm_value_duration, NONE },
+	{ "-5s", fm_value_duration, NONE },
+	{ "5 s", fm_value_duration, NONE },
+	{ "1e3s", fm_value_duration, NONE },
+	{ "", fm_value_duration, NONE },
+	{ ".5s", fm_value_duration, NONE },
+	{ "1..5s", fm_value_duration, NONE },
+	{ "99999999999d", fm_value_duration, NONE },
+	{ "1500", fm_value_size, 1500 },
+	{ "5G", fm_value_size, 5000000000 },
+	{ "2k", fm_value_size, NONE },
+	{ "20mbit", fm_value_rate, 20000000 },
+	{ "1gbit", fm_value_rate, 1000000000 },
+	{ "20m", fm_value_rate, NONE },
 };
 
 static void amounts_have_units(void **state)

@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
-static const struct fm_event_row row = { .text = "something", .advice = "look there", .per_minute = 2 };
+static const struct fm_event_row row = { .text = "something",
+					 .advice = "look there",
+					 .per_minute = 2 };
 static const struct fm_event_row quiet = { .text = "quiet", .advice = "", .per_minute = 0 };
 
 /* Runs @work with stderr in a file; returns what was written, to be freed. */
@@ -36,7 +38,8 @@ static char *captured(void (*work)(struct fm_events *e), struct fm_events *e)
 static void put_five(struct fm_events *e)
 {
 	for (int i = 0; i < 5; i++)
-		fm_events_put(e, &row, "a reason", json_pack("{s:s, s:i}", "access", "wifi", "bid", i));
+		fm_events_put(e, &row, "a reason",
+			      json_pack("{s:s, s:i}", "access", "wifi", "bid", i));
 	fm_events_put(e, &quiet, NULL, NULL);
 }
 
@@ -67,8 +70,9 @@ static void all_are_kept_two_are_logged(void **state)
 
 	(void)state;
 	log = captured(put_five, &e);
-	assert_string_equal(log, "flowmobd: something: access wifi bid 0 a reason\n          look there\n"
-				 "flowmobd: something: access wifi bid 1 a reason\n          look there\n");
+	assert_string_equal(
+		log, "flowmobd: something: access wifi bid 0 a reason\n          look there\n"
+		     "flowmobd: something: access wifi bid 1 a reason\n          look there\n");
 	free(log);
 	fm_events_each(&e, look, &s);
 	assert_int_equal(s.n, 6);

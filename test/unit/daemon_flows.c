@@ -64,7 +64,8 @@ static int close_flows(void **state)
 
 static void show(uint32_t i, uint16_t port)
 {
-	shown[i] = (struct fm_dp_flow_info){ .tuple = tuple("2001:db8:100::1", "2001:db8:ffff::1", port, 17),
+	shown[i] = (struct fm_dp_flow_info){ .tuple = tuple("2001:db8:100::1", "2001:db8:ffff::1",
+							    port, 17),
 					     .age_ns = 1000000000 };
 	n_shown = i + 1;
 }
@@ -146,7 +147,8 @@ static void selectors_find_flows(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fm_tuple t = tuple(rows[i].local, rows[i].remote, rows[i].port, rows[i].proto);
+		struct fm_tuple t =
+			tuple(rows[i].local, rows[i].remote, rows[i].port, rows[i].proto);
 		char why[FM_MATCH_TEXT_MAX];
 		bool is_match = false;
 		struct fm_match m;
@@ -164,7 +166,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(numbers_stay, open_flows, close_flows),
 		cmocka_unit_test_setup_teardown(idle_flows_end, open_flows, close_flows),
-		cmocka_unit_test_setup_teardown(rates_are_of_the_last_look, open_flows, close_flows),
+		cmocka_unit_test_setup_teardown(rates_are_of_the_last_look, open_flows,
+						close_flows),
 		cmocka_unit_test_setup_teardown(a_closed_connection_ends, open_flows, close_flows),
 		cmocka_unit_test(selectors_find_flows),
 	};
