@@ -136,12 +136,13 @@ struct fm_host_sent {
  * @must:      register again though it seems bound
  * @is_barred: the anchor refuses this care-of address (status 174)
  * @is_udp:    user packets need UDP (RFC 5555 §4.2)
+ * @wants_udp: without it they do not come through, NAT or not
  * @tries:     unanswered in a row; @refusals: refused in a row
  * @try_us, @quiet_us: no binding update for it before; none over it before
  */
 struct fm_host_registration {
 	struct fm_ip coa, bound_coa;
-	bool is_v4, is_bound, is_cut, has_cut, must, is_barred, is_udp;
+	bool is_v4, is_bound, is_cut, has_cut, must, is_barred, is_udp, wants_udp;
 	uint8_t tries, refusals, unknown, flaps;
 	uint16_t cut_sequence;
 	uint64_t until_us, refresh_us, try_us, quiet_us, wait_us, bound_us;

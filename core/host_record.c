@@ -94,6 +94,7 @@ static void walk_access(struct tape *t, struct fm_host_registration *r)
 	walk_bool(t, &r->has_cut);
 	walk_bool(t, &r->is_v4);
 	walk_bool(t, &r->is_udp);
+	walk_bool(t, &r->wants_udp);
 	walk_u16(t, &r->cut_sequence);
 	walk(t, &r->bound_coa, sizeof(r->bound_coa));
 	walk_time(t, &r->until_us);

@@ -85,13 +85,14 @@ static bool is_registering(enum fm_job job)
 	return job == FM_JOB_FIRST || job == FM_JOB_OWN || job == FM_JOB_TELL;
 }
 
-static uint16_t flags_of(const struct fm_host *h, const struct fm_host_sent *sent, bool is_v4)
+static uint16_t flags_of(const struct fm_host *h, const struct fm_host_registration *r)
 {
+	const struct fm_host_sent *sent = &r->sent;
 	uint16_t flags = FM_BU_A | FM_BU_H;
 
 	if (sent->is_first && !h->reg.is_plain)
 		flags |= FM_BU_O;
-	if (is_v4 && h->conf.force_udp && !h->reg.no_force)
+	if (r->is_v4 && (h->conf.force_udp || r->wants_udp) && !h->reg.no_force)
 		flags |= FM_BU_F;
 	return flags;
 }
@@ -189,7 +190,7 @@ void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uin
 			     fm_ip_equal(&r->bound_coa, &r->coa);
 	fm_msg_init(&m, FM_MH_BU);
 	m.bu.sequence = r->sent.sequence;
-	m.bu.flags = flags_of(h, &r->sent, r->is_v4);
+	m.bu.flags = flags_of(h, r);
 	r->sent.is_forced = m.bu.flags & FM_BU_F;
 	m.bu.lifetime = is_registering(job) ? LIFETIME : 0;
 	put_options(h, &m, access, removed, now_us);

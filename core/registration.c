@@ -430,6 +430,7 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	if (fm_ip_equal(&r->coa, &was))
 		return;
 	r->is_barred = false;
+	r->wants_udp &= fm_ip_equal(&r->coa, &r->bound_coa); /* back after a restart */
 	r->tries = r->refusals = 0;
 	r->wait_us = r->try_us = r->quiet_us = 0;
 	r->must = true; /* what the anchor holds may be older than this change */
@@ -447,13 +448,17 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 /* Probes say it is dead: tried again by an update over it (D50), less often when it does so often. */
 void fm_registration_died(struct fm_host *h, uint8_t access, uint64_t now_us)
 {
-	struct fm_host_registration *r = &h->accesses[access].reg;
+	struct fm_host_access *a = &h->accesses[access];
+	struct fm_host_registration *r = &a->reg;
 
 	if (now_us >= r->bound_us + STEADY_US)
 		r->flaps = 0;
 	else if (r->flaps < 4)
 		r->flaps++;
 	r->must = true;
+	/* Updates came through in UDP, and no user packet ever did: RFC 5555 §3.1.1, the F flag. */
+	if (r->is_v4 && a->health.heard_us == r->bound_us)
+		r->wants_udp = !r->is_udp;
 	/* All dead at once may mean that the anchor has forgotten us: what it holds is asked, too. */
 	if (fm_host_carrier(h, 0, now_us) == FM_NO_ACCESS)
 		h->reg.is_set_due = true;

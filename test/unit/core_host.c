@@ -150,6 +150,50 @@ static void only_ipv4_says_it_all_in_udp(void **state)
 	world_free(w);
 }
 
+/* A middlebox that passes UDP only: no NAT, updates are answered, and no probe ever. */
+static void deaf_from_the_start_it_asks_for_udp(void **state)
+{
+	struct world *w = world_new(1);
+	struct fm_msg m;
+
+	(void)state;
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	world_access(w, 0, none, COA_L);
+	fm_host_start(&w->h, w->now_us);
+	w->dead = 1;
+	world_answer(w, 0, (struct answer){ .nat_s = UINT32_MAX });
+	assert_int_equal(w->forwarding.paths[0].encap, FM_ENCAP_IP4);
+	world_run(w, w->now_us + 3 * S);
+	world_read(w, w->n_sent - 1, &m);
+	assert_true(m.bu.flags & FM_BU_F);
+	w->dead = 0;
+	world_answer(w, w->n_sent - 1, (struct answer){ .nat_s = 110, .is_forced = true });
+	assert_int_equal(w->forwarding.paths[0].encap, FM_ENCAP_UDP4);
+	world_run(w, w->now_us + 20 * S);
+	assert_int_equal(w->forwarding.default_path, 0);
+	world_free(w);
+}
+
+/* Once heard, a silence is a silence: the same encapsulation is tried again. */
+static void deaf_later_it_does_not_ask_for_udp(void **state)
+{
+	struct world *w = world_new(1);
+	struct fm_msg m;
+
+	(void)state;
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	world_access(w, 0, none, COA_L);
+	fm_host_start(&w->h, w->now_us);
+	world_answer(w, 0, (struct answer){ .nat_s = UINT32_MAX });
+	world_run(w, w->now_us + 3 * S);
+	w->dead = 1;
+	world_run(w, w->now_us + 3 * S);
+	world_read(w, w->n_sent - 1, &m);
+	assert_true(w->n_sent > 1);
+	assert_false(m.bu.flags & FM_BU_F);
+	world_free(w);
+}
+
 /* RFC 6275 §11.8: 1.5 s, doubled up to 32 s; each with a new number. */
 static void alone_and_unanswered_it_backs_off(void **state)
 {
@@ -666,6 +710,8 @@ int main(void)
 		cmocka_unit_test(first_goes_alone_over_the_best),
 		cmocka_unit_test(second_registers_itself),
 		cmocka_unit_test(only_ipv4_says_it_all_in_udp),
+		cmocka_unit_test(deaf_from_the_start_it_asks_for_udp),
+		cmocka_unit_test(deaf_later_it_does_not_ask_for_udp),
 		cmocka_unit_test(alone_and_unanswered_it_backs_off),
 		cmocka_unit_test(unanswered_it_asks_over_the_other),
 		cmocka_unit_test(three_in_vain_over_ipv6_then_ipv4),
