@@ -25,12 +25,11 @@
 /* Same flags at every start: TUNSETIFF with others would change the device silently. */
 #define TUN_FLAGS (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR)
 
-/* The kernel may hand large packets down; UDP ones only since 6.2. */
+/*
+ * The kernel may hand large TCP packets down. Not UDP ones (TUN_F_USO): eBPF cannot send those, it
+ * lets them fall, and the kernel cuts them on the way here.
+ */
 #define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
-#ifndef TUN_F_USO4
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
 
 static const struct {
 	const char *family, *setting, *value;
@@ -70,8 +69,7 @@ static int attach(const char *name)
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETPERSIST, 1) < 0 ||
 	    ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
 		goto fail;
-	if (ioctl(fd, TUNSETOFFLOAD, OFFLOADS | TUN_F_USO4 | TUN_F_USO6) < 0 &&
-	    ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
+	if (ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
 		goto fail;
 	return fd;
 fail:
