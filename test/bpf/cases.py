@@ -273,6 +273,7 @@ def sizes(d):
     verdict, out, changed, mark = d.run(run, frame(tcp), gso=1400)  # of no GSO type: bpf_skb_adjust_room() refuses
     tell("a buffer that the kernel does not wrap goes to the daemon whole", verdict == REDIRECT and not changed and
          out == frame(tcp) and mark == SLOW, f"{verdict} {changed} {mark:#x}")
+    leaves_alone(d, run, "UDP segments of QUIC are cut on their way to the daemon", up6(b"z" * 2800), "to-daemon", gso=1400)
     too_big(d, run, "GSO segments that do not fit are answered", tcp, 1460, gso=1401)
     for mss, want in ((1440, 1220 - 40), (1000, 1000)):
         syn = IPv6(src=HOME6, dst=PEER6) / TCP(sport=1001, dport=80, flags="S", options=[("MSS", mss), ("SAckOK", b"")])
