@@ -182,6 +182,13 @@ static void forget_until(struct fm_health *h, uint8_t answered)
 	h->n_sent = left;
 }
 
+/* What was lost while the path was dead says nothing about the path that has come back. */
+static void forget_losses(struct fm_health *h)
+{
+	h->history[0] = h->history[1] = 0;
+	h->n_judged = 0;
+}
+
 bool fm_health_answered(struct fm_health *h, uint64_t nonce, uint64_t now_us)
 {
 	uint8_t i = 0;
@@ -192,6 +199,8 @@ bool fm_health_answered(struct fm_health *h, uint64_t nonce, uint64_t now_us)
 		return false;
 	uint64_t rtt = now_us - h->sent[i].sent_us;
 	fm_health_measured(h, rtt > UINT32_MAX ? UINT32_MAX : (uint32_t)rtt);
+	if (h->state == FM_HEALTH_DOWN)
+		forget_losses(h);
 	if (h->sent[i].is_missed)
 		h->history[0] &= ~1ull; /* late is not lost */
 	else

@@ -119,6 +119,23 @@ static void a_jump_of_the_delay_is_no_death(void **state)
 	assert_in_range(p.health.srtt_us, 155 * MS, 165 * MS);
 }
 
+static void a_dead_path_comes_back_clean(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 40 * MS };
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10000 * MS);
+	p.is_cut = true;
+	run(&p, 3000 * MS);
+	assert_int_equal(p.health.state, FM_HEALTH_DOWN);
+	assert_true(fm_health_loss_ppm(&p.health) > 50000);
+	p.is_cut = false;
+	run(&p, 2000 * MS);
+	assert_int_equal(p.health.state, FM_HEALTH_UP);
+	assert_int_equal(fm_health_loss_ppm(&p.health), 0);
+}
+
 static void an_unknown_answer_means_nothing(void **state)
 {
 	struct fm_health h;
@@ -139,6 +156,7 @@ int main(void)
 		cmocka_unit_test(a_cut_path_is_suspect_then_down),
 		cmocka_unit_test(a_slow_path_dies_too),
 		cmocka_unit_test(a_jump_of_the_delay_is_no_death),
+		cmocka_unit_test(a_dead_path_comes_back_clean),
 		cmocka_unit_test(an_unknown_answer_means_nothing),
 	};
 
