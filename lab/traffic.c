@@ -54,7 +54,10 @@ static int64_t monotonic_ns(void)
 
 int64_t fm_worker_now(const struct fm_lab_worker *w)
 {
-	return monotonic_ns() - w->zero_ns;
+	int64_t zero_ns = w->live->zero_ns;
+
+	/* Before the clock is set no task may be due; the other side may be a moment ahead. */
+	return monotonic_ns() - (zero_ns ? zero_ns : w->never_ns);
 }
 
 int fm_worker_watch(struct fm_lab_worker *w, struct fm_lab_io *io, uint32_t events)
@@ -254,7 +257,6 @@ static void wait_for_clock(struct fm_lab_worker *w)
 	w->live->n_ready++;
 	while (!w->live->zero_ns && !w->is_done)
 		wait_ready(w);
-	w->zero_ns = w->live->zero_ns;
 }
 
 static void write_log(const struct fm_lab_worker *w, int fd)
@@ -279,7 +281,7 @@ static void worker_main(struct fm_lab_worker *w, int control_fd, int result_fd)
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	setpriority(PRIO_PROCESS, 0, -15);
-	w->zero_ns = monotonic_ns() + 3600 * NS_PER_S; /* no task is due before the clock starts */
+	w->never_ns = monotonic_ns() + 3600 * NS_PER_S;
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	int err = w->epoll_fd < 0 ? -errno : fm_worker_watch(w, &control, EPOLLIN);
 	if (err == 0)

@@ -34,7 +34,7 @@ struct fm_lab_worker {
 	int host; /* -1: the peer */
 	bool uses_mptcp, is_done;
 	int epoll_fd;
-	int64_t zero_ns;
+	int64_t never_ns;
 	struct fm_lab_task tasks[FM_LAB_FLOWS];
 	struct fm_lab_log log;
 	uint8_t buffer[65536];
