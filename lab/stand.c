@@ -357,6 +357,21 @@ static void enter_cgroup(const struct fm_lab_instance *in, const char *node)
 	close(fd);
 }
 
+/* `flowmob` inside means the one that built the world, installed or not. */
+static void put_own_folder_on_path(void)
+{
+	const char *path = getenv("PATH");
+	char self[2048], with_self[8192];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return;
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	snprintf(with_self, sizeof(with_self), "%s%s%s", self, path ? ":" : "", path ? path : "");
+	setenv("PATH", with_self, 1);
+}
+
 int fm_lab_exec(const char *instance, const char *node, char **argv)
 {
 	struct fm_lab_instance in;
@@ -381,6 +396,7 @@ int fm_lab_exec(const char *instance, const char *node, char **argv)
 	close(fd);
 	snprintf(socket_path, sizeof(socket_path), "%s/%s/run/flowmob.sock", in.dir, node);
 	setenv("FLOWMOB_SOCKET", socket_path, 1);
+	put_own_folder_on_path();
 	execvp(argv[0], argv);
 	fprintf(stderr, "flowmob: %s: %s\n", argv[0], strerror(errno));
 	return errno == ENOENT ? 127 : 126;
