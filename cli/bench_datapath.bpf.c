@@ -2,8 +2,8 @@
  * Programs around the data path's benchmark: a generator of packets, the null redirect that the
  * anchor is held against, and a sink that counts and looks at one packet in 256.
  */
-#include "datapath/kernel.h"
 #include "cli/bench_datapath.h"
+#include "datapath/kernel.h"
 
 FM_MAP(bench_settings, BPF_MAP_TYPE_ARRAY, __u32, struct fm_bench_packets, 1);
 FM_MAP(bench_seen, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, FM_BENCH_SEEN_COUNT);
@@ -63,7 +63,8 @@ static __always_inline bool is_right(struct __sk_buff *skb, const struct fm_benc
 	if (!s->overhead)
 		return true;
 	if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) || ip.nexthdr != IPPROTO_IPV6 ||
-	    bpf_ntohs(ip.payload_len) != s->len || !fm_addr_equal((union fm_addr *)&ip.saddr, s->anchor) ||
+	    bpf_ntohs(ip.payload_len) != s->len ||
+	    !fm_addr_equal((union fm_addr *)&ip.saddr, s->anchor) ||
 	    bpf_skb_load_bytes(skb, off + 8 + 16, made, sizeof(made)) ||
 	    bpf_skb_load_bytes(skb, off + s->len - 4, &text, sizeof(text)))
 		return false;

@@ -71,20 +71,22 @@ static const char *const commands[PLACES] = {
 		   "neigh replace 2001:db8:f000::1 lladdr 02:00:00:00:00:01 dev acc nud permanent\n"
 		   "neigh replace 2001:db8:ffff::1 lladdr 02:00:00:00:00:03 dev pub nud permanent\n"
 		   "route add 2001:db8::/48 via 2001:db8:f000::1 dev acc\n",
-	[HOST] = "link set lo up\n"
-		 "link set acc up\n"
-		 "tuntap add fm0 mode tun vnet_hdr\n"
-		 "link set fm0 addrgenmode none mtu 1460 up\n"
-		 "addr add 2001:db8:f000::1/64 dev acc nodad\n"
-		 "addr add 2001:db8:0:1::7/128 dev fm0 nodad\n"
-		 "neigh replace 2001:db8:f000::ffff lladdr 02:00:00:00:00:02 dev acc nud permanent\n"
-		 "route add default via 2001:db8:f000::ffff dev acc mtu 1460\n"
-		 "route add ::/0 dev fm0 table 100\n",
-	[PEER] = "link set lo up\n"
-		 "link set pub up\n"
-		 "addr add 2001:db8:ffff::1/64 dev pub nodad\n"
-		 "neigh replace 2001:db8:ffff::ffff lladdr 02:00:00:00:00:04 dev pub nud permanent\n"
-		 "route add default via 2001:db8:ffff::ffff dev pub\n",
+	[HOST] =
+		"link set lo up\n"
+		"link set acc up\n"
+		"tuntap add fm0 mode tun vnet_hdr\n"
+		"link set fm0 addrgenmode none mtu 1460 up\n"
+		"addr add 2001:db8:f000::1/64 dev acc nodad\n"
+		"addr add 2001:db8:0:1::7/128 dev fm0 nodad\n"
+		"neigh replace 2001:db8:f000::ffff lladdr 02:00:00:00:00:02 dev acc nud permanent\n"
+		"route add default via 2001:db8:f000::ffff dev acc mtu 1460\n"
+		"route add ::/0 dev fm0 table 100\n",
+	[PEER] =
+		"link set lo up\n"
+		"link set pub up\n"
+		"addr add 2001:db8:ffff::1/64 dev pub nodad\n"
+		"neigh replace 2001:db8:ffff::ffff lladdr 02:00:00:00:00:04 dev pub nud permanent\n"
+		"route add default via 2001:db8:ffff::ffff dev pub\n",
 };
 
 static int make_links(struct world *w)
@@ -107,8 +109,8 @@ static int steer_device(int ns, const char *device, const char *cpus)
 	const char *const rps[] = { "unshare", "-m", "sh", "-c", line, NULL };
 
 	(void)snprintf(line, sizeof(line),
-		       "mount -t sysfs sys /sys && echo %s >/sys/class/net/%s/queues/rx-0/rps_cpus", cpus,
-		       device);
+		       "mount -t sysfs sys /sys && echo %s >/sys/class/net/%s/queues/rx-0/rps_cpus",
+		       cpus, device);
 	return fm_ns_run(ns, NULL, rps);
 }
 
@@ -128,8 +130,9 @@ static int steer(struct world *w)
 
 static int make_places(struct world *w)
 {
-	static const char *const rule[] = { "ip", "-6", "rule", "add", "from", "2001:db8:0:1::/64",
-					    "table", "100", NULL };
+	static const char *const rule[] = { "ip",    "-6",   "rule",
+					    "add",   "from", "2001:db8:0:1::/64",
+					    "table", "100",  NULL };
 	int err = 0;
 
 	w->home_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -173,7 +176,10 @@ static int forward(struct fm_dp *dp, uint32_t n, bool is_host, uint32_t ifindex)
 	put_u32(coa.b + 12, n);
 	f.prefixes[0] = (struct fm_prefix){ ip("2001:db8::"), 64 };
 	put_u32(f.prefixes[0].ip.b + 4, n);
-	f.paths[0] = (struct fm_path){ .bid = 1, .encap = FM_ENCAP_IP6, .ifindex = ifindex, .mtu = 1500,
+	f.paths[0] = (struct fm_path){ .bid = 1,
+				       .encap = FM_ENCAP_IP6,
+				       .ifindex = ifindex,
+				       .mtu = 1500,
 				       .local = is_host ? coa : anchor,
 				       .remote = is_host ? anchor : coa,
 				       .next_hop = ip(is_host ? "2001:db8:f000::ffff"
@@ -183,7 +189,8 @@ static int forward(struct fm_dp *dp, uint32_t n, bool is_host, uint32_t ifindex)
 
 static int open_dp(struct world *w, enum place p)
 {
-	struct fm_dp_conf c = { .role = p == HOST ? FM_DP_HOST : FM_DP_ANCHOR, .pin_dir = w->pins[p],
+	struct fm_dp_conf c = { .role = p == HOST ? FM_DP_HOST : FM_DP_ANCHOR,
+				.pin_dir = w->pins[p],
 				.anchor6 = ip("2001:db8:a::1") };
 	uint32_t acc, n = p == HOST ? 1 : SUBSCRIBERS;
 
@@ -285,8 +292,11 @@ static uint64_t seen(struct world *w, uint32_t what)
 
 static void make_frame(uint8_t frame[14 + PACKET_LEN])
 {
-	static const uint8_t head[] = { 2, 0, 0, 0, 0, 4, 2, 0, 0, 0, 0, 3, 0x86, 0xdd, 0x60, 0, 0, 0, 0,
-					PACKET_LEN - 40, 17, 64, 0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff };
+	static const uint8_t head[] = {
+		2,  0,	0,    0,    0,	  4,	2,    0,   0, 0,
+		0,  3,	0x86, 0xdd, 0x60, 0,	0,    0,   0, PACKET_LEN - 40,
+		17, 64, 0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff
+	};
 	static const uint8_t target[] = { 0x20, 0x01, 0x0d, 0xb8 };
 	uint32_t text = FM_BENCH_TEXT;
 
@@ -301,9 +311,12 @@ static void make_frame(uint8_t frame[14 + PACKET_LEN])
 /* Sends for a round and returns what arrived a second; negative: a packet was wrong. */
 static double packets(struct world *w, uint32_t overhead, uint32_t hop_limit)
 {
-	struct fm_bench_packets s = { .from_ifindex = w->peer_ifindex, .to_ifindex = w->acc_ifindex,
-				      .subscribers = SUBSCRIBERS, .overhead = overhead,
-				      .len = PACKET_LEN, .hop_limit = hop_limit };
+	struct fm_bench_packets s = { .from_ifindex = w->peer_ifindex,
+				      .to_ifindex = w->acc_ifindex,
+				      .subscribers = SUBSCRIBERS,
+				      .overhead = overhead,
+				      .len = PACKET_LEN,
+				      .hop_limit = hop_limit };
 	uint8_t frame[14 + PACKET_LEN];
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame),
 		    .repeat = BURST, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 64);
@@ -453,7 +466,8 @@ static int connect_stream(struct world *w, const char *source, struct stream *s)
 	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	bool ok = bind(listener, (struct sockaddr *)&to, sizeof(to)) == 0 && listen(listener, 1) == 0;
+	bool ok =
+		bind(listener, (struct sockaddr *)&to, sizeof(to)) == 0 && listen(listener, 1) == 0;
 
 	enter(w, HOST);
 	s->from = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -471,7 +485,8 @@ static double stream(struct world *w, const char *source)
 	pthread_t sender;
 	double rate = -1;
 
-	if (connect_stream(w, source, &s) == 0 && pthread_create(&sender, NULL, send_stream, &s) == 0) {
+	if (connect_stream(w, source, &s) == 0 &&
+	    pthread_create(&sender, NULL, send_stream, &s) == 0) {
 		rate = receive_stream(&s);
 		(void)shutdown(s.to, SHUT_RDWR);
 		(void)pthread_join(sender, NULL);
@@ -503,15 +518,24 @@ int fm_bench_datapath(struct fm_bench *b)
 {
 	struct world w = { .b = b, .home_ns = -1 };
 	const struct fm_bench_row rows[] = {
-		{ "one TCP stream through host and anchor", "bps",
+		{ "one TCP stream through host and anchor",
+		  "bps",
 		  { "through the tunnel", through_tunnel, &w },
-		  { "untunnelled, equal MTU", untunnelled, &w }, 0.95, false },
-		{ "anchor, tc, 1000 subscribers", "packets_per_s",
+		  { "untunnelled, equal MTU", untunnelled, &w },
+		  0.95,
+		  false },
+		{ "anchor, tc, 1000 subscribers",
+		  "packets_per_s",
 		  { "anchor", by_anchor, &w },
-		  { "null tc redirect", by_null_redirect, &w }, 0.8, false },
-		{ "anchor, tc, against forwarding", "packets_per_s",
+		  { "null tc redirect", by_null_redirect, &w },
+		  0.8,
+		  false },
+		{ "anchor, tc, against forwarding",
+		  "packets_per_s",
 		  { "anchor", by_anchor, &w },
-		  { "kernel IPv6 forwarding", by_the_kernel, &w }, 0, false },
+		  { "kernel IPv6 forwarding", by_the_kernel, &w },
+		  0,
+		  false },
 	};
 	int err = geteuid() == 0 ? set_up(&w) : -EPERM, code = err < 0;
 
@@ -520,10 +544,11 @@ int fm_bench_datapath(struct fm_bench *b)
 			code = 1;
 	}
 	if (err < 0)
-		fprintf(stderr, "flowmob: bench datapath: cannot build its world (%s); %s\n", strerror(-err),
-			err == -EPERM ? "start as root" : fm_dp_error());
-	fm_bench_skip(b, "anchor, XDP, against a null XDP redirect",
-		      "virtual devices have no native XDP for such a load; measured on a physical pair");
+		fprintf(stderr, "flowmob: bench datapath: cannot build its world (%s); %s\n",
+			strerror(-err), err == -EPERM ? "start as root" : fm_dp_error());
+	fm_bench_skip(
+		b, "anchor, XDP, against a null XDP redirect",
+		"virtual devices have no native XDP for such a load; measured on a physical pair");
 	take_down(&w);
 	return code;
 }

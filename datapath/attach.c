@@ -98,8 +98,9 @@ static int attach_xdp(struct fm_dp *dp, uint32_t ifindex)
 	}
 	link = bpf_program__attach_xdp(dp->skel->progs.fm_anchor_xdp, (int)ifindex);
 	if (!link)
-		return fm_dp_fail(-errno, "data path: interface %u takes no XDP program (%s); write "
-					  "datapath = tc",
+		return fm_dp_fail(-errno,
+				  "data path: interface %u takes no XDP program (%s); write "
+				  "datapath = tc",
 				  ifindex, strerror(errno));
 	if (bpf_link__pin(link, path) < 0) {
 		int err = -errno;
@@ -146,8 +147,8 @@ int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 	opts.prog_fd = bpf_program__fd(program_for(dp, kind, ethernet));
 	err = bpf_tc_attach(&hook, &opts);
 	if (err < 0)
-		return fm_dp_fail(err, "data path: cannot put the filter on interface %u: %s", ifindex,
-				  strerror(-err));
+		return fm_dp_fail(err, "data path: cannot put the filter on interface %u: %s",
+				  ifindex, strerror(-err));
 	note_hooks(dp, ifindex, hooks | (kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS));
 	return dp->conf.xdp && kind == FM_DP_ACCESS && ethernet ? attach_xdp(dp, ifindex) : 0;
 }
@@ -174,7 +175,8 @@ static bool has_filters(uint32_t ifindex, uint32_t side)
 	struct {
 		struct nlmsghdr head;
 		struct tcmsg body;
-	} ask = { .head = { .nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETTFILTER,
+	} ask = { .head = { .nlmsg_len = sizeof(ask),
+			    .nlmsg_type = RTM_GETTFILTER,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		  .body = { .tcm_ifindex = (int)ifindex,
 			    .tcm_parent = TC_H_MAKE(TC_H_CLSACT, side) } };

@@ -371,7 +371,8 @@ FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct f
 }
 
 /* Anchor, from the host: remembers the path. The time is written once a second at most. */
-FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_packet *p, __u32 index)
+FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_packet *p,
+				 __u32 index)
 {
 	struct fm_dp_tuple t = {};
 	struct fm_dp_uplink new = {};
@@ -402,7 +403,8 @@ FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_pa
  * @outer: its source is the path's remote, its destination the path's local address
  * Return: index; FM_DP_PATHS: none; FM_PATH_OTHER_PORT: it fits but for its UDP port.
  */
-FM_SUBPROGRAM int fm_find_path(const struct fm_dp_block *b, const struct fm_packet *outer, __u32 encap)
+FM_SUBPROGRAM int fm_find_path(const struct fm_dp_block *b, const struct fm_packet *outer,
+			       __u32 encap)
 {
 	__u32 found = FM_DP_PATHS;
 
@@ -416,8 +418,8 @@ FM_SUBPROGRAM int fm_find_path(const struct fm_dp_block *b, const struct fm_pack
 		if (path->encap != encap || !fm_addr_equal(&outer->src, path->remote) ||
 		    !fm_addr_equal(&outer->dst, path->local))
 			continue;
-		if (encap != FM_DP_ENCAP_UDP4 || (outer->sport == path->remote_port &&
-						  outer->dport == path->local_port))
+		if (encap != FM_DP_ENCAP_UDP4 ||
+		    (outer->sport == path->remote_port && outer->dport == path->local_port))
 			return (int)i;
 		found = FM_PATH_OTHER_PORT;
 	}

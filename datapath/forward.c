@@ -49,7 +49,8 @@ static int take_slot(struct fm_slots *s, uint32_t *slot)
 		s->n_resting = 0;
 	}
 	if (s->n_free == 0)
-		return fm_dp_fail(-ENOSPC, "data path: no room for another binding; raise bindings-max");
+		return fm_dp_fail(-ENOSPC,
+				  "data path: no room for another binding; raise bindings-max");
 	*slot = s->free[--s->n_free];
 	return 0;
 }
@@ -206,7 +207,10 @@ static void make_path(struct fm_dp_path *to, const struct fm_path *from)
 	memcpy(to->next_hop, hop->b, 16);
 	to->ifindex = from->ifindex;
 	to->bid = from->bid;
-	to->mtu = (uint16_t)((mtu > 0xffff ? 0xffff : mtu < 128 ? 128 : mtu) - overhead(from->encap));
+	to->mtu = (uint16_t)((mtu > 0xffff ? 0xffff
+			      : mtu < 128  ? 128
+					   : mtu) -
+			     overhead(from->encap));
 	to->local_port = htons(from->local_port);
 	to->remote_port = htons(from->remote_port);
 	to->encap = (uint8_t)from->encap;
@@ -241,8 +245,10 @@ static int make_prefixes(struct fm_dp_block *b, const struct fm_forwarding *f)
 		struct fm_dp_prefix *p = &b->prefixes[b->n_prefixes++];
 
 		if (f->prefixes[i].len != 64 && f->prefixes[i].len != 128)
-			return fm_dp_fail(-EINVAL, "data path: home prefix of length %u: 64 and 128 are known",
-					  f->prefixes[i].len);
+			return fm_dp_fail(
+				-EINVAL,
+				"data path: home prefix of length %u: 64 and 128 are known",
+				f->prefixes[i].len);
 		memcpy(p->ip, f->prefixes[i].ip.b, f->prefixes[i].len / 8);
 		p->len = f->prefixes[i].len;
 	}
@@ -331,7 +337,8 @@ static int turn_words(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t sl
 	return 0;
 }
 
-/* Words of @old that @now (NULL: nothing) does not hold; one that names another slot is not ours. */
+/* Words of @old that @now (NULL: nothing) does not hold; one that names another slot is not ours.
+ */
 static void drop_words(struct fm_dp *dp, const struct fm_dp_block *old, uint32_t slot,
 		       const struct fm_dp_block *now)
 {
@@ -450,7 +457,8 @@ int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 	struct fm_dp_entry *e = find_entry(dp, f->id, true);
 
 	if (!e)
-		return fm_dp_fail(-ENOSPC, "data path: no room for another binding; raise bindings-max");
+		return fm_dp_fail(-ENOSPC,
+				  "data path: no room for another binding; raise bindings-max");
 	bool has_old = get_block(dp, e->slot, &old);
 
 	err = place_rules(dp, has_old ? &old : NULL, &b);

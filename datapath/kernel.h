@@ -36,7 +36,8 @@
 
 /* clang 14 joins constant stores to neighbours in ctx: refused at load. */
 #define FM_CTX_SET(field, value) (*(volatile __typeof__(field) *)&(field) = (value))
-/* Makes clang forget what it knows of a value, so that it keeps the bound that the verifier needs. */
+/* Makes clang forget what it knows of a value, so that it keeps the bound that the verifier needs.
+ */
 #define FM_FORGET(value) asm volatile("" : "+r"(value))
 #define FM_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 
@@ -64,7 +65,8 @@ FM_MAP(fm_flows_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_flow
 FM_MAP(fm_pins_v1, BPF_MAP_TYPE_HASH, struct fm_dp_tuple, __u32, 4096);
 FM_MAP(fm_uplink_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_uplink, 1024);
 FM_MAP(fm_fragments_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_fragment, __u32, 1024);
-FM_MAP(fm_neighbours_v1, BPF_MAP_TYPE_HASH, struct fm_dp_neighbour_key, struct fm_dp_neighbour, 1024);
+FM_MAP(fm_neighbours_v1, BPF_MAP_TYPE_HASH, struct fm_dp_neighbour_key, struct fm_dp_neighbour,
+       1024);
 FM_MAP(fm_hooks_v1, BPF_MAP_TYPE_HASH, __u32, __u32, 1024);
 FM_MAP(fm_counters_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_counter, FM_COUNTER_COUNT);
 FM_MAP(fm_quote_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_quote, 1);
@@ -96,7 +98,8 @@ static __always_inline long fm_load(void *ctx, const bool xdp, __u32 off, void *
 	return xdp ? bpf_xdp_load_bytes(ctx, off, to, len) : bpf_skb_load_bytes(ctx, off, to, len);
 }
 
-static __always_inline long fm_store(void *ctx, const bool xdp, __u32 off, const void *from, __u32 len)
+static __always_inline long fm_store(void *ctx, const bool xdp, __u32 off, const void *from,
+				     __u32 len)
 {
 	return xdp ? bpf_xdp_store_bytes(ctx, off, (void *)from, len)
 		   : bpf_skb_store_bytes(ctx, off, from, len, 0);

@@ -118,7 +118,8 @@ struct batch {
 	};
 };
 
-static void tell_batch(const struct batch *b, uint32_t n, bool is_host, fm_dp_flow_fn *each, void *arg)
+static void tell_batch(const struct batch *b, uint32_t n, bool is_host, fm_dp_flow_fn *each,
+		       void *arg)
 {
 	struct fm_dp_flow_info info;
 	uint64_t now = now_ns();

@@ -40,7 +40,8 @@ const char *fm_dp_error(void)
 	return error_text;
 }
 
-/* libbpf's last warning is kept for our own text; verifier logs are long, their first line will do. */
+/* libbpf's last warning is kept for our own text; verifier logs are long, their first line will do.
+ */
 static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
 {
 	if (level == LIBBPF_WARN) {
@@ -53,8 +54,9 @@ static int keep_warning(enum libbpf_print_level level, const char *format, va_li
 bool fm_dp_kernel_decaps(void)
 {
 	/* an Ethernet header and two IPv6 headers, the outer one first */
-	uint8_t packet[14 + 40 + 40] = { [12] = 0x86, [13] = 0xdd, [14] = 0x60, [19] = 40, [20] = 41,
-					 [54] = 0x60, [60] = 59 };
+	uint8_t packet[14 + 40 + 40] = {
+		[12] = 0x86, [13] = 0xdd, [14] = 0x60, [19] = 40, [20] = 41, [54] = 0x60, [60] = 59
+	};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
 	libbpf_set_print(keep_warning);
 	struct fm_probe_bpf *skel = fm_probe_bpf__open_and_load();
@@ -78,7 +80,8 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 {
 	const struct fm_dp_conf *c = &dp->conf;
 	bool is_host = c->role == FM_DP_HOST;
-	uint32_t n = c->bindings_max, flows = c->flows_max, prefixes = n * (is_host ? FM_DP_PREFIXES : 4);
+	uint32_t n = c->bindings_max, flows = c->flows_max,
+		 prefixes = n * (is_host ? FM_DP_PREFIXES : 4);
 	const struct map_plan rows[] = {
 		{ dp->skel->maps.fm_settings_v1, 1, true },
 		{ dp->skel->maps.fm_blocks_v1, 2 * n + FM_SPARE_SLOTS, true },
@@ -106,7 +109,8 @@ static void pin_path(const struct fm_dp *dp, const char *name, char *out, size_t
 	(void)snprintf(out, size, "%s/%s", dp->pin_dir, name);
 }
 
-/* Does what is pinned under that name fit? A larger one does; another layout or a smaller one not. */
+/* Does what is pinned under that name fit? A larger one does; another layout or a smaller one not.
+ */
 static bool fits(const char *path, const struct map_plan *p, uint32_t *entries)
 {
 	struct bpf_map_info info = { 0 };
@@ -209,10 +213,12 @@ static int load(struct fm_dp *dp)
 	if (err == 0)
 		err = fm_path_bpf__load(dp->skel);
 	if (err == -EPERM)
-		return fm_dp_fail(err, "data path: not permitted to load eBPF programs; start as root");
+		return fm_dp_fail(err,
+				  "data path: not permitted to load eBPF programs; start as root");
 	if (err < 0)
-		return fm_dp_fail(err, "data path: the kernel refused the programs (%s); Linux 6.1 or "
-				       "later is needed, and a bpffs at %s",
+		return fm_dp_fail(err,
+				  "data path: the kernel refused the programs (%s); Linux 6.1 or "
+				  "later is needed, and a bpffs at %s",
 				  libbpf_text, dp->pin_dir);
 	return 0;
 }
@@ -224,8 +230,9 @@ static int make_pin_dir(struct fm_dp *dp)
 	if (n < 0 || (size_t)n >= sizeof(dp->pin_dir))
 		return fm_dp_fail(-ENAMETOOLONG, "data path: pin directory: name too long");
 	if (mkdir(dp->pin_dir, 0700) < 0 && errno != EEXIST)
-		return fm_dp_fail(-errno, "data path: cannot make %s (%s); mount a bpffs there: "
-					  "mount -t bpf bpf /sys/fs/bpf",
+		return fm_dp_fail(-errno,
+				  "data path: cannot make %s (%s); mount a bpffs there: "
+				  "mount -t bpf bpf /sys/fs/bpf",
 				  dp->pin_dir, strerror(errno));
 	dp->conf.pin_dir = dp->pin_dir;
 	return 0;

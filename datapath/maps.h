@@ -22,7 +22,8 @@
 #define FM_DP_FLOW_LIFE_NS 300000000000ull /* D44 (2): an uplink packet counts for 300 s */
 
 /* In skb->mark of packets that meet our programs twice; low octet: the path of a copy. */
-#define FM_MARK_SLOW 0x464d5300u /* to the daemon: the kernel cannot encapsulate this buffer again */
+#define FM_MARK_SLOW                                                                               \
+	0x464d5300u /* to the daemon: the kernel cannot encapsulate this buffer again */
 #define FM_MARK_COPY 0x464d4300u
 #define FM_MARK_MASK 0xffffff00u
 
@@ -76,7 +77,8 @@ struct fm_dp_block {
 	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
 	struct fm_dp_path paths[FM_DP_PATHS];
 };
-_Static_assert(sizeof(struct fm_dp_block) == 24 + 380 + 1024, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_block) == 24 + 380 + 1024,
+	       "changes a pinned map: raise its version");
 
 /* Which fields a rule compares: bits of @has. The number is that of enum fm_selector_field. */
 #define FM_DP_HAS_SRC 0x01u
@@ -108,12 +110,13 @@ struct fm_dp_rules {
 	__u32 id, generation;
 	struct fm_dp_rule rules[FM_DP_RULES];
 };
-_Static_assert(sizeof(struct fm_dp_rules) == 8 + 64 * 104, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_rules) == 8 + 64 * 104,
+	       "changes a pinned map: raise its version");
 
 /* Value of fm_prefix_v1 (key: first 8 octets of a /64) and fm_address_v1 (key: 16 octets). */
 #define FM_DP_WORD(slot, index) ((__u32)(slot) << 8 | (index))
 #define FM_DP_WORD_SLOT(word) ((word) >> 8)
-#define FM_DP_WORD_INDEX(word) ((word) & 0xffu)
+#define FM_DP_WORD_INDEX(word) ((word)&0xffu)
 
 /* A flow as its host sees it; ICMP echo: the identifier in both ports. */
 struct fm_dp_tuple {

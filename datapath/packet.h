@@ -7,10 +7,10 @@
 
 #include "datapath/kernel.h"
 
-#define FM_EXT_MAX 6 /* extension headers looked through */
-#define FM_OPTIONS_MAX 4 /* destination options looked through for a home address */
+#define FM_EXT_MAX 6		 /* extension headers looked through */
+#define FM_OPTIONS_MAX 4	 /* destination options looked through for a home address */
 #define FM_OPT_HOME_ADDRESS 0xc9 /* RFC 6275 §6.3 */
-#define FM_ROUTING_TYPE2 2 /* RFC 6275 §6.4 */
+#define FM_ROUTING_TYPE2 2	 /* RFC 6275 §6.4 */
 
 enum fm_fragment {
 	FM_FRAGMENT_NONE,
@@ -88,8 +88,8 @@ static __always_inline void fm_read_upper(void *ctx, const bool xdp, struct fm_p
 
 static __always_inline bool fm_is_extension(__u8 number)
 {
-	return number == IPPROTO_HOPOPTS || number == IPPROTO_ROUTING || number == IPPROTO_DSTOPTS ||
-	       number == IPPROTO_AH || number == IPPROTO_FRAGMENT;
+	return number == IPPROTO_HOPOPTS || number == IPPROTO_ROUTING ||
+	       number == IPPROTO_DSTOPTS || number == IPPROTO_AH || number == IPPROTO_FRAGMENT;
 }
 
 static __always_inline bool fm_has_home_address(void *ctx, const bool xdp, __u32 at, __u32 end)

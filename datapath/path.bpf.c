@@ -34,7 +34,9 @@ static __always_inline __u32 fm_fits(const struct fm_packet *p, __u32 largest, _
 {
 	if (largest <= mtu)
 		return FM_SENT_OUT;
-	*tell = p->family == 6 ? (mtu < 1280 ? 1280 : mtu) : mtu < FM_DP_QUOTE4 ? FM_DP_QUOTE4 : mtu;
+	*tell = p->family == 6	     ? (mtu < 1280 ? 1280 : mtu)
+		: mtu < FM_DP_QUOTE4 ? FM_DP_QUOTE4
+				     : mtu;
 	if (p->family == 6 ? largest <= 1280 : !p->has_df || largest <= FM_DP_QUOTE4)
 		return FM_SENT_TO_FRAGMENT;
 	return FM_SENT_TOO_BIG;
@@ -92,7 +94,8 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
 	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu, &tell);
 
-	/* The kernel cannot cut UDP segments (QUIC's) behind our headers; on its way to the daemon it does. */
+	/* The kernel cannot cut UDP segments (QUIC's) behind our headers; on its way to the daemon
+	 * it does. */
 	if (fits == FM_SENT_OUT && skb->gso_size && p->ip_proto == IPPROTO_UDP)
 		return FM_SENT_TO_FRAGMENT;
 	if (fits == FM_SENT_TO_FRAGMENT)
@@ -214,8 +217,8 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 
 	if (!s || !fm_is_ip(skb) || !fm_read_skb(skb, is_l3 ? 0 : ETH_HLEN, &outer))
 		return TC_ACT_OK;
-	bool from_anchor = fm_addr_equal(&outer.src, s->anchor6) ||
-			   fm_addr_equal(&outer.src, s->anchor4);
+	bool from_anchor =
+		fm_addr_equal(&outer.src, s->anchor6) || fm_addr_equal(&outer.src, s->anchor4);
 
 	if (from_anchor && outer.is_signalling)
 		return fm_drop(skb, false, FM_COUNT_SIGNALLING);
@@ -240,7 +243,8 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 	__u32 index = fm_find_path(b, &outer, encap);
 
 	if (index >= FM_DP_PATHS)
-		return fm_drop(skb, false, index == FM_PATH_OTHER_PORT ? FM_COUNT_PORT : FM_COUNT_OUTER_SOURCE);
+		return fm_drop(skb, false,
+			       index == FM_PATH_OTHER_PORT ? FM_COUNT_PORT : FM_COUNT_OUTER_SOURCE);
 	__u8 ecn = fm_ecn_out(outer.tc, inner.tc);
 
 	if (ecn == 0xff)
@@ -279,7 +283,8 @@ static __always_inline bool fm_is_probe(const struct fm_packet *inner,
 
 /* In place: addresses and ports change places inside and outside, the request becomes a reply. */
 static __always_inline int fm_answer_probe(void *ctx, const bool xdp, const struct fm_packet *outer,
-					   const struct fm_packet *inner, const struct fm_dp_path *path)
+					   const struct fm_packet *inner,
+					   const struct fm_dp_path *path)
 {
 	__u16 icmp[2], head[2];
 	struct iphdr ip4;
@@ -364,11 +369,13 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	__u32 index = fm_find_path(b, outer, encap);
 
 	if (index >= FM_DP_PATHS)
-		return fm_drop(skb, false, index == FM_PATH_OTHER_PORT ? FM_COUNT_PORT : FM_COUNT_CARE_OF);
+		return fm_drop(skb, false,
+			       index == FM_PATH_OTHER_PORT ? FM_COUNT_PORT : FM_COUNT_CARE_OF);
 	const struct fm_dp_path *path = fm_path_at(b, index);
 
 	if (fm_is_probe(&inner, s, b)) {
-		if (!(b->usable & (1u << index)) || fm_answer_probe(skb, false, outer, &inner, path))
+		if (!(b->usable & (1u << index)) ||
+		    fm_answer_probe(skb, false, outer, &inner, path))
 			return fm_drop(skb, false, FM_COUNT_NO_ROOM);
 		fm_count(FM_COUNT_PROBED, inner.len);
 		if (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0))
@@ -394,7 +401,8 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	return fm_hand_on(skb, s, inner.family, is_l3);
 }
 
-static __always_inline bool fm_is_to_anchor(const struct fm_packet *p, const struct fm_dp_settings *s)
+static __always_inline bool fm_is_to_anchor(const struct fm_packet *p,
+					    const struct fm_dp_settings *s)
 {
 	return fm_addr_equal(&p->dst, s->anchor6) || fm_addr_equal(&p->dst, s->anchor4);
 }
@@ -441,12 +449,14 @@ static __always_inline bool fm_is_common(const struct fm_packet *p)
 }
 
 static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_settings *s,
-					 const struct fm_packet *outer, __u32 encap, struct ethhdr *eth)
+					 const struct fm_packet *outer, __u32 encap,
+					 struct ethhdr *eth)
 {
 	struct fm_packet inner = {};
 	__u8 flags;
 
-	if (outer->fragment || !fm_read_inner(ctx, true, outer, encap, &inner) || !fm_is_common(&inner))
+	if (outer->fragment || !fm_read_inner(ctx, true, outer, encap, &inner) ||
+	    !fm_is_common(&inner))
 		return XDP_PASS;
 	struct fm_dp_block *b = fm_block_of(&inner.src, &flags);
 

@@ -170,8 +170,8 @@ FM_SUBPROGRAM int fm_clamp_segment(struct __sk_buff *skb, const struct fm_packet
 	if (!p)
 		return 0;
 	__u32 at = p->l4 + sizeof(struct tcphdr), end = p->l4 + p->l4_len;
-	__u16 most = mtu - sizeof(struct tcphdr) - (p->family == 6 ? sizeof(struct ipv6hdr)
-								    : sizeof(struct iphdr));
+	__u16 most = mtu - sizeof(struct tcphdr) -
+		     (p->family == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	__u8 h[4];
 
 	if (p->ip_proto != IPPROTO_TCP || !(p->tcp_flags & FM_TCP_SYN) || mtu < 576)
@@ -235,7 +235,8 @@ static __always_inline long fm_encapsulate(struct __sk_buff *skb, const struct f
 	__be16 ethertype = bpf_htons(encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
 	struct fm_outer o = {};
 
-	flags |= encap == FM_DP_ENCAP_IP6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
+	flags |= encap == FM_DP_ENCAP_IP6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6
+					  : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	if (encap == FM_DP_ENCAP_UDP4)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
 	long err = bpf_skb_adjust_room(skb, n, BPF_ADJ_ROOM_MAC, flags);

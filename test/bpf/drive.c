@@ -47,8 +47,11 @@ static uint16_t number(const char *text)
 static int do_open(struct drive *d, char **w)
 {
 	struct fm_dp_conf c = { .role = strcmp(w[1], "host") == 0 ? FM_DP_HOST : FM_DP_ANCHOR,
-				.pin_dir = w[2], .anchor6 = ip_of(w[4]), .anchor4 = ip_of(w[5]),
-				.bindings_max = 64, .flows_max = 1024 };
+				.pin_dir = w[2],
+				.anchor6 = ip_of(w[4]),
+				.anchor4 = ip_of(w[5]),
+				.bindings_max = 64,
+				.flows_max = 1024 };
 
 	d->fm0 = c.fm0_ifindex = if_nametoindex(w[3]);
 	if (w[6] && strcmp(w[6], "xdp") == 0)
@@ -73,7 +76,8 @@ static int do_attach(struct drive *d, char **w)
 /* binding ID REGISTRATION DEFAULT */
 static int do_binding(struct drive *d, char **w)
 {
-	d->f = (struct fm_forwarding){ .id = number(w[1]), .registration = ip_of(w[2]),
+	d->f = (struct fm_forwarding){ .id = number(w[1]),
+				       .registration = ip_of(w[2]),
 				       .default_path = (uint8_t)number(w[3]) };
 	return 0;
 }
@@ -90,12 +94,17 @@ static int do_path(struct drive *d, char **w)
 {
 	struct fm_path *p = &d->f.paths[d->f.n_paths++];
 
-	*p = (struct fm_path){ .bid = number(w[1]), .local = ip_of(w[3]), .local_port = number(w[4]),
-			       .remote = ip_of(w[5]), .remote_port = number(w[6]),
-			       .ifindex = if_nametoindex(w[7]), .next_hop = ip_of(w[8]),
+	*p = (struct fm_path){ .bid = number(w[1]),
+			       .local = ip_of(w[3]),
+			       .local_port = number(w[4]),
+			       .remote = ip_of(w[5]),
+			       .remote_port = number(w[6]),
+			       .ifindex = if_nametoindex(w[7]),
+			       .next_hop = ip_of(w[8]),
 			       .mtu = number(w[9]) };
-	p->encap = strcmp(w[2], "ip6") == 0 ? FM_ENCAP_IP6
-		   : strcmp(w[2], "ip4") == 0 ? FM_ENCAP_IP4 : FM_ENCAP_UDP4;
+	p->encap = strcmp(w[2], "ip6") == 0   ? FM_ENCAP_IP6
+		   : strcmp(w[2], "ip4") == 0 ? FM_ENCAP_IP4
+					      : FM_ENCAP_UDP4;
 	return 0;
 }
 
@@ -104,7 +113,9 @@ static int do_rule(struct drive *d, char **w)
 {
 	struct fm_rule *r = &d->f.rules[d->f.n_rules++];
 
-	*r = (struct fm_rule){ .fid = number(w[1]), .priority = d->f.n_rules, .paths = number(w[2]) };
+	*r = (struct fm_rule){ .fid = number(w[1]),
+			       .priority = d->f.n_rules,
+			       .paths = number(w[2]) };
 	r->selector.format = (uint8_t)number(w[3]);
 	if ((r->selector.proto[0] = (uint8_t)number(w[4])))
 		r->selector.has_start |= FM_DP_HAS_PROTO;
@@ -131,8 +142,10 @@ static int do_unforward(struct drive *d, char **w)
 /* pin LOCAL PORT REMOTE PORT PROTO BID */
 static int do_pin(struct drive *d, char **w)
 {
-	struct fm_tuple t = { .local = ip_of(w[1]), .local_port = number(w[2]),
-			      .remote = ip_of(w[3]), .remote_port = number(w[4]),
+	struct fm_tuple t = { .local = ip_of(w[1]),
+			      .local_port = number(w[2]),
+			      .remote = ip_of(w[3]),
+			      .remote_port = number(w[4]),
 			      .ip_proto = (uint8_t)number(w[5]) };
 
 	return fm_dp_pin(d->dp, &t, number(w[6]));
@@ -146,8 +159,9 @@ static void print_flow(void *arg, const struct fm_dp_flow_info *i)
 	inet_ntop(AF_INET6, i->tuple.local.b, local, sizeof(local));
 	inet_ntop(AF_INET6, i->tuple.remote.b, remote, sizeof(remote));
 	printf("flow %s %u %s %u %u bid %u moves %u packets %llu in %llu pinned %d fid %u\n", local,
-	       i->tuple.local_port, remote, i->tuple.remote_port, i->tuple.ip_proto, i->bid, i->moves,
-	       (unsigned long long)i->packets, (unsigned long long)i->packets_in, i->is_pinned, i->fid);
+	       i->tuple.local_port, remote, i->tuple.remote_port, i->tuple.ip_proto, i->bid,
+	       i->moves, (unsigned long long)i->packets, (unsigned long long)i->packets_in,
+	       i->is_pinned, i->fid);
 }
 
 static int do_flows(struct drive *d, char **w)
@@ -156,12 +170,14 @@ static int do_flows(struct drive *d, char **w)
 	return fm_dp_flows(d->dp, print_flow, NULL);
 }
 
-static void print_counter(void *arg, const char *name, bool is_drop, uint64_t packets, uint64_t bytes)
+static void print_counter(void *arg, const char *name, bool is_drop, uint64_t packets,
+			  uint64_t bytes)
 {
 	(void)arg;
 	(void)bytes;
 	if (packets)
-		printf("%s %s %llu\n", is_drop ? "drop" : "pass", name, (unsigned long long)packets);
+		printf("%s %s %llu\n", is_drop ? "drop" : "pass", name,
+		       (unsigned long long)packets);
 }
 
 static int do_counters(struct drive *d, char **w)
@@ -178,7 +194,8 @@ static int do_sync(struct drive *d, char **w)
 	}
 	struct fm_dp_sync s = fm_dp_sync_end(d->dp);
 
-	printf("sync kept %u repaired %u added %u removed %u\n", s.kept, s.repaired, s.added, s.removed);
+	printf("sync kept %u repaired %u added %u removed %u\n", s.kept, s.repaired, s.added,
+	       s.removed);
 	return 0;
 }
 
@@ -231,8 +248,8 @@ static int do_run(struct drive *d, char **w)
 	static uint8_t in[4096], out[8192];
 	struct __sk_buff skb = { 0 };
 	int n = hex(w[2], in, sizeof(in));
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = (uint32_t)n, .data_out = out,
-		    .data_size_out = sizeof(out));
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = (uint32_t)n,
+		    .data_out = out, .data_size_out = sizeof(out));
 
 	if (!strstr(w[1], "xdp")) {
 		o.ctx_in = o.ctx_out = &skb;
@@ -278,11 +295,21 @@ static const struct {
 	int words; /* with the command itself */
 	int (*act)(struct drive *d, char **w);
 } commands[] = {
-	{ "open", 6, do_open },	      { "attach", 2, do_attach },     { "detach", 2, do_attach },
-	{ "binding", 4, do_binding }, { "prefix", 3, do_prefix },     { "path", 10, do_path },
-	{ "rule", 7, do_rule },	      { "forward", 1, do_forward },   { "unforward", 2, do_unforward },
-	{ "pin", 7, do_pin },	      { "flows", 1, do_flows },	      { "counters", 1, do_counters },
-	{ "sync", 2, do_sync },	      { "down", 1, do_down },	      { "run", 3, do_run },
+	{ "open", 6, do_open },
+	{ "attach", 2, do_attach },
+	{ "detach", 2, do_attach },
+	{ "binding", 4, do_binding },
+	{ "prefix", 3, do_prefix },
+	{ "path", 10, do_path },
+	{ "rule", 7, do_rule },
+	{ "forward", 1, do_forward },
+	{ "unforward", 2, do_unforward },
+	{ "pin", 7, do_pin },
+	{ "flows", 1, do_flows },
+	{ "counters", 1, do_counters },
+	{ "sync", 2, do_sync },
+	{ "down", 1, do_down },
+	{ "run", 3, do_run },
 	{ "neighbour", 5, do_neighbour },
 };
 
@@ -291,7 +318,8 @@ static int run_line(struct drive *d, char *line)
 	char *w[WORDS_MAX] = { NULL }, *save = NULL;
 	int n = 0;
 
-	for (char *t = strtok_r(line, " \n", &save); t && n < WORDS_MAX - 1; t = strtok_r(NULL, " \n", &save))
+	for (char *t = strtok_r(line, " \n", &save); t && n < WORDS_MAX - 1;
+	     t = strtok_r(NULL, " \n", &save))
 		w[n++] = t;
 	if (n == 0 || w[0][0] == '#')
 		return 0;

@@ -2,8 +2,8 @@
  * A reader of blocks, by the look-up that the real programs use. All fields that one writing sets
  * carry one number, so that half of a change, or another subscriber's block, is seen.
  */
-#include "datapath/choose.h"
 #include "test/bpf/race.h"
+#include "datapath/choose.h"
 
 FM_MAP(race_seen, BPF_MAP_TYPE_ARRAY, __u32, __u64, RACE_SEEN_COUNT);
 

@@ -47,9 +47,12 @@ static void make(struct fm_forwarding *f, uint32_t who, uint16_t number)
 	f->prefixes[0] = (struct fm_prefix){ { RACE_PREFIX }, 64 };
 	f->prefixes[0].ip.b[7] = (uint8_t)who;
 	for (int i = 0; i < (int)FM_PATHS_MAX; i++) {
-		f->paths[i] = (struct fm_path){ .bid = number, .mtu = 1280 + number % 220u,
-						.local_port = number, .remote_port = number,
-						.encap = FM_ENCAP_UDP4, .ifindex = 1 };
+		f->paths[i] = (struct fm_path){ .bid = number,
+						.mtu = 1280 + number % 220u,
+						.local_port = number,
+						.remote_port = number,
+						.encap = FM_ENCAP_UDP4,
+						.ifindex = 1 };
 		f->paths[i].remote.b[0] = 1;
 	}
 }
@@ -147,7 +150,8 @@ static void race(struct race *r, void *(*updater)(void *), uint64_t reads, bool 
 	pthread_join(t, NULL);
 	printf("reads %llu missed %llu torn %llu of-another %llu updates %lu\n",
 	       (unsigned long long)seen(r, RACE_READ), (unsigned long long)seen(r, RACE_MISSED),
-	       (unsigned long long)seen(r, RACE_TORN), (unsigned long long)seen(r, RACE_OTHER), r->updates);
+	       (unsigned long long)seen(r, RACE_TORN), (unsigned long long)seen(r, RACE_OTHER),
+	       r->updates);
 }
 
 static int load(struct race *r)
@@ -171,8 +175,11 @@ int main(int argc, char **argv)
 {
 	char dir[] = "/tmp/fmdp-race-XXXXXX", pins[64];
 	uint64_t reads = argc > 1 ? strtoull(argv[1], NULL, 0) : 1000000;
-	struct fm_dp_conf conf = { .role = FM_DP_ANCHOR, .fm0_ifindex = 1, .bindings_max = 32,
-				   .flows_max = 1024, .pin_dir = pins };
+	struct fm_dp_conf conf = { .role = FM_DP_ANCHOR,
+				   .fm0_ifindex = 1,
+				   .bindings_max = 32,
+				   .flows_max = 1024,
+				   .pin_dir = pins };
 	struct race r = { 0 };
 	struct fm_forwarding f;
 	bool good, caught;
@@ -194,8 +201,8 @@ int main(int argc, char **argv)
 		(void)fm_dp_forward(r.dp, &f);
 	}
 	race(&r, update, reads, false);
-	good = seen(&r, RACE_READ) >= reads && seen(&r, RACE_TORN) == 0 && seen(&r, RACE_OTHER) == 0 &&
-	       r.updates > 100;
+	good = seen(&r, RACE_READ) >= reads && seen(&r, RACE_TORN) == 0 &&
+	       seen(&r, RACE_OTHER) == 0 && r.updates > 100;
 	printf("%s no block was torn, none another subscriber's\n", good ? "ok  " : "FAIL");
 	race(&r, update_in_place, reads * 10, true);
 	caught = seen(&r, RACE_TORN) > 0;

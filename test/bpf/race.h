@@ -5,7 +5,10 @@
 #define FM_TEST_BPF_RACE_H
 
 #define RACE_BINDINGS 16
-#define RACE_PREFIX { 0x20, 0x01, 0x0d, 0xb8, 0x01 }
+#define RACE_PREFIX                                                                                \
+	{                                                                                          \
+		0x20, 0x01, 0x0d, 0xb8, 0x01                                                       \
+	}
 
 enum race_seen {
 	RACE_READ,
