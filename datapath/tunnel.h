@@ -11,8 +11,9 @@
 #define FM_TCP_SYN 0x02
 #define FM_TCP_OPTIONS_MAX 10 /* looked through for a segment size */
 
-/* What stands before the inner packet. */
+/* What stands before the inner packet, from the Ethernet type on: one call writes it. */
 struct fm_outer {
+	__be16 pad, ethertype;
 	union {
 		struct ipv6hdr ip6;
 		struct {
@@ -21,6 +22,8 @@ struct fm_outer {
 		} __attribute__((packed));
 	};
 } __attribute__((aligned(4)));
+
+#define FM_AT_ETHERTYPE (ETH_HLEN - sizeof(__be16))
 
 static __always_inline __u32 fm_overhead(__u32 encap)
 {
@@ -92,6 +95,7 @@ static __always_inline void fm_write_ip4(struct fm_outer *o, const struct fm_dp_
 static __always_inline void fm_write_outer(struct fm_outer *o, const struct fm_dp_path *path,
 					   const struct fm_packet *p)
 {
+	o->ethertype = bpf_htons(path->encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
 	if (path->encap == FM_DP_ENCAP_IP6)
 		fm_write_ip6(&o->ip6, path, p);
 	else
@@ -101,11 +105,14 @@ static __always_inline void fm_write_outer(struct fm_outer *o, const struct fm_d
 static __always_inline long fm_store_outer(void *ctx, const bool xdp, __u32 encap,
 					   const struct fm_outer *o)
 {
+	const void *from = &o->ethertype;
+	const __u32 at = FM_AT_ETHERTYPE, n = sizeof(o->ethertype);
+
 	if (encap == FM_DP_ENCAP_IP6)
-		return fm_store(ctx, xdp, ETH_HLEN, o, sizeof(struct ipv6hdr));
+		return fm_store(ctx, xdp, at, from, n + sizeof(struct ipv6hdr));
 	if (encap == FM_DP_ENCAP_IP4)
-		return fm_store(ctx, xdp, ETH_HLEN, o, sizeof(struct iphdr));
-	return fm_store(ctx, xdp, ETH_HLEN, o, sizeof(struct iphdr) + sizeof(struct udphdr));
+		return fm_store(ctx, xdp, at, from, n + sizeof(struct iphdr));
+	return fm_store(ctx, xdp, at, from, n + sizeof(struct iphdr) + sizeof(struct udphdr));
 }
 
 /* RFC 1624: a 16-bit word of a checksummed header changes. */
@@ -232,7 +239,6 @@ static __always_inline long fm_encapsulate(struct __sk_buff *skb, const struct f
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 	__u32 encap = path->encap, n = fm_overhead(encap);
-	__be16 ethertype = bpf_htons(encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
 	struct fm_outer o = {};
 
 	flags |= encap == FM_DP_ENCAP_IP6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6
@@ -244,7 +250,6 @@ static __always_inline long fm_encapsulate(struct __sk_buff *skb, const struct f
 	if (err)
 		return err;
 	fm_write_outer(&o, path, p);
-	bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &ethertype, 2, 0);
 	fm_store_outer(skb, false, encap, &o);
 	return 0;
 }
