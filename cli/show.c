@@ -39,6 +39,17 @@ static const struct fm_column address_columns[] = {
 	{ 0 },
 };
 
+/* The prefix is to be seen in the address; lines of a status stay short. */
+static const struct fm_column status_address_columns[] = {
+	{ "TYPE",      "type",        FM_FORM_TEXT },
+	{ "ADDRESS",   "address",     FM_FORM_TEXT },
+	{ "STATE",     "state",       FM_FORM_STATE },
+	{ "PREFERRED", "preferred_s", FM_FORM_SECONDS },
+	{ "VALID",     "valid_s",     FM_FORM_SECONDS },
+	{ "SOCKETS",   "sockets",     FM_FORM_TEXT },
+	{ 0 },
+};
+
 static const struct fm_column flow_columns[] = {
 	{ "ID",     "id",       FM_FORM_TEXT },
 	{ "PROTO",  "proto",    FM_FORM_TEXT },
@@ -168,7 +179,7 @@ static void print_status(const json_t *status)
 	}
 	if (json_array_size(json_object_get(status, "addresses")) > 0) {
 		printf("\n");
-		fm_table_print(json_object_get(status, "addresses"), address_columns, 0);
+		fm_table_print(json_object_get(status, "addresses"), status_address_columns, 0);
 	}
 	print_handover(status);
 	if (strstr(roles, "anchor"))

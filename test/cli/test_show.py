@@ -42,8 +42,8 @@ ACCESS  STATE    INTERFACE  ADDRESS        BID      RTT   LOSS          UP      
 wifi    up       wlan0      2001:db8:1::2    1  20.4 ms    0 %  1.2 Mbit/s  51 Mbit/s  free         2
 lte     suspect  wwan0      192.0.2.77       2   180 ms  2.5 %     0 bit/s          -  metered      0
 
-TYPE             ADDRESS            PREFIX               STATE  PREFERRED  VALID  SOCKETS
-session-lasting  2001:db8:100:1::5  2001:db8:100:1::/64  ready     1h 30m     1d        3
+TYPE             ADDRESS            STATE  PREFERRED  VALID  SOCKETS
+session-lasting  2001:db8:100:1::5  ready     1h 30m     1d        3
 '''),
     ('status', {'schema': 1, 'roles': ['anchor'], 'anchor': {'name': None, 'address': '2001:db8:a::1', 'state': 'serving',
                                                              'rtt_ms': None}, 'accesses': [], 'addresses': [],
