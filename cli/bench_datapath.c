@@ -144,6 +144,8 @@ static int make_places(struct world *w)
 	}
 	if (err == 0)
 		err = make_links(w);
+	for (int p = 0; p < PLACES; p++) /* without names they go when we go, however we go */
+		fm_ns_delete(w->names[p]);
 	for (int p = 0; p < PLACES && err == 0; p++)
 		err = fm_ns_ip(w->ns[p], commands[p]);
 	if (err == 0) /* `ip -batch` takes no family for rules */
@@ -269,8 +271,6 @@ static void take_down(struct world *w)
 			fm_dp_down(w->dp[p]);
 			leave(w);
 		}
-		if (w->names[p][0])
-			fm_ns_delete(w->names[p]);
 	}
 	fm_bench_datapath_bpf__destroy(w->skel);
 	(void)umount(w->dir);
