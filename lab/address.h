@@ -17,7 +17,7 @@ struct fm_lab_text {
 	char s[64];
 };
 
-struct fm_lab_text fm_address_prefix6(int access, int generation);	  /* …::/64 */
+struct fm_lab_text fm_address_prefix6(int access, int generation);	   /* …::/64 */
 struct fm_lab_text fm_address_host6(int access, int generation, int host); /* no length */
 struct fm_lab_text fm_address_router6(int access, int generation);
 struct fm_lab_text fm_address_prefix4(int access, int generation); /* …/28 */

@@ -158,7 +158,8 @@ static int write_anchor(const struct fm_lab_world *w, int n)
 		return -errno;
 	fprintf(f, "anchor {\n  address = {\"%s\", \"%s\"}\n  pool \"homes\" {\n",
 		FM_LAB_ANCHOR_ADDRESS6(n), FM_LAB_ANCHOR_ADDRESS4(n));
-	fprintf(f, "    prefix = \"%s\"\n    ipv4 = \"%s\"\n  }\n", FM_LAB_POOL6(n), FM_LAB_POOL4(n));
+	fprintf(f, "    prefix = \"%s\"\n    ipv4 = \"%s\"\n  }\n", FM_LAB_POOL6(n),
+		FM_LAB_POOL4(n));
 	for (int h = 0; h < FM_LAB_HOSTS; h++) {
 		if (fm_node_has_daemon(w, h))
 			write_subscriber(f, w, h);

@@ -4,7 +4,8 @@
 #include "lab/demo.h"
 
 const char fm_lab_demo_story[] =
-	"A host with two accesses (wifi: IPv6; lte: IPv4 behind a NAT), its anchor and a peer, each in a\n"
+	"A host with two accesses (wifi: IPv6; lte: IPv4 behind a NAT), its anchor and a peer, "
+	"each in a\n"
 	"network namespace of its own. Three unmodified programs talk to the peer for 24 seconds:\n"
 	"  at  3 s  the call is moved to lte by hand, at 6 s back; the others stay where they are\n"
 	"  at  9 s  wifi loses its carrier, at 12 s it is back\n"

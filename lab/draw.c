@@ -39,7 +39,8 @@ static void draw_direction(struct canvas *c, const struct fm_lab_run *r,
 
 	for (int i = 0; i < n; i++) {
 		const struct fm_lab_step *s = &seen->steps[i];
-		int64_t end_ns = i + 1 < n ? seen->steps[i + 1].at_ns - r->zero_ns : f->stop_us * 1000;
+		int64_t end_ns =
+			i + 1 < n ? seen->steps[i + 1].at_ns - r->zero_ns : f->stop_us * 1000;
 		int from = column_of(c, s->at_ns - r->zero_ns), to = column_of(c, end_ns - 1);
 		if (s->access >= 0)
 			fill(c->on[s->access], from, to);
@@ -92,11 +93,11 @@ static void draw_rows(const struct canvas *c, const struct fm_lab_run *r, int fl
 static const char *event_letter(enum fm_lab_do what)
 {
 	static const char *const letters[FM_LAB_DO_COUNT] = {
-		[FM_LAB_MOVE] = "m",	 [FM_LAB_CUT] = "c",	[FM_LAB_RESTORE] = "r",
-		[FM_LAB_LINK_DOWN] = "d", [FM_LAB_RENUMBER] = "n", [FM_LAB_SET] = "s",
-		[FM_LAB_FLAP] = "f",	 [FM_LAB_NAT_REBIND] = "b", [FM_LAB_KILL] = "k",
-		[FM_LAB_STOP] = "o",	 [FM_LAB_START] = "a",	[FM_LAB_RESTART] = "t",
-		[FM_LAB_RELOAD] = "l",	 [FM_LAB_CLOCK_JUMP] = "j",
+		[FM_LAB_MOVE] = "m",	  [FM_LAB_CUT] = "c",	     [FM_LAB_RESTORE] = "r",
+		[FM_LAB_LINK_DOWN] = "d", [FM_LAB_RENUMBER] = "n",   [FM_LAB_SET] = "s",
+		[FM_LAB_FLAP] = "f",	  [FM_LAB_NAT_REBIND] = "b", [FM_LAB_KILL] = "k",
+		[FM_LAB_STOP] = "o",	  [FM_LAB_START] = "a",	     [FM_LAB_RESTART] = "t",
+		[FM_LAB_RELOAD] = "l",	  [FM_LAB_CLOCK_JUMP] = "j",
 	};
 
 	return letters[what];

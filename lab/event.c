@@ -135,7 +135,8 @@ static int play_flap(struct fm_lab_stage *st, const struct fm_lab_event *e, char
 	for (int64_t i = 0; i < e->count && err == 0; i++) {
 		err = fm_stage_plan(st, now + 2 * i * half_ns, FM_LAB_STEP_DOWN, e->access);
 		if (err == 0)
-			err = fm_stage_plan(st, now + (2 * i + 1) * half_ns, FM_LAB_STEP_UP, e->access);
+			err = fm_stage_plan(st, now + (2 * i + 1) * half_ns, FM_LAB_STEP_UP,
+					    e->access);
 	}
 	return err;
 }
@@ -151,7 +152,8 @@ static int play_kill(struct fm_lab_stage *st, const struct fm_lab_event *e, char
 	int err = end_daemon(st, e->node, SIGKILL);
 
 	(void)error;
-	return err < 0 ? err : fm_stage_plan(st, fm_stage_now() + RESTART_NS, FM_LAB_STEP_START, e->node);
+	return err < 0 ? err
+		       : fm_stage_plan(st, fm_stage_now() + RESTART_NS, FM_LAB_STEP_START, e->node);
 }
 
 static int play_stop(struct fm_lab_stage *st, const struct fm_lab_event *e, char error[160])
@@ -189,13 +191,13 @@ static int play_clock_jump(struct fm_lab_stage *st, const struct fm_lab_event *e
 
 static int (*const acts[FM_LAB_DO_COUNT])(struct fm_lab_stage *, const struct fm_lab_event *,
 					  char error[160]) = {
-	[FM_LAB_MOVE] = play_move,	     [FM_LAB_CUT] = play_cut,
-	[FM_LAB_RESTORE] = play_restore,     [FM_LAB_LINK_DOWN] = play_link_down,
-	[FM_LAB_RENUMBER] = play_renumber,   [FM_LAB_SET] = play_set,
-	[FM_LAB_FLAP] = play_flap,	     [FM_LAB_NAT_REBIND] = play_rebind,
-	[FM_LAB_KILL] = play_kill,	     [FM_LAB_STOP] = play_stop,
-	[FM_LAB_START] = play_start,	     [FM_LAB_RESTART] = play_restart,
-	[FM_LAB_RELOAD] = play_reload,	     [FM_LAB_CLOCK_JUMP] = play_clock_jump,
+	[FM_LAB_MOVE] = play_move,	   [FM_LAB_CUT] = play_cut,
+	[FM_LAB_RESTORE] = play_restore,   [FM_LAB_LINK_DOWN] = play_link_down,
+	[FM_LAB_RENUMBER] = play_renumber, [FM_LAB_SET] = play_set,
+	[FM_LAB_FLAP] = play_flap,	   [FM_LAB_NAT_REBIND] = play_rebind,
+	[FM_LAB_KILL] = play_kill,	   [FM_LAB_STOP] = play_stop,
+	[FM_LAB_START] = play_start,	   [FM_LAB_RESTART] = play_restart,
+	[FM_LAB_RELOAD] = play_reload,	   [FM_LAB_CLOCK_JUMP] = play_clock_jump,
 };
 
 int fm_stage_play(struct fm_lab_stage *st, const struct fm_lab_event *e, char error[160])

@@ -34,10 +34,10 @@ static const struct host_key top_keys[] = {
 };
 
 static const struct host_key anchor_keys[] = {
-	{ "home-address", { 0 }, false }, { "ipv4", { 0 }, false },	 { "force-udp", { 0 }, false },
-	{ "replay", { "sequence", "timestamp" }, false },
-	{ "vendor-id", { 0 }, false },	  { "deadline", { 0 }, false }, { "id", { 0 }, false },
-	{ 0 },
+	{ "home-address", { 0 }, false }, { "ipv4", { 0 }, false },
+	{ "force-udp", { 0 }, false },	  { "replay", { "sequence", "timestamp" }, false },
+	{ "vendor-id", { 0 }, false },	  { "deadline", { 0 }, false },
+	{ "id", { 0 }, false },		  { 0 },
 };
 
 static const struct host_key access_keys[] = {
@@ -54,9 +54,11 @@ static const struct host_key type_keys[] = {
 };
 
 #define STEER_KEYS                                                                                 \
-	{ "mode", { MODES }, false }, { "via", { 0 }, true }, { "max-loss", { 0 }, false },         \
-		{ "max-delay", { 0 }, false }, { "on-none", { "any", "wait" }, false },             \
-		{ "on-recovery", { "return", "keep" }, false }
+	{ "mode", { MODES }, false }, { "via", { 0 }, true }, { "max-loss", { 0 }, false },        \
+		{ "max-delay", { 0 }, false }, { "on-none", { "any", "wait" }, false },            \
+	{                                                                                          \
+		"on-recovery", { "return", "keep" }, false                                         \
+	}
 
 static const struct host_key rule_keys[] = { { "match", { 0 }, false }, STEER_KEYS, { 0 } };
 static const struct host_key default_keys[] = { { "type", { TYPES }, false }, STEER_KEYS, { 0 } };

@@ -1,6 +1,7 @@
 /*
  * One world on this machine: directories, and the one way in which it is taken down.
- * The guardian is the only one that removes a world, whatever ended it: so that path runs each time.
+ * The guardian is the only one that removes a world, whatever ended it: so that path runs each
+ * time.
  */
 #include "lab/instance.h"
 

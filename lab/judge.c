@@ -51,7 +51,8 @@ static int64_t stop_ns(const struct fm_lab_flow *f)
 
 /* --- gaps and what belongs to which event --- */
 
-/* A gap belongs to the last event before its end: what happened while nothing came, or just before. */
+/* A gap belongs to the last event before its end: what happened while nothing came, or just before.
+ */
 static int event_before(const struct walk *w, int64_t at_ns)
 {
 	int found = -1;
@@ -260,8 +261,9 @@ static void fill_table(struct table *t, const struct fm_lab_seen *a, const struc
 			else if (a->steps[i].access == b->steps[j].access)
 				*cell = (uint16_t)(t->cell[i + 1][j + 1] + 1);
 			else
-				*cell = (uint16_t)(1 + (t->cell[i + 1][j] < t->cell[i][j + 1] ?
-								t->cell[i + 1][j] : t->cell[i][j + 1]));
+				*cell = (uint16_t)(1 + (t->cell[i + 1][j] < t->cell[i][j + 1]
+								? t->cell[i + 1][j]
+								: t->cell[i][j + 1]));
 		}
 	}
 }
@@ -382,7 +384,8 @@ static void check_last_path(struct walk *w, const struct fm_lab_flow *f,
 
 	fm_judge_last_path(w->s, f, r, is);
 	if (e->has_last_path && strcmp(is, wanted) != 0)
-		fm_judge_fail(w->v, "%s: last-path %s is not %s", f->name, *is ? is : "none", wanted);
+		fm_judge_fail(w->v, "%s: last-path %s is not %s", f->name, *is ? is : "none",
+			      wanted);
 }
 
 static void check_expect(struct walk *w, const struct fm_lab_expect *e)

@@ -2,7 +2,8 @@
  * The relay. Each lab link is a pair of devices in the namespace "links"; what comes in at one goes
  * out at the other as a new packet, when shape.c says. Departure is counted from the kernel's
  * arrival stamp, so that a late wake-up costs nothing while it is shorter than the delay.
- * Neighbour discovery crosses at once: delay, rate and loss are those of the path, not of the radio.
+ * Neighbour discovery crosses at once: delay, rate and loss are those of the path, not of the
+ * radio.
  */
 #include "lab/link.h"
 
@@ -33,7 +34,7 @@
 
 #define FRAME_MAX 2048
 #define BATCH 32
-#define SPIN_NS 60000 /* the last bit of a wait is polled, not slept */
+#define SPIN_NS 60000	   /* the last bit of a wait is polled, not slept */
 #define LATEST_NS 20000000 /* a stamp older than this is no arrival of ours */
 #define SOCKET_BYTES (8 << 20)
 #define ETHERNET_HEADER 14u
@@ -85,8 +86,8 @@ static int64_t clock_ns(clockid_t id)
 
 struct fm_lab_links *fm_links_new(const struct fm_lab_scenario *s)
 {
-	struct fm_lab_links *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct fm_lab_links *l =
+		mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (l == MAP_FAILED)
 		return NULL;
@@ -137,7 +138,8 @@ static void note_flow(struct relay *r, const struct way *y, const struct fm_lab_
 
 	for (int i = 0; i < r->l->n_flows; i++) {
 		struct fm_lab_link_flow *f = &r->l->flows[i];
-		if (f->peer_port == peer_port && f->ip_proto == in->ip_proto && f->host == y->host &&
+		if (f->peer_port == peer_port && f->ip_proto == in->ip_proto &&
+		    f->host == y->host &&
 		    (memcmp(f->peer, is_up ? in->dst : in->src, 16) == 0 ||
 		     (r->l->is_mptcp && f->ip_proto == IPPROTO_TCP)) &&
 		    (!f->host_port || f->host_port == host_port))
@@ -288,8 +290,10 @@ static int prepare_batch(struct relay *r)
 			return -ENOMEM;
 		r->parts[i] = (struct iovec){ r->frames[i]->data, FRAME_MAX };
 		r->messages[i].msg_hdr = (struct msghdr){
-			.msg_iov = &r->parts[i], .msg_iovlen = 1,
-			.msg_control = r->controls[i], .msg_controllen = sizeof(r->controls[i]),
+			.msg_iov = &r->parts[i],
+			.msg_iovlen = 1,
+			.msg_control = r->controls[i],
+			.msg_controllen = sizeof(r->controls[i]),
 		};
 	}
 	return 0;
@@ -329,7 +333,8 @@ static int64_t next_departure(const struct relay *r)
 static void wait_until(struct relay *r, int64_t next_ns)
 {
 	struct epoll_event events[16];
-	int64_t left = next_ns == INT64_MAX ? 1000000000 : next_ns - clock_ns(CLOCK_MONOTONIC) - SPIN_NS;
+	int64_t left =
+		next_ns == INT64_MAX ? 1000000000 : next_ns - clock_ns(CLOCK_MONOTONIC) - SPIN_NS;
 	struct timespec timeout = { 0 };
 
 	if (left > 0)
@@ -354,7 +359,8 @@ static void run(struct relay *r)
 static int open_device(const char *device)
 {
 	int one = 1, bytes = SOCKET_BYTES;
-	struct sockaddr_ll sll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+	struct sockaddr_ll sll = { .sll_family = AF_PACKET,
+				   .sll_protocol = htons(ETH_P_ALL),
 				   .sll_ifindex = (int)if_nametoindex(device) };
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -414,7 +420,8 @@ static int read_traces(struct relay *r, const struct fm_lab_scenario *s)
 				continue;
 			err = fm_trace_read(&r->traces[i][d], path);
 			if (err < 0)
-				fprintf(stderr, "flowmob: %s:%d: trace %s: not in mahimahi's format\n",
+				fprintf(stderr,
+					"flowmob: %s:%d: trace %s: not in mahimahi's format\n",
 					s->file.name, s->accesses[i].line, path);
 		}
 	}
@@ -431,7 +438,8 @@ static int add_links(struct relay *r, const struct fm_lab_scenario *s)
 			char near[16], far[16];
 			struct way y = { .host = h, .access = i, .set = &r->l->links[i] };
 			y.shape.queue_us = s->accesses[i].queue_us;
-			y.shape.random = s->seed * 0x9e3779b97f4a7c15ull + (uint64_t)(h * 64 + i + 1);
+			y.shape.random =
+				s->seed * 0x9e3779b97f4a7c15ull + (uint64_t)(h * 64 + i + 1);
 			fm_world_link_names(h, i, near, far);
 			err = add_link(r, y, near, far);
 		}

@@ -28,8 +28,10 @@ struct sides {
 static void write_source(FILE *f, const struct sides *n, bool is_symmetric)
 {
 	if (is_symmetric)
-		fprintf(f, "  oifname \"up\" ip saddr %s meta l4proto { tcp, udp } "
-			   "snat to %s:1024-65535 fully-random\n", n->inner.s, n->outer.s);
+		fprintf(f,
+			"  oifname \"up\" ip saddr %s meta l4proto { tcp, udp } "
+			"snat to %s:1024-65535 fully-random\n",
+			n->inner.s, n->outer.s);
 	fprintf(f, "  oifname \"up\" ip saddr %s snat to %s\n", n->inner.s, n->outer.s);
 }
 
@@ -50,7 +52,8 @@ static void write_filter(FILE *f, const struct fm_lab_access *a)
 	static const char icmp[] = "  icmp type { 3, 4, 11, 12 } drop\n"
 				   "  icmpv6 type { 1, 2, 3, 4 } drop\n";
 
-	fprintf(f, "table inet filter\ndelete table inet filter\ntable inet filter {\n chain forward {\n"
+	fprintf(f, "table inet filter\ndelete table inet filter\ntable inet filter {\n chain "
+		   "forward {\n"
 		   "  type filter hook forward priority 0\n");
 	if (a->drops_udp)
 		fprintf(f, "  meta l4proto udp drop\n");
@@ -130,7 +133,9 @@ static int flush_connections(void)
 	if (fd < 0)
 		return -errno;
 	int err = send(fd, &request, sizeof(request), 0) < 0 ||
-		  recv(fd, answer, sizeof(answer), 0) < 0 ? -errno : 0;
+				  recv(fd, answer, sizeof(answer), 0) < 0
+			  ? -errno
+			  : 0;
 	close(fd);
 	return err;
 }

@@ -22,7 +22,8 @@
 
 int fm_node_find_daemon(char path[4096])
 {
-	static const char *const places[] = { "flowmobd", "../daemon/flowmobd", "../sbin/flowmobd" };
+	static const char *const places[] = { "flowmobd", "../daemon/flowmobd",
+					      "../sbin/flowmobd" };
 	char self[2048];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -45,7 +46,8 @@ static void log_to_file(const char *dir)
 	char path[256];
 
 	snprintf(path, sizeof(path), "%s/log", dir);
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644), null = open("/dev/null", O_RDONLY);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644),
+	    null = open("/dev/null", O_RDONLY);
 	if (fd >= 0) {
 		dup2(fd, STDOUT_FILENO);
 		dup2(fd, STDERR_FILENO);
@@ -97,8 +99,7 @@ int fm_node_clock_jump(const struct fm_lab_world *w, int node, int64_t by_us, ch
 	return n == sizeof(offset_ns) ? 0 : -EIO;
 }
 
-static void exec_daemon(const struct fm_lab_world *w, const char *daemon, int node,
-			bool own_clock)
+static void exec_daemon(const struct fm_lab_world *w, const char *daemon, int node, bool own_clock)
 {
 	char dir[128], conf[160], state[160], run[160], pin[160], cgroup[200];
 
@@ -123,7 +124,8 @@ static void exec_daemon(const struct fm_lab_world *w, const char *daemon, int no
 
 pid_t fm_node_start(const struct fm_lab_world *w, const char *daemon, int node, bool own_clock)
 {
-	/* In the instance's cgroup, not the node's: what hooks the node's programs leaves it alone. */
+	/* In the instance's cgroup, not the node's: what hooks the node's programs leaves it alone.
+	 */
 	pid_t pid = fm_ns_fork(w->ns[node], w->in->cgroup, false);
 
 	if (pid == 0)
@@ -215,7 +217,8 @@ int fm_node_bound(const struct fm_lab_world *w, int host)
 
 	if (!status)
 		return -ECONNREFUSED;
-	json_array_foreach(json_object_get(status, "accesses"), i, access) {
+	json_array_foreach(json_object_get(status, "accesses"), i, access)
+	{
 		const char *state = json_string_value(json_object_get(access, "state"));
 		const char *coa = json_string_value(json_object_get(access, "care_of_address"));
 		n += state && strcmp(state, "up") == 0 && coa && *coa &&
@@ -242,11 +245,13 @@ static json_t *find_flow(const struct fm_lab_world *w, const struct fm_lab_flow 
 	json_t *id = NULL;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "flows"), i, flow) {
+	json_array_foreach(json_object_get(answer, "flows"), i, flow)
+	{
 		const char *p = json_string_value(json_object_get(flow, "proto"));
 		if (p && strcmp(p, proto) == 0 &&
 		    ends_with_port(json_string_value(json_object_get(flow, "remote")), f->port) &&
-		    (!port || ends_with_port(json_string_value(json_object_get(flow, "local")), port)))
+		    (!port ||
+		     ends_with_port(json_string_value(json_object_get(flow, "local")), port)))
 			id = json_incref(json_object_get(flow, "id"));
 		if (id)
 			break;
@@ -268,9 +273,12 @@ int fm_node_move(const struct fm_lab_world *w, int flow, uint16_t host_port, int
 	json_t *answer = fm_node_ask(w, f->host,
 				     json_pack("{s:s, s:o, s:s}", "command", "move", "flow", id,
 					       "access", w->s->accesses[access].name));
-	const char *message = json_string_value(
-		json_object_get(json_object_get(answer, "error"), "message"));
-	snprintf(error, 160, "%.150s", !answer ? "the daemon does not answer" : message ? message : "");
+	const char *message =
+		json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
+	snprintf(error, 160, "%.150s",
+		 !answer   ? "the daemon does not answer"
+		 : message ? message
+			   : "");
 	json_decref(answer);
 	return *error ? -EIO : 0;
 }

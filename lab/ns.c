@@ -59,7 +59,8 @@ static int bind_new_ns(const char *path)
 
 	if (home < 0)
 		return -errno;
-	if (unshare(CLONE_NEWNET) < 0 || mount("/proc/self/ns/net", path, "none", MS_BIND, NULL) < 0)
+	if (unshare(CLONE_NEWNET) < 0 ||
+	    mount("/proc/self/ns/net", path, "none", MS_BIND, NULL) < 0)
 		err = -errno;
 	if (setns(home, CLONE_NEWNET) < 0)
 		abort(); /* in the wrong network for good: nothing sensible is left to do */

@@ -27,8 +27,8 @@ static json_t *flow_json(const struct fm_lab_run *r, int i)
 	for (int p = 0; p < x->n_paths; p++)
 		json_array_append_new(paths, json_string(r->s->accesses[x->paths[p]].name));
 	fm_judge_last_path(r->s, f, x, last);
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:o, s:s}", "name", f->name,
-			 "proto", proto(f), "sent", (json_int_t)x->sent, "received",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:o, s:s}", "name",
+			 f->name, "proto", proto(f), "sent", (json_int_t)x->sent, "received",
 			 (json_int_t)x->received, "lost", (json_int_t)x->lost, "duplicated",
 			 (json_int_t)x->duplicated, "reordered", (json_int_t)x->reordered,
 			 "max_gap_ms", ms(x->max_gap_us), "rate_bps", x->rate_bps, "broken",
@@ -64,7 +64,8 @@ json_t *fm_report_json(const struct fm_lab_run *r)
 		json_array_append_new(failed, json_string(r->verdict.failed[i]));
 	return json_pack("{s:i, s:s, s:b, s:o, s:o, s:I, s:o}", "schema", 1, "scenario", r->s->name,
 			 "ok", r->verdict.n_failed == 0, "flows", flows, "events", events,
-			 "signalling_bytes", (json_int_t)r->verdict.signalling_bytes, "failed", failed);
+			 "signalling_bytes", (json_int_t)r->verdict.signalling_bytes, "failed",
+			 failed);
 }
 
 static void print_paths(const struct fm_lab_run *r, const struct fm_lab_result *x)
@@ -144,8 +145,9 @@ static void print_verdict(const struct fm_lab_run *r)
 			worst = i;
 	}
 	if (r->s->n_flows)
-		printf("%d of %d flows alive; %lld of %lld datagrams lost; largest gap %.1f ms (%s); ", alive,
-		       r->s->n_flows, (long long)lost, (long long)sent,
+		printf("%d of %d flows alive; %lld of %lld datagrams lost; largest gap %.1f ms "
+		       "(%s); ",
+		       alive, r->s->n_flows, (long long)lost, (long long)sent,
 		       ms(r->verdict.flows[worst].max_gap_us), r->s->flows[worst].name);
 	printf("%llu octets of signalling\n%s\n", (unsigned long long)r->verdict.signalling_bytes,
 	       r->verdict.n_failed ? "verdict: NOT OK" : "verdict: ok");
@@ -154,8 +156,8 @@ static void print_verdict(const struct fm_lab_run *r)
 void fm_report_text(const struct fm_lab_run *r)
 {
 	printf("scenario \"%s\", %.1f s\n\n", r->s->name, (double)r->s->duration_us / 1e6);
-	printf("%-14s %-5s %9s %9s %6s %5s %11s %12s  %-6s %s\n", "flow", "proto", "sent", "received",
-	       "lost", "dup", "largest gap", "rate", "state", "path");
+	printf("%-14s %-5s %9s %9s %6s %5s %11s %12s  %-6s %s\n", "flow", "proto", "sent",
+	       "received", "lost", "dup", "largest gap", "rate", "state", "path");
 	for (int i = 0; i < r->s->n_flows; i++)
 		print_flow(r, i);
 	putchar('\n');
@@ -169,7 +171,8 @@ void fm_report_text(const struct fm_lab_run *r)
 	print_verdict(r);
 }
 
-static void print_compared(const struct fm_lab_run *const runs[3], const char *const names[3], int i)
+static void print_compared(const struct fm_lab_run *const runs[3], const char *const names[3],
+			   int i)
 {
 	for (int k = 0; k < 3; k++) {
 		const struct fm_lab_result *x = &runs[k]->verdict.flows[i];
@@ -185,10 +188,11 @@ static void print_compared(const struct fm_lab_run *const runs[3], const char *c
 void fm_report_compare(const struct fm_lab_run *const runs[3], const char *const names[3])
 {
 	printf("scenario \"%s\", the same traffic and events three times\n\n", runs[0]->s->name);
-	printf("%-14s %-14s %6s %11s %12s  %-6s %s\n", "flow", "over", "lost", "largest gap", "rate",
-	       "state", "path");
+	printf("%-14s %-14s %6s %11s %12s  %-6s %s\n", "flow", "over", "lost", "largest gap",
+	       "rate", "state", "path");
 	for (int i = 0; i < runs[0]->s->n_flows; i++)
 		print_compared(runs, names, i);
-	printf("\nMPTCP moves TCP only; datagrams go as with plain routing. Events that ask flowmob for\n"
+	printf("\nMPTCP moves TCP only; datagrams go as with plain routing. Events that ask "
+	       "flowmob for\n"
 	       "something (move, and those of daemons) are played with flowmob only.\n");
 }

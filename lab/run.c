@@ -155,8 +155,10 @@ static int instance_of(struct fm_lab_instance *in, const char *name)
 	snprintf(own, sizeof(own), "run-%d", getpid());
 	int err = fm_instance_init(in, name ? name : own);
 	if (err < 0) {
-		fprintf(stderr, "flowmob: \"%s\" is no name for an instance\n"
-				"         use at most 23 letters, digits, - and _\n", name);
+		fprintf(stderr,
+			"flowmob: \"%s\" is no name for an instance\n"
+			"         use at most 23 letters, digits, - and _\n",
+			name);
 		return EXIT_USAGE;
 	}
 	if (geteuid() != 0) {
@@ -173,8 +175,8 @@ static int run_in(struct fm_lab_run *r, struct fm_lab_scenario *s, const struct 
 
 	if (err < 0) {
 		fprintf(stderr, "flowmob: instance %s: %s\n", in->name,
-			err == -EEXIST ? "it stands already; remove it by: flowmob lab down" :
-					 strerror(-err));
+			err == -EEXIST ? "it stands already; remove it by: flowmob lab down"
+				       : strerror(-err));
 		return err;
 	}
 	int guard_fd = fm_instance_guard(in, &guard_pid);

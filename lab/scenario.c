@@ -15,39 +15,17 @@
 #include <unistd.h>
 
 #include "lab/host_keys.h"
+#include "lab/key.h"
 #include "lab/value.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-/* The scenario being filled, and the one error channel. */
-struct reader {
-	struct fm_lab_scenario *s;
-	struct fm_tree_file *file;
-};
-
-struct word {
-	const char *name;
-	int value;
-};
-
-/**
- * struct key - one key of a section
- * @read: reads the value into out, or tells an error
- * @has:  bit to set in the section's `has`, where it has one
- */
-struct key {
-	const char *name;
-	void (*read)(struct reader *r, const struct fm_tree *t, void *out);
-	size_t offset;
-	unsigned int has;
-};
 
 static const char *const node_names[FM_LAB_NODES] = {
 	"host",	 "host2", "host3",  "host4",   "host5", "host6",
 	"host7", "host8", "anchor", "anchor2", "peer",
 };
 
-static const struct word families[] = {
+static const struct fm_lab_word families[] = {
 	{ "ipv6", FM_LAB_IPV6 },
 	{ "ipv4", FM_LAB_IPV4 },
 	{ "ipv4-nat", FM_LAB_IPV4 | FM_LAB_NAT },
@@ -56,188 +34,65 @@ static const struct word families[] = {
 	{ "dual-nat", FM_LAB_IPV6 | FM_LAB_IPV4 | FM_LAB_NAT },
 	{ 0 },
 };
-static const struct word directions[] = {
-	{ "up", FM_LAB_UP }, { "down", FM_LAB_DOWN }, { "both", FM_LAB_BOTH }, { 0 },
+static const struct fm_lab_word directions[] = {
+	{ "up", FM_LAB_UP },
+	{ "down", FM_LAB_DOWN },
+	{ "both", FM_LAB_BOTH },
+	{ 0 },
 };
-static const struct word one_ways[] = { { "up", FM_LAB_UP }, { "down", FM_LAB_DOWN }, { 0 } };
-static const struct word protocols[] = { { "udp", 0 }, { "tcp", 1 }, { 0 } };
-static const struct word kinds[] = {
-	{ "bulk", FM_LAB_BULK }, { "echo", FM_LAB_ECHO }, { "request", FM_LAB_REQUEST }, { 0 },
+static const struct fm_lab_word protocols[] = { { "udp", 0 }, { "tcp", 1 }, { 0 } };
+static const struct fm_lab_word kinds[] = {
+	{ "bulk", FM_LAB_BULK },
+	{ "echo", FM_LAB_ECHO },
+	{ "request", FM_LAB_REQUEST },
+	{ 0 },
 };
-static const struct word versions[] = { { "4", 1 }, { "6", 0 }, { 0 } };
-static const struct word nats[] = { { "cone", 0 }, { "symmetric", 1 }, { 0 } };
-static const struct word drops[] = { { "drop", 1 }, { 0 } };
+static const struct fm_lab_word versions[] = { { "4", 1 }, { "6", 0 }, { 0 } };
+static const struct fm_lab_word nats[] = { { "cone", 0 }, { "symmetric", 1 }, { 0 } };
+static const struct fm_lab_word drops[] = { { "drop", 1 }, { 0 } };
 
-/* --- readers of single values --- */
-
-static void not_yet(struct reader *r, const struct fm_tree *t, void *out)
-{
-	(void)out;
-	if (t->n_values == 1 && !t->is_list)
-		fm_tree_error(r->file, t->line, "%s = \"%s\": not yet", t->key, t->values[0]);
-	else
-		fm_tree_error(r->file, t->line, "%s: not yet", t->key);
-}
-
-static void skip(struct reader *r, const struct fm_tree *t, void *out)
-{
-	(void)r;
-	(void)t;
-	(void)out;
-}
-
-static const char *single(struct reader *r, const struct fm_tree *t)
-{
-	if (t->kind == FM_TREE_VALUE && t->n_values == 1 && !t->is_list)
-		return t->values[0];
-	fm_tree_error(r->file, t->line, "%s: one value is wanted", t->key);
-	return NULL;
-}
-
-static void refuse(struct reader *r, const struct fm_tree *t, const char *hint)
-{
-	fm_tree_error(r->file, t->line, "%s: \"%s\" is not %s", t->key, t->values[0], hint);
-}
-
-static void read_text(struct reader *r, const struct fm_tree *t, void *out)
-{
-	const char *v = single(r, t);
-
-	if (v)
-		*(const char **)out = v;
-}
-
-#define READER(name, type, parse, hint)                                                            \
-	static void name(struct reader *r, const struct fm_tree *t, void *out)                     \
-	{                                                                                          \
-		const char *v = single(r, t);                                                      \
-		if (v && parse(v, (type *)out) < 0)                                                \
-			refuse(r, t, hint);                                                        \
-	}
-
-READER(read_time, int64_t, fm_value_time, "a time, for example \"80ms\"")
-READER(read_signed_time, int64_t, fm_value_signed_time, "a time, for example \"-1h\"")
-READER(read_size, int64_t, fm_value_size, "a size, for example 1500 or \"16K\"")
-READER(read_percent, uint32_t, fm_value_percent, "a share, for example \"2%\"")
-READER(read_bool, bool, fm_value_bool, "true or false")
-READER(read_count, int64_t, fm_value_count, "a whole number")
-READER(read_dscp, uint8_t, fm_value_dscp, "a DSCP, for example \"ef\" or 46")
-
-static void read_bit_rate(struct reader *r, const struct fm_tree *t, void *out)
-{
-	const char *v = single(r, t);
-	double pps;
-
-	if (v && (fm_value_rate(v, out, &pps) < 0 || pps > 0))
-		refuse(r, t, "a rate, for example \"20mbit\"");
-}
-
-/* Two numbers side by side: bits per second, packets per second; one of them stays 0. */
-static void read_any_rate(struct reader *r, const struct fm_tree *t, void *out)
-{
-	const char *v = single(r, t);
-	double *both = out;
-
-	if (v && fm_value_rate(v, &both[0], &both[1]) < 0)
-		refuse(r, t, "a rate, for example \"50/s\" or \"10mbit\"");
-}
-
-static void read_word(struct reader *r, const struct fm_tree *t, const struct word *words, int *out)
-{
-	const char *v = single(r, t);
-	char hint[128] = "one of";
-
-	if (!v)
-		return;
-	for (; words->name; words++) {
-		if (strcmp(v, words->name) == 0) {
-			*out = words->value;
-			return;
-		}
-		snprintf(hint + strlen(hint), sizeof(hint) - strlen(hint), " %s", words->name);
-	}
-	refuse(r, t, hint);
-}
+/* --- readers of words --- */
 
 #define WORD_READER(name, words)                                                                   \
-	static void name(struct reader *r, const struct fm_tree *t, void *out)                     \
+	static void name(struct fm_lab_reader *r, const struct fm_tree *t, void *out)              \
 	{                                                                                          \
-		read_word(r, t, words, out);                                                       \
+		fm_key_word(r, t, words, out);                                                     \
 	}
 
 WORD_READER(read_direction, directions)
-WORD_READER(read_one_way, one_ways)
 WORD_READER(read_protocol, protocols)
 WORD_READER(read_kind, kinds)
 
-static void read_family(struct reader *r, const struct fm_tree *t, void *out)
+static void read_family(struct fm_lab_reader *r, const struct fm_tree *t, void *out)
 {
 	if (t->n_values == 1 && strcmp(t->values[0], "nat64") == 0)
-		not_yet(r, t, out);
+		fm_key_not_yet(r, t, out);
 	else
-		read_word(r, t, families, out);
+		fm_key_word(r, t, families, out);
 }
 
-static void read_flag(struct reader *r, const struct fm_tree *t, const struct word *words, bool *out)
+static void read_flag(struct fm_lab_reader *r, const struct fm_tree *t,
+		      const struct fm_lab_word *words, bool *out)
 {
 	int value = *out;
 
-	read_word(r, t, words, &value);
+	fm_key_word(r, t, words, &value);
 	*out = value;
 }
 
-static void read_version(struct reader *r, const struct fm_tree *t, void *out)
+static void read_version(struct fm_lab_reader *r, const struct fm_tree *t, void *out)
 {
 	read_flag(r, t, versions, out);
 }
 
-static void read_nat(struct reader *r, const struct fm_tree *t, void *out)
+static void read_nat(struct fm_lab_reader *r, const struct fm_tree *t, void *out)
 {
 	read_flag(r, t, nats, out);
 }
 
-static void read_drop(struct reader *r, const struct fm_tree *t, void *out)
+static void read_drop(struct fm_lab_reader *r, const struct fm_tree *t, void *out)
 {
 	read_flag(r, t, drops, out);
-}
-
-static void read_mtu(struct reader *r, const struct fm_tree *t, void *out)
-{
-	int64_t mtu = 1500;
-
-	read_size(r, t, &mtu);
-	if (mtu < 576 || mtu > 1500)
-		fm_tree_error(r->file, t->line, "mtu: %lld is not between 576 and 1500",
-			      (long long)mtu);
-	*(int64_t *)out = mtu;
-}
-
-static void read_port(struct reader *r, const struct fm_tree *t, void *out)
-{
-	int64_t port = 0;
-
-	read_count(r, t, &port);
-	if (port < 1 || port > 65535)
-		fm_tree_error(r->file, t->line, "port: not between 1 and 65535");
-	*(uint16_t *)out = (uint16_t)port;
-}
-
-static int find_access(const struct fm_lab_scenario *s, const char *name)
-{
-	for (int i = 0; i < s->n_accesses; i++) {
-		if (strcmp(s->accesses[i].name, name) == 0)
-			return i;
-	}
-	return -1;
-}
-
-static int find_flow(const struct fm_lab_scenario *s, const char *name)
-{
-	for (int i = 0; i < s->n_flows; i++) {
-		if (strcmp(s->flows[i].name, name) == 0)
-			return i;
-	}
-	return -1;
 }
 
 int fm_scenario_node(const struct fm_lab_scenario *s, const char *name)
@@ -257,24 +112,9 @@ const char *fm_scenario_node_name(int node)
 	return node_names[node];
 }
 
-/* A name that must stand somewhere in the file. */
-#define NAME_READER(name, find, what)                                                              \
-	static void name(struct reader *r, const struct fm_tree *t, void *out)                     \
-	{                                                                                          \
-		const char *v = single(r, t);                                                      \
-		int found = v ? find(r->s, v) : 0;                                                 \
-		if (found < 0)                                                                     \
-			fm_tree_error(r->file, t->line, "%s: there is no " what " \"%s\"", t->key, v); \
-		*(int *)out = found < 0 ? 0 : found;                                               \
-	}
-
-NAME_READER(read_access, find_access, "access")
-NAME_READER(read_flow, find_flow, "traffic")
-NAME_READER(read_node, fm_scenario_node, "node")
-
-static void read_host(struct reader *r, const struct fm_tree *t, void *out)
+static void read_host(struct fm_lab_reader *r, const struct fm_tree *t, void *out)
 {
-	read_node(r, t, out);
+	fm_key_node(r, t, out);
 	if (*(int *)out >= FM_LAB_HOSTS)
 		fm_tree_error(r->file, t->line, "host: \"%s\" is no host", t->values[0]);
 }
@@ -283,26 +123,26 @@ static void read_host(struct reader *r, const struct fm_tree *t, void *out)
 
 #define AT(type, field) offsetof(struct type, field)
 
-static const struct key access_keys[] = {
+static const struct fm_lab_key access_keys[] = {
 	{ "family", read_family, AT(fm_lab_access, family), 0 },
-	{ "delay", read_time, AT(fm_lab_access, delay_us), 0 },
-	{ "rate", read_bit_rate, AT(fm_lab_access, rate_bps), 0 },
-	{ "queue", read_time, AT(fm_lab_access, queue_us), 0 },
-	{ "loss", read_percent, AT(fm_lab_access, loss_ppm), 0 },
-	{ "mtu", read_mtu, AT(fm_lab_access, mtu), 0 },
-	{ "trace", read_text, AT(fm_lab_access, trace), 0 },
+	{ "delay", fm_key_time, AT(fm_lab_access, delay_us), 0 },
+	{ "rate", fm_key_bit_rate, AT(fm_lab_access, rate_bps), 0 },
+	{ "queue", fm_key_time, AT(fm_lab_access, queue_us), 0 },
+	{ "loss", fm_key_percent, AT(fm_lab_access, loss_ppm), 0 },
+	{ "mtu", fm_key_mtu, AT(fm_lab_access, mtu), 0 },
+	{ "trace", fm_key_text, AT(fm_lab_access, trace), 0 },
 	{ "nat", read_nat, AT(fm_lab_access, is_symmetric), 0 },
 	{ "icmp", read_drop, AT(fm_lab_access, drops_icmp), 0 },
 	{ "udp", read_drop, AT(fm_lab_access, drops_udp), 0 },
 	{ "protocol-41", read_drop, AT(fm_lab_access, drops_p41), 0 },
-	{ "portal", not_yet, 0, 0 },
-	{ "gateway", not_yet, 0, 0 },
-	{ "home", read_bool, AT(fm_lab_access, is_home), 0 },
+	{ "portal", fm_key_not_yet, 0, 0 },
+	{ "gateway", fm_key_not_yet, 0, 0 },
+	{ "home", fm_key_bool, AT(fm_lab_access, is_home), 0 },
 	{ 0 },
 };
 
-static const struct key peer_keys[] = {
-	{ "delay", read_time, AT(fm_lab_scenario, peer_delay_us), 0 },
+static const struct fm_lab_key peer_keys[] = {
+	{ "delay", fm_key_time, AT(fm_lab_scenario, peer_delay_us), 0 },
 	{ 0 },
 };
 
@@ -313,64 +153,22 @@ struct flow_draft {
 	double rate[2];
 };
 
-static const struct key flow_keys[] = {
+static const struct fm_lab_key flow_keys[] = {
 	{ "proto", read_protocol, AT(flow_draft, is_tcp), 1 },
 	{ "kind", read_kind, AT(flow_draft, kind), 0 },
 	{ "direction", read_direction, AT(flow_draft, direction), 0 },
-	{ "size", read_size, AT(flow_draft, f.size), 0 },
-	{ "rate", read_any_rate, AT(flow_draft, rate), 0 },
-	{ "interval", read_time, AT(flow_draft, f.interval_us), 0 },
-	{ "start", read_time, AT(flow_draft, f.start_us), 0 },
-	{ "stop", read_time, AT(flow_draft, f.stop_us), 0 },
-	{ "type", read_text, AT(flow_draft, f.type), 0 },
-	{ "dscp", read_dscp, AT(flow_draft, f.dscp), 0 },
-	{ "port", read_port, AT(flow_draft, f.port), 0 },
+	{ "size", fm_key_size, AT(flow_draft, f.size), 0 },
+	{ "rate", fm_key_any_rate, AT(flow_draft, rate), 0 },
+	{ "interval", fm_key_time, AT(flow_draft, f.interval_us), 0 },
+	{ "start", fm_key_time, AT(flow_draft, f.start_us), 0 },
+	{ "stop", fm_key_time, AT(flow_draft, f.stop_us), 0 },
+	{ "type", fm_key_text, AT(flow_draft, f.type), 0 },
+	{ "dscp", fm_key_dscp, AT(flow_draft, f.dscp), 0 },
+	{ "port", fm_key_port, AT(flow_draft, f.port), 0 },
 	{ "ip", read_version, AT(flow_draft, f.is_ipv4), 0 },
 	{ "host", read_host, AT(flow_draft, f.host), 0 },
 	{ 0 },
 };
-
-static const struct key event_keys[] = {
-	{ "flow", read_flow, AT(fm_lab_event, flow), FM_LAB_HAS_FLOW },
-	{ "to", read_access, AT(fm_lab_event, to), FM_LAB_HAS_TO },
-	{ "access", read_access, AT(fm_lab_event, access), FM_LAB_HAS_ACCESS },
-	{ "direction", read_one_way, AT(fm_lab_event, direction), FM_LAB_HAS_DIRECTION },
-	{ "delay", read_time, AT(fm_lab_event, delay_us), FM_LAB_HAS_DELAY },
-	{ "rate", read_bit_rate, AT(fm_lab_event, rate_bps), FM_LAB_HAS_RATE },
-	{ "loss", read_percent, AT(fm_lab_event, loss_ppm), FM_LAB_HAS_LOSS },
-	{ "mtu", read_mtu, AT(fm_lab_event, mtu), FM_LAB_HAS_MTU },
-	{ "period", read_time, AT(fm_lab_event, period_us), FM_LAB_HAS_PERIOD },
-	{ "count", read_count, AT(fm_lab_event, count), FM_LAB_HAS_COUNT },
-	{ "node", read_node, AT(fm_lab_event, node), FM_LAB_HAS_NODE },
-	{ "by", read_signed_time, AT(fm_lab_event, by_us), FM_LAB_HAS_BY },
-	{ "at", read_time, AT(fm_lab_event, at_us), 0 },
-	{ "do", skip, 0, 0 }, /* read before: it says which keys there may be */
-	{ 0 },
-};
-
-/* @needs: keys that must stand there; @may: further ones that can. */
-static const struct event_row {
-	const char *name;
-	unsigned int needs, may;
-} event_rows[FM_LAB_DO_COUNT] = {
-	[FM_LAB_MOVE] = { "move", FM_LAB_HAS_FLOW | FM_LAB_HAS_TO, 0 },
-	[FM_LAB_CUT] = { "cut", FM_LAB_HAS_ACCESS, FM_LAB_HAS_DIRECTION },
-	[FM_LAB_RESTORE] = { "restore", FM_LAB_HAS_ACCESS, 0 },
-	[FM_LAB_LINK_DOWN] = { "link-down", FM_LAB_HAS_ACCESS, 0 },
-	[FM_LAB_RENUMBER] = { "renumber", FM_LAB_HAS_ACCESS, 0 },
-	[FM_LAB_SET] = { "set", FM_LAB_HAS_ACCESS,
-			 FM_LAB_HAS_DELAY | FM_LAB_HAS_RATE | FM_LAB_HAS_LOSS | FM_LAB_HAS_MTU },
-	[FM_LAB_FLAP] = { "flap", FM_LAB_HAS_ACCESS, FM_LAB_HAS_PERIOD | FM_LAB_HAS_COUNT },
-	[FM_LAB_NAT_REBIND] = { "nat-rebind", FM_LAB_HAS_ACCESS, 0 },
-	[FM_LAB_KILL] = { "kill", FM_LAB_HAS_NODE, 0 },
-	[FM_LAB_STOP] = { "stop", FM_LAB_HAS_NODE, 0 },
-	[FM_LAB_START] = { "start", FM_LAB_HAS_NODE, 0 },
-	[FM_LAB_RESTART] = { "restart", FM_LAB_HAS_NODE, 0 },
-	[FM_LAB_RELOAD] = { "reload", FM_LAB_HAS_NODE, 0 },
-	[FM_LAB_CLOCK_JUMP] = { "clock-jump", FM_LAB_HAS_NODE | FM_LAB_HAS_BY, 0 },
-};
-
-static const char *const later_events[] = { "portal-through", "suspend", "resume", "attach" };
 
 /* An expectation while it is read. */
 struct expect_draft {
@@ -380,17 +178,24 @@ struct expect_draft {
 	double rate[2];
 };
 
-enum { EXPECT_BROKEN = 1, EXPECT_LOST = 2, EXPECT_GAP = 4, EXPECT_DUPLICATED = 8,
-       EXPECT_REORDERED = 16, EXPECT_RATE = 32, EXPECT_LAST_PATH = 64 };
+enum {
+	EXPECT_BROKEN = 1,
+	EXPECT_LOST = 2,
+	EXPECT_GAP = 4,
+	EXPECT_DUPLICATED = 8,
+	EXPECT_REORDERED = 16,
+	EXPECT_RATE = 32,
+	EXPECT_LAST_PATH = 64
+};
 
-static const struct key expect_keys[] = {
-	{ "broken", read_bool, AT(expect_draft, e.broken), EXPECT_BROKEN },
-	{ "max-lost", read_text, AT(expect_draft, lost), EXPECT_LOST },
-	{ "max-gap", read_time, AT(expect_draft, e.max_gap_us), EXPECT_GAP },
-	{ "max-duplicated", read_count, AT(expect_draft, e.max_duplicated), EXPECT_DUPLICATED },
-	{ "max-reordered", read_count, AT(expect_draft, e.max_reordered), EXPECT_REORDERED },
-	{ "min-rate", read_any_rate, AT(expect_draft, rate), EXPECT_RATE },
-	{ "last-path", read_access, AT(expect_draft, e.last_path), EXPECT_LAST_PATH },
+static const struct fm_lab_key expect_keys[] = {
+	{ "broken", fm_key_bool, AT(expect_draft, e.broken), EXPECT_BROKEN },
+	{ "max-lost", fm_key_text, AT(expect_draft, lost), EXPECT_LOST },
+	{ "max-gap", fm_key_time, AT(expect_draft, e.max_gap_us), EXPECT_GAP },
+	{ "max-duplicated", fm_key_count, AT(expect_draft, e.max_duplicated), EXPECT_DUPLICATED },
+	{ "max-reordered", fm_key_count, AT(expect_draft, e.max_reordered), EXPECT_REORDERED },
+	{ "min-rate", fm_key_any_rate, AT(expect_draft, rate), EXPECT_RATE },
+	{ "last-path", fm_key_access, AT(expect_draft, e.last_path), EXPECT_LAST_PATH },
 	{ 0 },
 };
 
@@ -399,44 +204,16 @@ struct top_draft {
 	int64_t duration_us, seed, anchors;
 };
 
-static const struct key top_keys[] = {
-	{ "duration", read_time, AT(top_draft, duration_us), 0 },
-	{ "seed", read_count, AT(top_draft, seed), 0 },
-	{ "anchors", read_count, AT(top_draft, anchors), 0 },
+static const struct fm_lab_key top_keys[] = {
+	{ "duration", fm_key_time, AT(top_draft, duration_us), 0 },
+	{ "seed", fm_key_count, AT(top_draft, seed), 0 },
+	{ "anchors", fm_key_count, AT(top_draft, anchors), 0 },
 	{ 0 },
 };
 
-static const struct key *find_key(const struct key *keys, const char *name)
-{
-	for (; keys->name; keys++) {
-		if (strcmp(keys->name, name) == 0)
-			return keys;
-	}
-	return NULL;
-}
-
-/* Reads every key of a section by its table. Return: the `has` bits. */
-static unsigned int read_keys(struct reader *r, const struct fm_tree *section,
-			      const struct key *keys, void *out)
-{
-	unsigned int has = 0;
-
-	for (const struct fm_tree *t = section->child; t; t = t->next) {
-		const struct key *k = find_key(keys, t->key);
-		if (!k) {
-			fm_tree_error(r->file, t->line, "%s: unknown key in section %s", t->key,
-				      section->key);
-			continue;
-		}
-		k->read(r, t, (char *)out + k->offset);
-		has |= k->has;
-	}
-	return has;
-}
-
 /* --- sections --- */
 
-static bool needs_title(struct reader *r, const struct fm_tree *t)
+static bool needs_title(struct fm_lab_reader *r, const struct fm_tree *t)
 {
 	if (*t->title)
 		return true;
@@ -447,7 +224,8 @@ static bool needs_title(struct reader *r, const struct fm_tree *t)
 
 static void name_interface(struct fm_lab_access *a, int index)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 	size_t len = strlen(a->name);
 
 	if (len < sizeof(a->interface) && strspn(a->name, allowed) == len &&
@@ -457,7 +235,8 @@ static void name_interface(struct fm_lab_access *a, int index)
 		snprintf(a->interface, sizeof(a->interface), "access%d", index);
 }
 
-static void check_trace(struct reader *r, const struct fm_tree *section, const struct fm_lab_access *a)
+static void check_trace(struct fm_lab_reader *r, const struct fm_tree *section,
+			const struct fm_lab_access *a)
 {
 	char path[4096];
 	const struct fm_tree *t = fm_tree_find(section, "trace");
@@ -471,7 +250,7 @@ static void check_trace(struct reader *r, const struct fm_tree *section, const s
 }
 
 /* The home link carries the anchor's own IPv6 prefix; IPv4 has no such thing here. */
-static void settle_home(struct reader *r, const struct fm_tree *t, struct fm_lab_access *a)
+static void settle_home(struct fm_lab_reader *r, const struct fm_tree *t, struct fm_lab_access *a)
 {
 	if (!a->is_home)
 		return;
@@ -480,11 +259,12 @@ static void settle_home(struct reader *r, const struct fm_tree *t, struct fm_lab
 	a->family = FM_LAB_IPV6;
 	for (const struct fm_lab_access *o = r->s->accesses; o < a; o++) {
 		if (o->is_home)
-			fm_tree_error(r->file, t->line, "home: access \"%s\" is the home link", o->name);
+			fm_tree_error(r->file, t->line, "home: access \"%s\" is the home link",
+				      o->name);
 	}
 }
 
-static void read_access_section(struct reader *r, const struct fm_tree *t)
+static void read_access_section(struct fm_lab_reader *r, const struct fm_tree *t)
 {
 	if (!needs_title(r, t))
 		return;
@@ -494,11 +274,14 @@ static void read_access_section(struct reader *r, const struct fm_tree *t)
 	}
 	struct fm_lab_access *a = &r->s->accesses[r->s->n_accesses];
 	*a = (struct fm_lab_access){
-		.name = t->title, .line = t->line, .family = FM_LAB_IPV6 | FM_LAB_IPV4,
-		.queue_us = 100000, .mtu = 1500,
+		.name = t->title,
+		.line = t->line,
+		.family = FM_LAB_IPV6 | FM_LAB_IPV4,
+		.queue_us = 100000,
+		.mtu = 1500,
 	};
 	name_interface(a, r->s->n_accesses++);
-	read_keys(r, t, access_keys, a);
+	fm_key_read_all(r, t, access_keys, a);
 	if (a->rate_bps == 0 && !a->trace)
 		a->rate_bps = 100e6;
 	settle_home(r, t, a);
@@ -509,7 +292,7 @@ static void read_access_section(struct reader *r, const struct fm_tree *t)
 			      "nat: the family of this access has no NAT");
 }
 
-static void read_host_section(struct reader *r, const struct fm_tree *t, int index)
+static void read_host_section(struct fm_lab_reader *r, const struct fm_tree *t, int index)
 {
 	const char *names[FM_LAB_ACCESSES + 1] = { NULL };
 	struct fm_lab_host *h = &r->s->hosts[index];
@@ -525,7 +308,7 @@ static void read_host_section(struct reader *r, const struct fm_tree *t, int ind
 	h->is_plain = agent && agent->n_values == 1 && strcmp(agent->values[0], "none") == 0;
 }
 
-static void settle_tcp(struct reader *r, const struct fm_tree *t, struct flow_draft *d)
+static void settle_tcp(struct fm_lab_reader *r, const struct fm_tree *t, struct flow_draft *d)
 {
 	static const int64_t sizes[] = { [FM_LAB_ECHO] = 64, [FM_LAB_REQUEST] = 16384 };
 	static const int64_t intervals[] = { [FM_LAB_ECHO] = 20000, [FM_LAB_REQUEST] = 200000 };
@@ -549,7 +332,7 @@ static void settle_tcp(struct reader *r, const struct fm_tree *t, struct flow_dr
 		fm_tree_error(r->file, t->line, "size: at least 1 octet");
 }
 
-static void settle_udp(struct reader *r, const struct fm_tree *t, struct flow_draft *d)
+static void settle_udp(struct fm_lab_reader *r, const struct fm_tree *t, struct flow_draft *d)
 {
 	d->f.kind = FM_LAB_DATAGRAMS;
 	d->f.direction = d->direction ? (enum fm_lab_direction)d->direction : FM_LAB_BOTH;
@@ -566,7 +349,7 @@ static void settle_udp(struct reader *r, const struct fm_tree *t, struct flow_dr
 		d->f.pps = 100;
 }
 
-static void settle_flow(struct reader *r, const struct fm_tree *t, struct flow_draft *d)
+static void settle_flow(struct fm_lab_reader *r, const struct fm_tree *t, struct flow_draft *d)
 {
 	struct fm_lab_flow *f = &d->f;
 
@@ -583,13 +366,14 @@ static void settle_flow(struct reader *r, const struct fm_tree *t, struct flow_d
 	if (f->type && strcmp(f->type, "session-lasting") != 0) {
 		const struct fm_tree *type = fm_tree_find(t, "type");
 		if (fm_host_keys_is_type(f->type))
-			not_yet(r, type, NULL);
+			fm_key_not_yet(r, type, NULL);
 		else
-			fm_tree_error(r->file, type->line, "type: \"%s\" is no address type", f->type);
+			fm_tree_error(r->file, type->line, "type: \"%s\" is no address type",
+				      f->type);
 	}
 }
 
-static void read_traffic_section(struct reader *r, const struct fm_tree *t)
+static void read_traffic_section(struct fm_lab_reader *r, const struct fm_tree *t)
 {
 	if (!needs_title(r, t))
 		return;
@@ -601,91 +385,21 @@ static void read_traffic_section(struct reader *r, const struct fm_tree *t)
 	d.f.name = t->title;
 	d.f.line = t->line;
 	d.f.size = d.f.stop_us = -1;
-	read_keys(r, t, flow_keys, &d);
+	fm_key_read_all(r, t, flow_keys, &d);
 	if (d.is_tcp < 0)
 		fm_tree_error(r->file, t->line, "traffic \"%s\": proto is missing", t->title);
 	settle_flow(r, t, &d);
 	r->s->flows[r->s->n_flows++] = d.f;
 }
 
-static const char *const key_names[] = { "flow",  "to",	 "access", "direction", "delay", "rate",
-					 "loss",  "mtu", "period", "count",	"node",	 "by" };
-
-/* Tells the first key that is missing, and the first that has no meaning here. */
-static void check_event_keys(struct reader *r, const struct fm_tree *t, const struct fm_lab_event *e)
-{
-	const struct event_row *row = &event_rows[e->what];
-	unsigned int missing = row->needs & ~e->has, extra = e->has & ~(row->needs | row->may);
-
-	if (missing)
-		fm_tree_error(r->file, t->line, "event %s: %s is missing", row->name,
-			      key_names[__builtin_ctz(missing)]);
-	else if (extra)
-		fm_tree_error(r->file, t->line, "event %s: unknown key %s", row->name,
-			      key_names[__builtin_ctz(extra)]);
-	else if (e->what == FM_LAB_SET && e->has == FM_LAB_HAS_ACCESS)
-		fm_tree_error(r->file, t->line, "event set: delay, rate, loss or mtu is missing");
-}
-
-static bool read_what(struct reader *r, const struct fm_tree *t, enum fm_lab_do *out)
-{
-	const struct fm_tree *what = fm_tree_find(t, "do");
-	const char *name = what ? single(r, what) : NULL;
-
-	if (!what)
-		fm_tree_error(r->file, t->line, "event: do is missing");
-	if (!name)
-		return false;
-	for (int i = 0; i < FM_LAB_DO_COUNT; i++) {
-		if (strcmp(event_rows[i].name, name) == 0) {
-			*out = (enum fm_lab_do)i;
-			return true;
-		}
-	}
-	for (size_t i = 0; i < COUNT(later_events); i++) {
-		if (strcmp(later_events[i], name) == 0) {
-			not_yet(r, what, NULL);
-			return false;
-		}
-	}
-	fm_tree_error(r->file, what->line, "do: \"%s\" is no event", name);
-	return false;
-}
-
-static void check_event_targets(struct reader *r, const struct fm_tree *t, const struct fm_lab_event *e)
-{
-	if (e->what == FM_LAB_NAT_REBIND && (e->has & FM_LAB_HAS_ACCESS) &&
-	    !(r->s->accesses[e->access].family & FM_LAB_NAT))
-		fm_tree_error(r->file, t->line, "nat-rebind: this access has no NAT");
-	if ((e->has & FM_LAB_HAS_NODE) &&
-	    (e->node == FM_LAB_NODE_PEER || (e->node < FM_LAB_HOSTS && r->s->hosts[e->node].is_plain)))
-		fm_tree_error(r->file, t->line, "event %s: %s has no daemon",
-			      event_rows[e->what].name, node_names[e->node]);
-}
-
-static void read_event(struct reader *r, const struct fm_tree *t, struct fm_lab_event *e)
-{
-	*e = (struct fm_lab_event){ .line = t->line, .direction = FM_LAB_BOTH, .at_us = -1,
-				    .period_us = 1000000, .count = 3 };
-	if (*t->title)
-		fm_tree_error(r->file, t->line, "event has no title");
-	if (!read_what(r, t, &e->what))
-		return;
-	e->has = read_keys(r, t, event_keys, e);
-	check_event_keys(r, t, e);
-	check_event_targets(r, t, e);
-}
-
-static void read_event_section(struct reader *r, const struct fm_tree *t)
+static void read_event_section(struct fm_lab_reader *r, const struct fm_tree *t)
 {
 	if (r->s->n_events == FM_LAB_EVENTS) {
 		fm_tree_error(r->file, t->line, "more than %d events", FM_LAB_EVENTS);
 		return;
 	}
 	struct fm_lab_event *e = &r->s->events[r->s->n_events++];
-	int errors = r->file->n_errors;
-	read_event(r, t, e);
-	if (r->file->n_errors > errors)
+	if (!fm_event_read(r, t, e))
 		return;
 	if (e->at_us < 0)
 		fm_tree_error(r->file, t->line, "event: at is missing");
@@ -694,28 +408,28 @@ static void read_event_section(struct reader *r, const struct fm_tree *t)
 }
 
 /* "% of packets", or how many. */
-static void settle_lost(struct reader *r, const struct fm_tree *t, struct expect_draft *d)
+static void settle_lost(struct fm_lab_reader *r, const struct fm_tree *t, struct expect_draft *d)
 {
 	if (fm_value_count(d->lost, &d->e.max_lost) == 0)
 		d->e.has_lost = true;
 	else if (fm_value_percent(d->lost, &d->e.max_lost_ppm) == 0)
 		d->e.has_lost_share = true;
 	else
-		refuse(r, fm_tree_find(t, "max-lost"), "a number of packets or a share");
+		fm_key_refuse(r, fm_tree_find(t, "max-lost"), "a number of packets or a share");
 }
 
-static void read_expect_section(struct reader *r, const struct fm_tree *t)
+static void read_expect_section(struct fm_lab_reader *r, const struct fm_tree *t)
 {
 	if (!needs_title(r, t))
 		return;
 	struct expect_draft d = { 0 };
 	d.e.line = t->line;
-	d.e.flow = find_flow(r->s, t->title);
+	d.e.flow = fm_key_find_flow(r->s, t->title);
 	if (d.e.flow < 0) {
 		fm_tree_error(r->file, t->line, "expect: there is no traffic \"%s\"", t->title);
 		return;
 	}
-	d.has = read_keys(r, t, expect_keys, &d);
+	d.has = fm_key_read_all(r, t, expect_keys, &d);
 	d.e.has_broken = d.has & EXPECT_BROKEN;
 	d.e.has_gap = d.has & EXPECT_GAP;
 	d.e.has_duplicated = d.has & EXPECT_DUPLICATED;
@@ -747,18 +461,19 @@ static bool is_section(const char *key)
 	return false;
 }
 
-static void read_top(struct reader *r, const struct fm_tree *root)
+static void read_top(struct fm_lab_reader *r, const struct fm_tree *root)
 {
 	struct top_draft d = { .duration_us = 10000000, .seed = 1, .anchors = 1 };
 
 	for (const struct fm_tree *t = root->child; t; t = t->next) {
-		const struct key *k = find_key(top_keys, t->key);
+		const struct fm_lab_key *k = fm_key_find(top_keys, t->key);
 		if (k && t->kind == FM_TREE_VALUE)
 			k->read(r, t, (char *)&d + k->offset);
 		else if (strcmp(t->key, "gateway") == 0)
-			not_yet(r, t, NULL);
+			fm_key_not_yet(r, t, NULL);
 		else if (!is_section(t->key))
-			fm_tree_error(r->file, t->line, "%s: unknown key in section scenario", t->key);
+			fm_tree_error(r->file, t->line, "%s: unknown key in section scenario",
+				      t->key);
 		else if (t->kind != FM_TREE_SECTION)
 			fm_tree_error(r->file, t->line, "%s: a section is wanted, as in %s { … }",
 				      t->key, t->key);
@@ -773,8 +488,8 @@ static void read_top(struct reader *r, const struct fm_tree *root)
 }
 
 /* All sections of one name; @each gets them in the order of the file. */
-static void read_sections(struct reader *r, const struct fm_tree *root, const char *name,
-			  void (*each)(struct reader *, const struct fm_tree *))
+static void read_sections(struct fm_lab_reader *r, const struct fm_tree *root, const char *name,
+			  void (*each)(struct fm_lab_reader *, const struct fm_tree *))
 {
 	for (const struct fm_tree *t = root->child; t; t = t->next) {
 		if (t->kind == FM_TREE_SECTION && strcmp(t->key, name) == 0)
@@ -782,16 +497,17 @@ static void read_sections(struct reader *r, const struct fm_tree *root, const ch
 	}
 }
 
-static void read_peer_section(struct reader *r, const struct fm_tree *t)
+static void read_peer_section(struct fm_lab_reader *r, const struct fm_tree *t)
 {
 	for (const struct fm_tree *o = r->file->root->child->child; o != t; o = o->next) {
 		if (strcmp(o->key, "peer") == 0)
-			fm_tree_error(r->file, t->line, "peer: given twice, first in line %d", o->line);
+			fm_tree_error(r->file, t->line, "peer: given twice, first in line %d",
+				      o->line);
 	}
-	read_keys(r, t, peer_keys, r->s);
+	fm_key_read_all(r, t, peer_keys, r->s);
 }
 
-static void read_hosts(struct reader *r, const struct fm_tree *root)
+static void read_hosts(struct fm_lab_reader *r, const struct fm_tree *root)
 {
 	for (const struct fm_tree *t = root->child; t; t = t->next) {
 		for (int i = 0; t->kind == FM_TREE_SECTION && i < FM_LAB_HOSTS; i++) {
@@ -821,7 +537,7 @@ static void choose_ports(struct fm_lab_scenario *s)
 	}
 }
 
-static void read_scenario(struct reader *r, const struct fm_tree *t)
+static void read_scenario(struct fm_lab_reader *r, const struct fm_tree *t)
 {
 	r->s->name = *t->title ? t->title : "scenario";
 	read_top(r, t);
@@ -836,7 +552,7 @@ static void read_scenario(struct reader *r, const struct fm_tree *t)
 	choose_ports(r->s);
 }
 
-static void read_file(struct reader *r)
+static void read_file(struct fm_lab_reader *r)
 {
 	const struct fm_tree *t = r->file->root->child;
 
@@ -852,7 +568,7 @@ static void read_file(struct reader *r)
 
 static int finish(struct fm_lab_scenario *s, int err, struct fm_lab_scenario **out)
 {
-	struct reader r = { s, &s->file };
+	struct fm_lab_reader r = { s, &s->file };
 
 	if (err == 0)
 		read_file(&r);
@@ -890,37 +606,6 @@ void fm_scenario_free(struct fm_lab_scenario *s)
 		return;
 	fm_tree_free(&s->file);
 	free(s);
-}
-
-const char *fm_scenario_do_name(enum fm_lab_do what)
-{
-	return event_rows[what].name;
-}
-
-int fm_scenario_event(struct fm_lab_scenario *s, char **words, int n_words, struct fm_lab_event *out)
-{
-	char text[4096];
-	struct fm_tree_file file;
-	size_t len = (size_t)snprintf(text, sizeof(text), "event { do = '%s' ", words[0]);
-
-	for (int i = 1; i < n_words; i++) {
-		const char *equals = strchr(words[i], '=');
-		if (!equals || strchr(words[i], '\'') || len + strlen(words[i]) + 8 > sizeof(text)) {
-			fprintf(stderr, "flowmob: lab do: \"%s\" is not KEY=VALUE\n", words[i]);
-			return -EINVAL;
-		}
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%.*s = '%s' ",
-					(int)(equals - words[i]), words[i], equals + 1);
-	}
-	snprintf(text + len, sizeof(text) - len, "}");
-	int err = fm_tree_read_text(&file, "lab do", text);
-	if (err == 0) {
-		struct reader r = { s, &file };
-		read_event(&r, file.root->child, out);
-		err = file.n_errors ? -EINVAL : 0;
-	}
-	fm_tree_free(&file);
-	return err;
 }
 
 bool fm_scenario_trace(const struct fm_lab_scenario *s, const struct fm_lab_access *a, bool is_up,

@@ -25,7 +25,7 @@
 enum fm_lab_family {
 	FM_LAB_IPV6 = 1,
 	FM_LAB_IPV4 = 2,
-	FM_LAB_NAT = 4,	    /* its IPv4 is behind a NAT */
+	FM_LAB_NAT = 4,	      /* its IPv4 is behind a NAT */
 	FM_LAB_NAT_TWICE = 8, /* behind two */
 };
 

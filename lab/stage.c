@@ -16,7 +16,7 @@
 
 static volatile sig_atomic_t caught;
 
-static void catch(int sig)
+static void catch (int sig)
 {
 	caught = sig;
 }

@@ -31,8 +31,10 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_PERMITTED = 3 };
 static int open_instance(struct fm_lab_instance *in, const char *name)
 {
 	if (fm_instance_init(in, name ? name : DEFAULT_INSTANCE) < 0) {
-		fprintf(stderr, "flowmob: \"%s\" is no name for an instance\n"
-				"         use at most 23 letters, digits, - and _\n", name);
+		fprintf(stderr,
+			"flowmob: \"%s\" is no name for an instance\n"
+			"         use at most 23 letters, digits, - and _\n",
+			name);
 		return EXIT_USAGE;
 	}
 	if (geteuid() != 0) {
@@ -44,8 +46,10 @@ static int open_instance(struct fm_lab_instance *in, const char *name)
 
 static int no_instance(const struct fm_lab_instance *in)
 {
-	fprintf(stderr, "flowmob: there is no instance \"%s\"\n"
-			"         flowmob lab list shows those that stand\n", in->name);
+	fprintf(stderr,
+		"flowmob: there is no instance \"%s\"\n"
+		"         flowmob lab list shows those that stand\n",
+		in->name);
 	return EXIT_FAILED;
 }
 
@@ -69,7 +73,8 @@ static json_t *play_words(struct fm_lab_stage *st, const json_t *list)
 		words[i] = (char *)json_string_value(json_array_get(list, i));
 	if (n == 0 || n > WORDS_MAX)
 		return json_pack("{s:i, s:s}", "exit", EXIT_USAGE, "message", "too many words");
-	/* fm_scenario_event() says on stderr what is wrong; the client has checked the same before. */
+	/* fm_scenario_event() says on stderr what is wrong; the client has checked the same before.
+	 */
 	if (fm_scenario_event((struct fm_lab_scenario *)st->s, words, (int)n, &e) < 0)
 		return json_pack("{s:i, s:s}", "exit", EXIT_USAGE, "message", "no such event");
 	int err = fm_stage_play(st, &e, error);
@@ -176,8 +181,9 @@ static void supervisor(struct fm_lab_scenario *s, const struct fm_lab_instance *
 	detach(in);
 	fm_stage_catch_signals();
 	guard_fd = fm_instance_guard(in, &guard_pid);
-	int err = !st ? -ENOMEM : guard_fd < 0 ? guard_fd :
-					       fm_stage_set(st, s, in, FM_LAB_FLOWMOB, true);
+	int err = !st		 ? -ENOMEM
+		  : guard_fd < 0 ? guard_fd
+				 : fm_stage_set(st, s, in, FM_LAB_FLOWMOB, true);
 	if (err == 0)
 		err = listen_fd = listen_at(in);
 	if (err < 0)
@@ -243,8 +249,8 @@ int fm_lab_up(const char *path, const char *instance)
 	int code = open_instance(&in, instance);
 	if (code == EXIT_OK && (err = fm_instance_make(&in)) < 0) {
 		fprintf(stderr, "flowmob: instance \"%s\": %s\n", in.name,
-			err == -EEXIST ? "it stands already; remove it by: flowmob lab down" :
-					 strerror(-err));
+			err == -EEXIST ? "it stands already; remove it by: flowmob lab down"
+				       : strerror(-err));
 		code = EXIT_FAILED;
 	}
 	if (code == EXIT_OK && pipe2(tell, O_CLOEXEC) == 0) {
@@ -407,8 +413,8 @@ static void list_one(void *names, const char *name)
 	struct fm_lab_instance in;
 
 	if (fm_instance_init(&in, name) == 0)
-		json_array_append_new(names, json_pack("{s:s, s:b}", "name", name, "stands",
-						       is_alive(&in)));
+		json_array_append_new(
+			names, json_pack("{s:s, s:b}", "name", name, "stands", is_alive(&in)));
 }
 
 int fm_lab_list(bool json)
@@ -424,7 +430,8 @@ int fm_lab_list(bool json)
 		json_decref(o);
 		return EXIT_OK;
 	}
-	json_array_foreach(names, i, o) {
+	json_array_foreach(names, i, o)
+	{
 		bool stands = json_is_true(json_object_get(o, "stands"));
 		printf("%s%s\n", json_string_value(json_object_get(o, "name")),
 		       stands ? "" : "  (runs a scenario, or was left over)");

@@ -78,8 +78,11 @@ void fm_worker_note(struct fm_lab_worker *w, int flow, enum fm_lab_what what, in
 		    uint32_t number, uint32_t octets)
 {
 	bool is_datagram = w->s->flows[flow].kind == FM_LAB_DATAGRAMS;
-	struct fm_lab_record r = { .at_ns = fm_worker_now(w), .number = number, .octets = octets,
-				   .flow = (uint8_t)flow, .what = (uint8_t)what,
+	struct fm_lab_record r = { .at_ns = fm_worker_now(w),
+				   .number = number,
+				   .octets = octets,
+				   .flow = (uint8_t)flow,
+				   .what = (uint8_t)what,
 				   .direction = (uint8_t)direction };
 
 	fm_log_add(&w->log, &r);
@@ -95,7 +98,9 @@ int fm_worker_socket(struct fm_lab_worker *w, const struct fm_lab_flow *f)
 	int tos = f->dscp << 2, lowat = 131072, bytes = 1 << 20;
 	int fd = socket(f->is_ipv4 ? AF_INET : AF_INET6,
 			(is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			is_udp ? 0 : w->uses_mptcp ? IPPROTO_MPTCP : 0);
+			is_udp		? 0
+			: w->uses_mptcp ? IPPROTO_MPTCP
+					: 0);
 
 	if (fd < 0)
 		return -errno;
@@ -244,8 +249,8 @@ static int set_up(struct fm_lab_worker *w)
 		bool is_udp = w->s->flows[i].kind == FM_LAB_DATAGRAMS;
 		w->tasks[i].due_ns = FM_LAB_NEVER;
 		if (w->host < 0)
-			err = is_udp ? fm_udp_peer(w, i, is_first_on_port(w->s, i)) :
-				       fm_tcp_peer(w, i, is_first_on_port(w->s, i));
+			err = is_udp ? fm_udp_peer(w, i, is_first_on_port(w->s, i))
+				     : fm_tcp_peer(w, i, is_first_on_port(w->s, i));
 		else if (w->s->flows[i].host == w->host)
 			err = is_udp ? fm_udp_host(w, i) : fm_tcp_host(w, i);
 	}

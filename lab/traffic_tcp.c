@@ -77,11 +77,11 @@ static void close_conn(struct fm_lab_worker *w, struct conn *c)
 
 static bool sends_bulk(const struct fm_lab_flow *f, const struct conn *c)
 {
-	return f->kind == FM_LAB_BULK &&
-	       (f->direction == (c->is_peer ? FM_LAB_DOWN : FM_LAB_UP));
+	return f->kind == FM_LAB_BULK && (f->direction == (c->is_peer ? FM_LAB_DOWN : FM_LAB_UP));
 }
 
-/* Room for what the pace releases while the path is away: else a cut would slow the program down. */
+/* Room for what the pace releases while the path is away: else a cut would slow the program down.
+ */
 static void make_room(const struct fm_lab_worker *w, const struct conn *c)
 {
 	const struct fm_lab_flow *f = flow_of(w, c);
@@ -90,7 +90,8 @@ static void make_room(const struct fm_lab_worker *w, const struct conn *c)
 	if (!sends_bulk(f, c) || f->bps <= 0)
 		return;
 	setsockopt(c->io.fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	setsockopt(c->io.fd, IPPROTO_TCP, 25 /* TCP_NOTSENT_LOWAT */, &unlimited, sizeof(unlimited));
+	setsockopt(c->io.fd, IPPROTO_TCP, 25 /* TCP_NOTSENT_LOWAT */, &unlimited,
+		   sizeof(unlimited));
 }
 
 /* How much a bulk sender may write by now: all it can, or what its pace has released. */
@@ -254,8 +255,8 @@ static bool take_host(struct fm_lab_worker *w, struct conn *c, ssize_t n)
 static void take_end(struct fm_lab_worker *w, struct conn *c)
 {
 	const struct fm_lab_flow *f = flow_of(w, c);
-	bool is_early = c->is_peer ? f->kind == FM_LAB_ECHO :
-				     f->kind != FM_LAB_BULK || f->direction == FM_LAB_DOWN;
+	bool is_early = c->is_peer ? f->kind == FM_LAB_ECHO
+				   : f->kind != FM_LAB_BULK || f->direction == FM_LAB_DOWN;
 
 	if (f->kind != FM_LAB_REQUEST && fm_worker_now(w) >= stop_ns(f))
 		is_early = false;
@@ -340,7 +341,9 @@ static struct conn *open_conn(struct fm_lab_worker *w, int flow, uint32_t number
 
 	if (!c)
 		return NULL;
-	*c = (struct conn){ .io = { fm_worker_socket(w, f), ready }, .flow = flow, .number = number };
+	*c = (struct conn){ .io = { fm_worker_socket(w, f), ready },
+			    .flow = flow,
+			    .number = number };
 	if (c->io.fd < 0 ||
 	    (connect(c->io.fd, (struct sockaddr *)&peer, len) < 0 && errno != EINPROGRESS) ||
 	    fm_worker_watch(w, &c->io, EPOLLIN | EPOLLOUT) < 0) {
@@ -402,7 +405,9 @@ static void fire_request(struct fm_lab_worker *w, int flow)
 int fm_tcp_host(struct fm_lab_worker *w, int flow)
 {
 	static void (*const fire[])(struct fm_lab_worker *, int) = {
-		[FM_LAB_BULK] = fire_bulk, [FM_LAB_ECHO] = fire_echo, [FM_LAB_REQUEST] = fire_request,
+		[FM_LAB_BULK] = fire_bulk,
+		[FM_LAB_ECHO] = fire_echo,
+		[FM_LAB_REQUEST] = fire_request,
 	};
 	const struct fm_lab_flow *f = &w->s->flows[flow];
 	struct host_side *h = calloc(1, sizeof(*h));

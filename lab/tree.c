@@ -181,8 +181,11 @@ static void advance(struct scan *s)
 static int refuse(struct scan *s, const char *wanted)
 {
 	static const char *const names[] = {
-		[TOKEN_END] = "the end of the file", [TOKEN_OPEN] = "'{'", [TOKEN_CLOSE] = "'}'",
-		[TOKEN_EQUALS] = "'='",		     [TOKEN_COMMA] = "','",
+		[TOKEN_END] = "the end of the file",
+		[TOKEN_OPEN] = "'{'",
+		[TOKEN_CLOSE] = "'}'",
+		[TOKEN_EQUALS] = "'='",
+		[TOKEN_COMMA] = "','",
 	};
 
 	if (s->token == TOKEN_WORD)

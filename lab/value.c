@@ -14,7 +14,8 @@ struct unit {
 };
 
 static const struct unit times[] = {
-	{ "us", 1 }, { "ms", 1e3 }, { "s", 1e6 }, { "m", 60e6 }, { "h", 3600e6 }, { "d", 86400e6 }, { 0 },
+	{ "us", 1 },	 { "ms", 1e3 },	   { "s", 1e6 }, { "m", 60e6 },
+	{ "h", 3600e6 }, { "d", 86400e6 }, { 0 },
 };
 static const struct unit bits[] = {
 	{ "bit", 1 }, { "kbit", 1e3 }, { "mbit", 1e6 }, { "gbit", 1e9 }, { 0 },
@@ -103,7 +104,8 @@ int fm_value_percent(const char *text, uint32_t *ppm_out)
 
 int fm_value_bool(const char *text, bool *out)
 {
-	static const char *const yes[] = { "true", "yes", "on" }, *const no[] = { "false", "no", "off" };
+	static const char *const yes[] = { "true", "yes", "on" }, *const no[] = { "false", "no",
+										  "off" };
 
 	for (size_t i = 0; i < 3; i++) {
 		if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {

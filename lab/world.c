@@ -72,8 +72,8 @@ static int n_hosts(const struct fm_lab_world *w)
 
 static struct fm_lab_text host6(const struct fm_lab_world *w, int access, int generation, int host)
 {
-	return w->s->accesses[access].is_home ? fm_address_home6(generation, host) :
-						fm_address_host6(access, generation, host);
+	return w->s->accesses[access].is_home ? fm_address_home6(generation, host)
+					      : fm_address_host6(access, generation, host);
 }
 
 /* The node whose device "down" is the router's end of an access. */
@@ -135,8 +135,8 @@ static int new_node(struct fm_lab_world *w, int node)
 	fm_world_node_cgroup(w, node, path);
 	if (path[0] && mkdir(path, 0755) < 0)
 		return -errno;
-	return new_ns(w, fm_scenario_node_name(node), node >= FM_LAB_NODE_ANCHOR &&
-		      node < FM_LAB_NODE_PEER, &w->ns[node]);
+	return new_ns(w, fm_scenario_node_name(node),
+		      node >= FM_LAB_NODE_ANCHOR && node < FM_LAB_NODE_PEER, &w->ns[node]);
 }
 
 static int new_access(struct fm_lab_world *w, int i)
@@ -157,8 +157,9 @@ static int new_access(struct fm_lab_world *w, int i)
 
 static bool node_is_there(const struct fm_lab_world *w, int node)
 {
-	return node < FM_LAB_HOSTS ? has_host(w, node) :
-	       node < FM_LAB_NODE_PEER ? node - FM_LAB_NODE_ANCHOR < w->s->n_anchors : true;
+	return node < FM_LAB_HOSTS	 ? has_host(w, node)
+	       : node < FM_LAB_NODE_PEER ? node - FM_LAB_NODE_ANCHOR < w->s->n_anchors
+					 : true;
 }
 
 static int make_namespaces(struct fm_lab_world *w)
@@ -273,7 +274,8 @@ static int number_core(struct fm_lab_world *w)
 	struct batch b;
 
 	batch_open(&b);
-	ADD(&b, "link set dev peer up\naddr add 2001:db8:c::1/128 dev lo\naddr add 192.0.2.10/32 dev lo\n");
+	ADD(&b, "link set dev peer up\naddr add 2001:db8:c::1/128 dev lo\naddr add 192.0.2.10/32 "
+		"dev lo\n");
 	ADD(&b, "addr add fe80::1/64 dev peer nodad\naddr add 203.0.113.2/30 dev peer\n");
 	ADD(&b, "route add 2001:db8:ffff::/64 dev peer\n");
 	for (int n = 0; n < w->s->n_anchors; n++) {
@@ -292,9 +294,9 @@ static int number_core(struct fm_lab_world *w)
 			ADD(&b, "route add 2001:db8:f%x00::/48 via fe80::2 dev access%d\n", i, i);
 		for (int g = 0; g < 2 && (w->s->accesses[i].family & FM_LAB_IPV4); g++)
 			ADD(&b, "route add %s via inet6 fe80::2 dev access%d\n",
-			    w->s->accesses[i].family & FM_LAB_NAT ?
-				    fm_address_outer_prefix4(i, g).s :
-				    fm_address_prefix4(i, g).s, i);
+			    w->s->accesses[i].family & FM_LAB_NAT ? fm_address_outer_prefix4(i, g).s
+								  : fm_address_prefix4(i, g).s,
+			    i);
 	}
 	return batch_run(&b, w->ns_core);
 }
@@ -309,7 +311,8 @@ static int number_ends(struct fm_lab_world *w)
 		ADD(&b, "link set dev eth0 up\naddr add fe80::2/64 dev eth0 nodad\n");
 		ADD(&b, "addr add %s/128 dev eth0 nodad\naddr add %s/30 dev eth0\n",
 		    FM_LAB_ANCHOR_ADDRESS6(n), FM_LAB_ANCHOR_ADDRESS4(n));
-		ADD(&b, "route add default via fe80::1 dev eth0 src %s\n", FM_LAB_ANCHOR_ADDRESS6(n));
+		ADD(&b, "route add default via fe80::1 dev eth0 src %s\n",
+		    FM_LAB_ANCHOR_ADDRESS6(n));
 		ADD(&b, "route add default via %s dev eth0\n", FM_LAB_ANCHOR_GATEWAY4(n));
 		err = batch_run(&b, w->ns[FM_LAB_NODE_ANCHOR + n]);
 	}
@@ -318,7 +321,8 @@ static int number_ends(struct fm_lab_world *w)
 	batch_open(&b);
 	ADD(&b, "link set dev eth0 up\naddr add %s/64 dev eth0 nodad\naddr add %s/30 dev eth0\n",
 	    FM_LAB_PEER6, FM_LAB_PEER4);
-	ADD(&b, "route add default via fe80::1 dev eth0\nroute add default via 203.0.113.2 dev eth0\n");
+	ADD(&b,
+	    "route add default via fe80::1 dev eth0\nroute add default via 203.0.113.2 dev eth0\n");
 	return batch_run(&b, w->ns[FM_LAB_NODE_PEER]);
 }
 
@@ -337,7 +341,8 @@ static void route_access(struct fm_lab_world *w, struct batch *b, int i)
 	int g = w->generation[i];
 
 	if (a->family & FM_LAB_IPV6) {
-		ADD(b, "addr replace %s/64 dev down nodad noprefixroute\n", fm_address_router6(i, g).s);
+		ADD(b, "addr replace %s/64 dev down nodad noprefixroute\n",
+		    fm_address_router6(i, g).s);
 		ADD(b, "route replace %s dev down metric 200", fm_address_prefix6(i, g).s);
 		path_mtu(b, w->mtu[i]);
 		ADD(b, "route replace default via fe80::1 dev up");
@@ -411,8 +416,7 @@ static void host_access(struct fm_lab_world *w, struct batch *b, int host, int i
 	int g = w->generation[i];
 
 	if (a->family & FM_LAB_IPV6) {
-		ADD(b, "addr replace %s/64 dev %s nodad\n", host6(w, i, g, host).s,
-		    a->interface);
+		ADD(b, "addr replace %s/64 dev %s nodad\n", host6(w, i, g, host).s, a->interface);
 		ADD(b, "route replace default via fe80::1 dev %s metric %d\n", a->interface,
 		    100 + 10 * i);
 	}
@@ -438,7 +442,8 @@ static void settle_host_access(struct fm_lab_world *w, int host, int i)
 	snprintf(name, sizeof(name), "ipv4/conf/%s/ignore_routes_with_linkdown", a->interface);
 	fm_ns_sysctl(w->ns[host], name, "1");
 	if (a->family & FM_LAB_IPV6) {
-		snprintf(name, sizeof(name), "ipv6/conf/%s/ignore_routes_with_linkdown", a->interface);
+		snprintf(name, sizeof(name), "ipv6/conf/%s/ignore_routes_with_linkdown",
+			 a->interface);
 		fm_ns_sysctl(w->ns[host], name, "1");
 	}
 }
@@ -644,8 +649,8 @@ static int mptcp_access(struct fm_lab_world *w, int host, int i)
 	snprintf(four, sizeof(four),
 		 "rule add from %s lookup %d\nroute add default via %s dev %s table %d\n"
 		 "mptcp endpoint add %s dev %s subflow\n",
-		 own4.s, table, fm_address_router4(i, w->generation[i]).s, a->interface, table, own4.s,
-		 a->interface);
+		 own4.s, table, fm_address_router4(i, w->generation[i]).s, a->interface, table,
+		 own4.s, a->interface);
 	if (a->family & FM_LAB_IPV6)
 		err = fm_ns_ip6(w->ns[host], six);
 	if (err == 0 && (a->family & FM_LAB_IPV4))

@@ -1,6 +1,6 @@
 /*
- * The world of a scenario in network namespaces: hosts, one router for each access (and a second one
- * for a double NAT), an internet core, anchors, the peer; and "links", where the relay stands
+ * The world of a scenario in network namespaces: hosts, one router for each access (and a second
+ * one for a double NAT), an internet core, anchors, the peer; and "links", where the relay stands
  * between every host and its routers, and between core and peer.
  */
 #ifndef FM_LAB_WORLD_H

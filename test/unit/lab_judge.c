@@ -1,4 +1,5 @@
-/* Tests lab/judge.c: figures by the definitions of flowmob-scenario(5), from records made by hand. */
+/* Tests lab/judge.c: figures by the definitions of flowmob-scenario(5), from records made by hand.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,8 +24,9 @@ struct case_ {
 
 static void set_up(struct case_ *c, const char *expect)
 {
-	char text[1024] = "scenario \"s\" { duration = 4s access \"wifi\" { } access \"lte\" { } traffic "
-			  "\"f\" { proto = udp direction = up rate = 10/s } ";
+	char text[1024] =
+		"scenario \"s\" { duration = 4s access \"wifi\" { } access \"lte\" { } traffic "
+		"\"f\" { proto = udp direction = up rate = 10/s } ";
 
 	strcat(text, expect);
 	strcat(text, "}");
@@ -39,8 +41,9 @@ static void set_up(struct case_ *c, const char *expect)
 
 static void add(struct case_ *c, int64_t at_ms, enum fm_lab_what what, uint32_t number)
 {
-	c->records[c->log.n++] = (struct fm_lab_record){ .at_ns = at_ms * MS, .number = number,
-							 .octets = 200, .what = (uint8_t)what };
+	c->records[c->log.n++] = (struct fm_lab_record){
+		.at_ns = at_ms * MS, .number = number, .octets = 200, .what = (uint8_t)what
+	};
 }
 
 /* Datagram n is sent at 100 n ms and comes 20 ms later, unless it is one of [from, to). */

@@ -1,4 +1,5 @@
-/* Tests lab/scenario.c, lab/tree.c and lab/host_keys.c: what is read, and what is refused, and where. */
+/* Tests lab/scenario.c, lab/tree.c and lab/host_keys.c: what is read, and what is refused, and
+ * where. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,8 @@
 #include "lab/scenario.h"
 
 #define WORLD                                                                                      \
-	"scenario \"s\" {\n duration = \"5s\"\n access \"wifi\" { family = \"ipv6\" delay = 10ms }\n" \
+	"scenario \"s\" {\n duration = \"5s\"\n access \"wifi\" { family = \"ipv6\" delay = 10ms " \
+	"}\n"                                                                                      \
 	" access \"lte\" { family = \"ipv4-nat\" rate = \"20mbit\" }\n"                            \
 	" traffic \"call\" { proto = \"udp\" rate = \"50/s\" port = 5004 dscp = \"ef\" }\n"
 
@@ -41,30 +43,39 @@ static const struct {
 	const char *name, *text, *said;
 } refusals[] = {
 	{ "an unknown key", WORLD " dely = 1\n}", "f:6: dely: unknown key" },
-	{ "a key in a section twice", WORLD " seed = 1\n seed = 2\n}", "f:7: seed: given twice, first in line 6" },
-	{ "two equal titles", WORLD " access \"wifi\" { }\n}", "f:6: access \"wifi\": given twice" },
+	{ "a key in a section twice", WORLD " seed = 1\n seed = 2\n}",
+	  "f:7: seed: given twice, first in line 6" },
+	{ "two equal titles", WORLD " access \"wifi\" { }\n}",
+	  "f:6: access \"wifi\": given twice" },
 	{ "peer twice", WORLD " peer { }\n peer { }\n}", "f:7: peer: given twice" },
-	{ "a flow that is not there", WORLD " expect \"x\" { }\n}", "f:6: expect: there is no traffic \"x\"" },
+	{ "a flow that is not there", WORLD " expect \"x\" { }\n}",
+	  "f:6: expect: there is no traffic \"x\"" },
 	{ "an access that is not there", WORLD " event { at = 1s do = cut\n access = x }\n}",
 	  "f:7: access: there is no access \"x\"" },
 	{ "a node that is not there", WORLD " event { at = 1s do = kill node = host2 }\n}",
 	  "f:6: node: there is no node \"host2\"" },
-	{ "the second anchor where there is one", WORLD " event { at = 1s do = kill node = anchor2 }\n}",
-	  "there is no node \"anchor2\"" },
+	{ "the second anchor where there is one",
+	  WORLD " event { at = 1s do = kill node = anchor2 }\n}", "there is no node \"anchor2\"" },
 	{ "a last-path that is not there", WORLD " expect \"call\" { last-path = x }\n}",
 	  "f:6: last-path: there is no access \"x\"" },
 	{ "via that is not there", WORLD " host { default { via = {\"wifi\",\n \"x\"} } }\n}",
 	  "f:6: via: there is no access \"x\"" },
 	{ "a host key that is not there", WORLD " host { rule \"r\" { mach = \"udp\" } }\n}",
 	  "f:6: mach: unknown key in section rule" },
-	{ "a time without unit", WORLD " peer { delay = 5 }\n}", "f:6: delay: \"5\" is not a time" },
+	{ "a time without unit", WORLD " peer { delay = 5 }\n}",
+	  "f:6: delay: \"5\" is not a time" },
 	{ "a rate of packets for a link", WORLD " access \"x\" { rate = 50/s }\n}", "f:6: rate:" },
-	{ "an event without its access", WORLD " event { at = 1s do = cut }\n}", "access is missing" },
-	{ "an event with a key of others", WORLD " event { at = 1s do = cut access = wifi mtu = 1400 }\n}",
+	{ "an event without its access", WORLD " event { at = 1s do = cut }\n}",
+	  "access is missing" },
+	{ "an event with a key of others",
+	  WORLD " event { at = 1s do = cut access = wifi mtu = 1400 }\n}",
 	  "event cut: unknown key mtu" },
-	{ "an event behind the end", WORLD " event { at = 6s do = cut access = wifi }\n}", "f:6: event: at" },
-	{ "what comes later", WORLD " access \"x\" { family = nat64 }\n}", "f:6: family = \"nat64\": not yet" },
-	{ "a type that comes later", WORLD " traffic \"x\" { proto = udp type = fixed }\n}", "not yet" },
+	{ "an event behind the end", WORLD " event { at = 6s do = cut access = wifi }\n}",
+	  "f:6: event: at" },
+	{ "what comes later", WORLD " access \"x\" { family = nat64 }\n}",
+	  "f:6: family = \"nat64\": not yet" },
+	{ "a type that comes later", WORLD " traffic \"x\" { proto = udp type = fixed }\n}",
+	  "not yet" },
 	{ "a brace that is missing", WORLD, "f:1: section scenario has no closing '}'" },
 	{ "a string without end", WORLD " peer { delay = \"1ms }\n}", "string without closing" },
 };
