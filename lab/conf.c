@@ -26,6 +26,7 @@ static void write_value(FILE *f, const char *v)
 	fputc('"', f);
 }
 
+/* With the line of the scenario behind it, for refusal.c. */
 static void write_key(FILE *f, const struct fm_tree *t)
 {
 	fprintf(f, "    %s = ", t->key);
@@ -36,7 +37,7 @@ static void write_key(FILE *f, const struct fm_tree *t)
 			fputs(", ", f);
 		write_value(f, t->values[i]);
 	}
-	fputs(t->is_list ? "}\n" : "\n", f);
+	fprintf(f, "%s # %d\n", t->is_list ? "}" : "", t->line);
 }
 
 static void write_keys(FILE *f, const struct fm_tree *section)

@@ -16,6 +16,12 @@ int fm_node_find_daemon(char path[4096]);
 /* Keys and configuration files of every host that has a daemon, and of the anchors. */
 int fm_node_configure(const struct fm_lab_world *w);
 
+/**
+ * fm_node_check() - have the daemon read a host's configuration
+ * Return: 0; -EBADMSG when it refuses it, which is told with the lines of the scenario; -errno.
+ */
+int fm_node_check(const struct fm_lab_world *w, const char *daemon, int host);
+
 bool fm_node_has_daemon(const struct fm_lab_world *w, int node);
 
 /**

@@ -196,7 +196,7 @@ static int exit_of(int err)
 		return EXIT_OK;
 	if (err == -EINTR && fm_stage_is_interrupted())
 		return 128 + fm_stage_signal();
-	return EXIT_FAILED;
+	return err == -EBADMSG ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static void free_run(struct fm_lab_run *r)
@@ -229,7 +229,7 @@ static int run_scenario(struct fm_lab_scenario *s, const char *instance, bool js
 	fm_stage_catch_signals();
 	int err = run_in(r, s, &in, FM_LAB_FLOWMOB);
 	code = exit_of(err);
-	if (err < 0 && json)
+	if (err < 0 && err != -EBADMSG && json)
 		print_error_json(err == -EPROTO ? "not bound" : strerror(-err));
 	if (err == 0 && json) {
 		json_t *o = fm_report_json(r);

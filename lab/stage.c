@@ -104,7 +104,12 @@ static int start_daemons(struct fm_lab_stage *st)
 				"         build the tree, or install it\n");
 		return err;
 	}
-	err = start_group(st, FM_LAB_NODE_ANCHOR, FM_LAB_NODE_PEER);
+	for (int h = 0; h < FM_LAB_HOSTS && err == 0; h++) {
+		if (st->s->hosts[h].conf && fm_node_has_daemon(&st->world, h))
+			err = fm_node_check(&st->world, st->daemon, h);
+	}
+	if (err == 0)
+		err = start_group(st, FM_LAB_NODE_ANCHOR, FM_LAB_NODE_PEER);
 	return err < 0 ? err : start_group(st, 0, FM_LAB_HOSTS);
 }
 
@@ -175,7 +180,7 @@ int fm_stage_set(struct fm_lab_stage *st, struct fm_lab_scenario *s,
 	}
 	if (err == 0 && !fm_stage_is_interrupted())
 		err = start_daemons(st);
-	if (err < 0 && !fm_stage_is_interrupted())
+	if (err < 0 && err != -EBADMSG && !fm_stage_is_interrupted())
 		fprintf(stderr, "flowmob: the world cannot be built: %s\n", strerror(-err));
 	if (err == 0)
 		err = wait_bound(st);

@@ -186,7 +186,7 @@ static void supervisor(struct fm_lab_scenario *s, const struct fm_lab_instance *
 				 : fm_stage_set(st, s, in, FM_LAB_FLOWMOB, true);
 	if (err == 0)
 		err = listen_fd = listen_at(in);
-	if (err < 0)
+	if (err < 0 && write(tell_fd, err == -EBADMSG ? "\2" : "\1", 1) == 1)
 		send_log(in, tell_fd);
 	if (err >= 0 && write(tell_fd, "", 1) == 1) {
 		close(tell_fd);
@@ -199,19 +199,18 @@ static void supervisor(struct fm_lab_scenario *s, const struct fm_lab_instance *
 	_exit(0);
 }
 
-/* The supervisor sends one zero octet when the world stands, else what went wrong. */
+/* The supervisor sends one octet, the exit code; then, unless that is 0, what went wrong. */
 static int await(int fd)
 {
 	char buf[4096];
 	ssize_t n;
-	bool stands = false;
+	char code = EXIT_FAILED;
 
-	while (!stands && (n = read(fd, buf, sizeof(buf))) > 0) {
-		stands = n == 1 && buf[0] == '\0';
-		if (!stands)
-			fwrite(buf, 1, (size_t)n, stderr);
-	}
-	return stands ? EXIT_OK : EXIT_FAILED;
+	if (read(fd, &code, 1) != 1)
+		return EXIT_FAILED;
+	while (code != EXIT_OK && (n = read(fd, buf, sizeof(buf))) > 0)
+		fwrite(buf, 1, (size_t)n, stderr);
+	return code;
 }
 
 static void keep_scenario(const struct fm_lab_instance *in, const char *path)
