@@ -386,7 +386,9 @@ static void close_all(struct fm_daemon *d)
 
 int fm_daemon_run(struct fm_daemon *d)
 {
-	if (choose_role(d) < 0 || uv_loop_init(&d->loop) < 0)
+	if (choose_role(d) < 0)
+		return 2; /* a file that cannot be read, as for every command */
+	if (uv_loop_init(&d->loop) < 0)
 		return 1;
 	d->started_us = fm_now_us();
 	d->unsaid = FM_EVENT_COUNT;

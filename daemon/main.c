@@ -44,7 +44,7 @@ static int check(const char *path)
 	struct fm_config *c = fm_config_read(path, NULL, stderr);
 
 	if (!c)
-		return 1;
+		return 2;
 	fm_config_free(c);
 	return 0;
 }
