@@ -44,6 +44,16 @@ int fm_stage_start_daemon(struct fm_lab_stage *st, int node)
 	return pid < 0 ? pid : 0;
 }
 
+bool fm_stage_has_crashed(struct fm_lab_stage *st, int node, int *status_out)
+{
+	pid_t pid = st->daemons[node];
+
+	if (pid <= 0 || waitpid(pid, status_out, WNOHANG) != pid)
+		return false;
+	st->daemons[node] = 0;
+	return true;
+}
+
 static int end_daemon(struct fm_lab_stage *st, int node, int sig)
 {
 	pid_t pid = st->daemons[node];

@@ -39,6 +39,9 @@ int64_t fm_stage_now(void); /* CLOCK_MONOTONIC, ns */
 
 int fm_stage_start_daemon(struct fm_lab_stage *st, int node);
 
+/* True when the daemon that should be running has ended by itself; @status_out as of waitpid(). */
+bool fm_stage_has_crashed(struct fm_lab_stage *st, int node, int *status_out);
+
 /* Puts something on the agenda. -ENOSPC: it is full. */
 int fm_stage_plan(struct fm_lab_stage *st, int64_t at_ns, enum fm_lab_step_kind kind, int target);
 

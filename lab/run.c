@@ -114,6 +114,22 @@ static int play(struct fm_lab_run *r, struct fm_lab_stage *st, enum fm_lab_mode 
 	return fm_stage_is_interrupted() ? -EINTR : err < 0 ? err : collected;
 }
 
+/* The data path lives on without its daemon: a crash would not show in any flow. */
+static void judge_daemons(struct fm_lab_run *r, struct fm_lab_stage *st)
+{
+	int status;
+
+	for (int n = 0; n < FM_LAB_NODES; n++) {
+		if (!fm_stage_has_crashed(st, n, &status))
+			continue;
+		fm_judge_fail(&r->verdict, "%s: the daemon ended by itself, %s %d",
+			      fm_scenario_node_name(n),
+			      WIFSIGNALED(status) ? "signal" : "exit code",
+			      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		fm_node_print_log(&st->world, n);
+	}
+}
+
 static int judge(struct fm_lab_run *r, struct fm_lab_stage *st)
 {
 	int err = fm_judge(st->s, &r->log, st->links, r->played, r->n_played, &r->verdict);
@@ -124,6 +140,7 @@ static int judge(struct fm_lab_run *r, struct fm_lab_stage *st)
 				      fm_scenario_do_name(r->played[i].event->what),
 				      (double)r->played[i].event->at_us / 1e6, r->played[i].error);
 	}
+	judge_daemons(r, st);
 	r->links = st->links; /* stays mapped: the report draws from it */
 	return err;
 }
