@@ -120,7 +120,7 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	h->is_dirty = true;
 	h->reg.no_force = h->reg.no_flows = h->reg.is_single = false;
 	h->ipv4_again_us = 0;
-	h->reg.is_tell_due = true; /* new priorities of the accesses, perhaps an IPv4 address to ask for */
+	h->reg.asked_us = now_us; /* new priorities of the accesses, perhaps an IPv4 address to ask for */
 	fm_host_lease_start(h);
 	if (h->reg.state == FM_REG_STOPPED)
 		h->reg.stopped_us = now_us;

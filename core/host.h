@@ -231,6 +231,7 @@ enum fm_reg_state {
  * @timer_us:  when the outstanding one counts as unanswered
  * @wait_us, @hold_us: RFC 6275 §11.8: how long, and until when, after all have been tried
  * @tell_us:   when ends of flows are told; 0: none
+ * @asked_us:  since when something is to be told at once; 0: nothing
  * @is_plain:  the anchor knows no BIDs (RFC 5648 §5.7); @is_single: one BID in an update (168)
  * @has_stamp: Message Identifier option (RFC 4285 §6); @clock_offset: in its units
  */
@@ -239,8 +240,8 @@ struct fm_registration {
 	enum fm_job job;
 	uint16_t sequence, tried;
 	uint8_t over, rounds, hoa_tries, stamp_tries;
-	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first, is_set_due, is_tell_due;
-	uint64_t timer_us, wait_us, hold_us, stopped_us, hint_us, stamp, tell_us;
+	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first, is_set_due;
+	uint64_t timer_us, wait_us, hold_us, stopped_us, hint_us, stamp, tell_us, asked_us;
 	uint64_t new_coa_us[3]; /* RFC 6275 §12: MAX_UPDATE_RATE */
 	uint64_t clock_offset;
 };

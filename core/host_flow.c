@@ -127,7 +127,8 @@ void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f)
 	else
 		h->is_dirty = true;
 	f->is_used = false; /* an update that does not name it removes it at the anchor (RFC 6089 §5.3.4) */
-	if (f->is_known || f->is_said)
+	/* Also one whose acceptance we have not seen. What is in flight now does not tell of it. */
+	if (f->fid != 0 && h->reg.tell_us <= h->woken_us)
 		h->reg.tell_us = h->woken_us + END_TOLD_US;
 	h->is_unsaved = true;
 }

@@ -150,7 +150,7 @@ static uint8_t judge_all(struct fm_host *h, const struct fm_msg *m)
 	return DONE;
 }
 
-static void apply_all(struct fm_host *h, const struct fm_msg *m)
+static void apply_all(struct fm_host *h, const struct fm_msg *m, uint64_t now_us)
 {
 	struct request r;
 
@@ -159,7 +159,7 @@ static void apply_all(struct fm_host *h, const struct fm_msg *m)
 		if (read_request(h, m, o, &r))
 			apply(h, &r);
 	}
-	h->reg.is_tell_due = true; /* RFC 7109 §4: a binding update must follow */
+	h->reg.asked_us = now_us; /* RFC 7109 §4: a binding update must follow */
 }
 
 /* RFC 7109 §6.1.2: the flow identification options come back as they were. */
@@ -193,7 +193,6 @@ int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via, co
 {
 	uint16_t sequence = m->flow_binding.sequence;
 
-	(void)now_us;
 	if (m->flow_binding.type != INDICATION)
 		return -ESTALE;
 	int err = fm_host_check(h, m, mh, &h->accesses[via->access].reg.bound_coa);
@@ -211,6 +210,6 @@ int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via, co
 	h->is_unsaved = true;
 	acknowledge(h, via, m, h->fbi.status);
 	if (h->fbi.status == DONE)
-		apply_all(h, m);
+		apply_all(h, m, now_us);
 	return 0;
 }

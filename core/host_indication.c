@@ -51,7 +51,8 @@ int fm_host_indication_refresh(struct fm_host *h, const struct fm_via *via, cons
 		if (bid->bid.bid >= 1 && bid->bid.bid <= h->conf.n_accesses)
 			h->accesses[bid->bid.bid - 1].reg.must = true;
 	}
-	h->reg.is_tell_due = now_us >= h->reg.hint_us;
+	if (now_us >= h->reg.hint_us)
+		h->reg.asked_us = now_us;
 	h->reg.hint_us = now_us + FM_SECOND_US;
 	return 0;
 }

@@ -352,7 +352,8 @@ static void take_ipv4(struct fm_host *h, const struct fm_msg *m, const struct fm
 	/* 130: another address may be had at once, RFC 5555 §3.2.1 */
 	bool is_wrong = ack && ack->ipv4.status == 130 && !fm_ip_is_none(&h->hoa4);
 	h->ipv4_again_us = now_us + (is_wrong ? 0 : RETRY_MAX_US);
-	h->reg.is_tell_due |= is_wrong;
+	if (is_wrong)
+		h->reg.asked_us = now_us;
 	fm_host_lease_drop_ipv4(h);
 	fm_host_tell(h, FM_EVENT_IPV4_REFUSED, 0, ack ? ack->ipv4.status : 0);
 }

@@ -153,7 +153,7 @@ static bool is_tell_due(const struct fm_host *h, uint64_t now_us)
 {
 	const struct fm_registration *g = &h->reg;
 
-	return g->is_tell_due || g->is_set_due || (g->tell_us != 0 && now_us >= g->tell_us) ||
+	return g->asked_us != 0 || g->is_set_due || (g->tell_us != 0 && now_us >= g->tell_us) ||
 	       fm_host_lease_is_due(h) || fm_host_flow_is_due(h);
 }
 
@@ -615,7 +615,9 @@ static void accept(struct fm_host *h, uint8_t access, const struct fm_msg *m, ui
 	fm_host_lease_take(h, m, &r->sent, now_us);
 	if (r->sent.has_set)
 		h->reg.is_set_due = false;
-	h->reg.is_tell_due = false;
+	/* What came up after this update was sent is still to be told. */
+	if (h->reg.asked_us <= r->sent.at_us)
+		h->reg.asked_us = 0;
 	if (h->reg.tell_us <= r->sent.at_us)
 		h->reg.tell_us = 0;
 	fm_host_tell(h, FM_EVENT_REGISTERED, access, m->ba.lifetime * 4);
