@@ -255,6 +255,7 @@ static struct fm_host_lease *find(struct fm_host *h, uint16_t pid)
 static void lose(struct fm_host *h, struct fm_host_lease *l)
 {
 	fm_host_tell(h, FM_EVENT_LEASE_LOST, 0, l->type);
+	h->reg.is_set_due = true; /* should the anchor still have it, it need not */
 	hide(h, l);
 	want(h, l, l->type);
 }

@@ -241,6 +241,8 @@ static void sift(struct fm_host *h, uint64_t now_us)
 			l->state = fm_ip_is_none(&l->prefix) ? FM_LEASE_NONE : FM_LEASE_HELD;
 		if (l->state == FM_LEASE_HELD && now_us >= l->valid_us)
 			*l = (struct fm_host_lease){ 0 };
+		/* Its renewal was under way. */
+		l->is_due = l->state == FM_LEASE_HELD && l->again_us == FM_NEVER && l->valid_us != FM_NEVER;
 	}
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		struct fm_host_flow *f = &h->flows[i];

@@ -651,15 +651,28 @@ static void a_lease_is_renewed_at_half_of_its_life(void **state)
 	assert_int_equal(odp.pid, 1);
 	assert_int_equal(odp.prefix_length, 64);
 	assert_memory_equal(odp.prefix.b, w->lease.prefix.b, 16);
+	/* killed meanwhile: the renewal is not forgotten */
+	uint8_t *record = malloc(w->record_len);
+	size_t len = w->record_len;
+	memcpy(record, w->record, len);
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
+	free(record);
+	world_access(w, 0, COA_W, none);
+	fm_host_start(&w->h, w->now_us);
+	world_read(w, 2, &m);
+	assert_true(read_odp(&m, &odp));
+	assert_int_equal(odp.pid, 1);
+	assert_memory_equal(odp.prefix.b, w->lease.prefix.b, 16);
 	/* 134: the anchor has lost it; a new one is asked for */
 	struct fm_ip old = w->lease.prefix;
-	world_answer(w, 1, (struct answer){ .odp_status = 134 });
+	world_answer(w, 2, (struct answer){ .odp_status = 134 });
 	assert_int_equal(w->n_leases_off, 1);
-	world_read(w, 2, &m);
+	world_read(w, 3, &m);
 	assert_true(read_odp(&m, &odp));
 	assert_int_equal(odp.pid, 2);
 	assert_int_equal(odp.prefix_length, 0);
-	world_answer(w, 2, (struct answer){ 0 });
+	world_answer(w, 3, (struct answer){ 0 });
 	assert_memory_not_equal(w->lease.prefix.b, old.b, 16);
 	world_free(w);
 }
