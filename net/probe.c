@@ -13,6 +13,7 @@
 #include "net/checksum.h"
 
 #define PROBE_LEN 56u /* IPv6 40, ICMPv6 8, nonce 8 */
+#define PROBE_MAX 9216u /* the largest interfaces */
 #define READS_A_TURN 64
 
 static void put_nonce(uint8_t *p, uint64_t nonce)
@@ -26,13 +27,24 @@ static uint64_t take_nonce(const uint8_t *p)
 	return (uint64_t)fm_take32(p) << 32 | fm_take32(p + 4);
 }
 
-int fm_probe_send(struct fm_probe *p, const struct fm_path *path, const struct fm_ip *from,
-		  const struct fm_ip *to, uint64_t nonce)
+/* Of the inner packet, for an outer one of @size octets. */
+static size_t inner_len(const struct fm_path *path, uint32_t size)
 {
-	uint8_t packet[PROBE_LEN] = { 0x60 }, *icmp = packet + 40;
+	uint32_t outer = path->encap == FM_ENCAP_IP6 ? 40 : path->encap == FM_ENCAP_UDP4 ? 28 : 20;
+
+	return size > outer + PROBE_LEN && size <= PROBE_MAX ? size - outer : PROBE_LEN;
+}
+
+int fm_probe_send(struct fm_probe *p, const struct fm_path *path, const struct fm_ip *from,
+		  const struct fm_ip *to, uint64_t nonce, uint32_t size)
+{
+	uint8_t packet[PROBE_MAX] = { 0x60 }, *icmp = packet + 40;
+	size_t len = inner_len(path, size);
+	struct fm_path whole = *path;
 	int err;
 
-	fm_put16(packet + 4, PROBE_LEN - 40);
+	whole.mtu = size > path->mtu ? size : path->mtu; /* it asks whether it passes unfragmented */
+	fm_put16(packet + 4, (uint32_t)len - 40);
 	packet[6] = IPPROTO_ICMPV6;
 	packet[7] = 64;
 	memcpy(packet + 8, from->b, 16);
@@ -41,8 +53,8 @@ int fm_probe_send(struct fm_probe *p, const struct fm_path *path, const struct f
 	fm_put16(icmp + 4, FM_PROBE_ID);
 	fm_put16(icmp + 6, (uint16_t)p->sent);
 	put_nonce(icmp + 8, nonce);
-	fm_put16(icmp + 2, fm_sum_transport(packet + 8, 32, IPPROTO_ICMPV6, icmp, PROBE_LEN - 40));
-	err = fm_raw_send_in(p->raw, path, packet, sizeof(packet));
+	fm_put16(icmp + 2, fm_sum_transport(packet + 8, 32, IPPROTO_ICMPV6, icmp, len - 40));
+	err = fm_raw_send_in(p->raw, &whole, packet, len);
 	if (err == 0)
 		p->sent++;
 	return err;

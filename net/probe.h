@@ -32,9 +32,10 @@ void fm_probe_close(struct fm_probe *p);
  * fm_probe_send() - send one
  * @path: with encap, local, remote, ports, ifindex and mtu
  * @from, @to: registration address, anchor's IPv6 address
+ * @size: of the outer packet, to be padded to; 0: as small as can be
  * Return: 0 or -errno.
  */
 int fm_probe_send(struct fm_probe *p, const struct fm_path *path, const struct fm_ip *from,
-		  const struct fm_ip *to, uint64_t nonce);
+		  const struct fm_ip *to, uint64_t nonce, uint32_t size);
 
 #endif

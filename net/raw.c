@@ -128,7 +128,7 @@ static void put_header4(uint8_t *out, const struct fm_path *path, uint8_t class,
 struct fragment {
 	uint8_t *packet; /* its octets, with room before them for the headers */
 	size_t offset, len;
-	bool has_more, is_only;
+	bool has_more, is_only, has_df;
 	uint32_t id;
 };
 
@@ -156,7 +156,8 @@ static int send_fragment4(struct fm_raw *r, const struct fm_path *path, const st
 	put_header4(out, path, class, ip_proto);
 	fm_put16(out + 2, (uint32_t)(20 + f->len));
 	fm_put16(out + 4, f->id); /* length and checksum are filled in by the kernel */
-	fm_put16(out + 6, (uint32_t)(f->offset / 8) | (f->has_more ? 0x2000u : 0));
+	fm_put16(out + 6, (uint32_t)(f->offset / 8) | (f->has_more ? 0x2000u : 0) |
+				  (f->has_df ? 0x4000u : 0));
 	return fm_raw_send(r, path->ifindex, out, 20 + f->len);
 }
 
@@ -169,6 +170,12 @@ static void put_udp(uint8_t *out, const struct fm_path *path, size_t len)
 	fm_put16(out + 6, 0);
 }
 
+/* As the data path does: where we may fragment outside, the network may do it too, digest §10.3. */
+static bool outer_df(const uint8_t *inner, size_t len)
+{
+	return inner[0] >> 4 == 6 ? len > MTU_LEAST6 : inner[6] & 0x40;
+}
+
 /*
  * Sends the outer payload whole, or in fragments that fit the path. Each is copied, to put headers
  * before it.
@@ -179,7 +186,8 @@ static int send_pieces(struct fm_raw *r, const struct fm_path *path, const uint8
 	static const size_t headroom = 48;
 	uint8_t piece[48 + OUTER_MAX];
 	bool is_v6 = path->encap == FM_ENCAP_IP6;
-	uint8_t class = traffic_class(payload + (next == IPPROTO_UDP ? 8 : 0));
+	size_t before = next == IPPROTO_UDP ? 8 : 0;
+	uint8_t class = traffic_class(payload + before);
 	size_t mtu = path->mtu ? path->mtu : MTU_UNKNOWN, least = is_v6 ? MTU_LEAST6 : MTU_LEAST4;
 	size_t header = is_v6 ? 40 : 20, step;
 	uint32_t id = r->fragment_id++;
@@ -194,6 +202,7 @@ static int send_pieces(struct fm_raw *r, const struct fm_path *path, const uint8
 			.len = len - at < step ? len - at : step,
 			.has_more = len - at > step,
 			.is_only = step == len,
+			.has_df = step == len && outer_df(payload + before, len - before),
 			.id = id,
 		};
 

@@ -398,7 +398,7 @@ static void a_probe_goes_in_each_encapsulation_and_its_answer_is_heard(void **st
 		ssize_t len;
 		int back;
 
-		assert_int_equal(fm_probe_send(&p, &by, &from, &to, nonce + i), 0);
+		assert_int_equal(fm_probe_send(&p, &by, &from, &to, nonce + i, 0), 0);
 		len = capture(fd, room, sizeof(room));
 		assert_int_equal(len, rows[i].outer + 56);
 		assert_memory_equal(inner + 8, from.b, 16);
