@@ -60,6 +60,7 @@ static void complete_path(struct fm_host_role *h, struct fm_path *p, uint8_t i)
 		p->mtu = a->mtu;
 	if (p->encap == FM_ENCAP_UDP4)
 		p->local_port = fm_signal_port(&h->signal, i);
+	fm_host_sizes_limit(&h->sizes, i, p);
 }
 
 static void look_forwarding(struct fm_host_role *h)
@@ -99,7 +100,7 @@ static void op_probe(void *world, uint8_t access, uint64_t nonce)
 		look_forwarding(h); /* the path may be as new as the wish to probe it */
 	if (access < h->forwarding.n_paths && h->forwarding.paths[access].ifindex != 0)
 		(void)fm_probe_send(&h->probe, &h->forwarding.paths[access], &h->core.hoa,
-				    &h->core.conf.anchor, nonce);
+				    &h->core.conf.anchor, nonce, 0);
 }
 
 static void op_lease(void *world, const struct fm_odp *lease, const struct fm_ip *address)
@@ -220,9 +221,10 @@ static void probe_answered(void *ctx, uint64_t nonce, const struct fm_ip *from,
 			   const struct fm_ip *to)
 {
 	struct fm_daemon *d = ctx;
+	bool is_size = fm_host_sizes_answered(d, nonce);
 
 	(void)from, (void)to; /* the nonce is the proof */
-	for (uint8_t i = 0; i < d->host->core.conf.n_accesses; i++)
+	for (uint8_t i = 0; !is_size && i < d->host->core.conf.n_accesses; i++)
 		fm_host_probe_answered(&d->host->core, i, nonce, fm_now_us());
 	fm_daemon_changed(d);
 }
@@ -579,6 +581,7 @@ static const struct {
 	{ "the data path", open_datapath },
 	{ "next hops", open_neighbours },
 	{ "path MTUs", open_pmtu },
+	{ "sizes of paths", fm_host_sizes_open },
 	{ "reassembled packets", open_reassembled },
 	{ "signalling", open_signal },
 	{ "flows", open_flows },
@@ -625,6 +628,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_signal_close(&h->signal);
 	fm_neighbours_close(&h->neighbours);
 	fm_pmtu_close(&h->pmtu);
+	fm_host_sizes_close(&h->sizes);
 	fm_reassembled_close(&h->reassembled);
 	if (h->dp)
 		fm_dp_close(h->dp);

@@ -8,6 +8,7 @@
 #include "daemon/daemon.h"
 #include "daemon/flows.h"
 #include "daemon/homes.h"
+#include "daemon/host_size.h"
 #include "daemon/slow.h"
 #include "datapath/loader.h"
 #include "net/neighbour.h"
@@ -32,6 +33,7 @@ struct fm_host_role {
 	struct fm_probe probe;
 	struct fm_neighbours neighbours;
 	struct fm_pmtu pmtu;
+	struct fm_host_sizes sizes;
 	struct fm_tun tun;
 	struct fm_slow slow;
 	struct fm_reassembled reassembled;
