@@ -1,0 +1,50 @@
+"""Paths behind the first hop that pass less than the host's interface says: 1400 octets, with the routers'
+word about it and without. TCP both ways and datagrams that fit must get through.
+"""
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from world import PEER6, Call, World, until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
+
+WORLD = '''
+  peer   {{ delay = "2ms" }}
+  access "one" {{ family = "{family}"  delay = "5ms"  rate = "50mbit"  mtu = 1400  {more} }}
+  host   {{ default {{ type = "session-lasting"  via = {{"one"}} }} }}
+'''
+
+
+def transfer(world, *more):
+    """Four seconds of TCP; octets a second that arrived."""
+    server = world.start('peer', 'iperf3', '-s', '-1')
+    try:
+        until('iperf3 listens', lambda: ':5201' in world.run('peer', 'ss', '-tln'))
+        done = subprocess.run(world.inside('host', 'iperf3', '-J', '-6', '-c', PEER6, '-t', '4', '-b', '5M',
+                                           '--connect-timeout', '3000', *more),
+                              capture_output=True, text=True, timeout=60)
+        return json.loads(done.stdout)['end']['sum_received']['bits_per_second']
+    finally:
+        server.kill()
+        server.wait()
+
+
+LONG = [(family, icmp) for family in ('ipv6', 'ipv4', 'ipv4-nat') for icmp in ('told by routers', 'nobody tells')]
+SHORT = [LONG.pop(1)]
+
+
+@pytest.mark.parametrize('family, icmp', SHORT + [pytest.param(*x, marks=pytest.mark.long) for x in LONG])
+def test_everything_gets_through(family, icmp):
+    more = 'icmp = "drop"' if icmp == 'nobody tells' else ''
+    with World('small-path', WORLD.format(family=family, more=more)) as world:
+        with Call(world, rate=50, size=1300) as call:
+            time.sleep(1)
+            report = call.report()
+            # One may be too big for the while in which the path's size is searched.
+            assert report['sent'] > 20 and report['lost'] <= (icmp == 'nobody tells'), report
+        assert transfer(world) > 4e6
+        assert transfer(world, '-R') > 4e6
