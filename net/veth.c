@@ -74,11 +74,14 @@ static void look(void *ctx, const struct fm_link *l)
 		p->end = *l;
 }
 
-/* Packets come in by it whose way back is another device: fm0 (RFC 3704 §2.4: loose). */
+/*
+ * Packets come in by it whose way back is another device: fm0. Loose filtering (RFC 3704 §2.4) would
+ * do, but Linux makes it strict on a device without an IPv4 address.
+ */
 static void settle(const char *device)
 {
 	set("ipv6", device, "addr_gen_mode", "1");
-	set("ipv4", device, "rp_filter", "2");
+	set("ipv4", device, "rp_filter", "0");
 	set("ipv4", device, "accept_local", "1");
 }
 
