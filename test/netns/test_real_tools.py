@@ -122,10 +122,24 @@ def lines_in(text):
 
 
 def move_all(access):
+    """Moves what has a port, then counts for a second what the accesses carry; the access they were moved to
+    has to carry nearly all of it."""
     for name, port in PORTS.items():
         kind = 'udp' if name in ('iperf-udp', 'dtls') else 'tcp'
         subprocess.run(inside('host', str(FLOWMOB), 'move', '--match', f'{kind} dport {port}', access),
-                       capture_output=True, text=True)
+                       capture_output=True, text=True, check=True)
+    time.sleep(0.3)
+    before = octets()
+    time.sleep(1)
+    return {name: count - before[name] for name, count in octets().items()}
+
+
+def octets():
+    """What each access of the host has carried so far, both ways."""
+    links = json.loads(subprocess.run(inside('host', 'ip', '-j', '-s', 'link'), check=True, text=True,
+                                      capture_output=True).stdout)
+    return {x['ifname']: x['stats64']['tx']['bytes'] + x['stats64']['rx']['bytes'] for x in links
+            if x['ifname'] in ('wifi', 'lte')}
 
 
 @pytest.fixture(scope='module')
@@ -152,10 +166,11 @@ def played(servers):
     feeders = [threading.Thread(target=x.feed, args=(end,)) for x in (ssh, dtls)]
     for feeder in feeders:
         feeder.start()
+    carried = []
     for at, act in ((2, lambda: move_all('lte')), (4, lambda: move_all('wifi')),
                     (7, lambda: lab('do', 'cut', 'access=wifi'))):
         time.sleep(max(0, begin + at - time.monotonic()))
-        act()
+        carried.append(act())
     for feeder in feeders:
         feeder.join()
     time.sleep(2)
@@ -167,7 +182,13 @@ def played(servers):
     for x in (ssh, dtls, dtls_server):
         x.process.terminate()
         x.reader.join(10)
-    return {'out': out, 'code': code, 'ssh': ssh, 'dtls': dtls, 'dtls_server': dtls_server, 'files': f}
+    return {'out': out, 'code': code, 'ssh': ssh, 'dtls': dtls, 'dtls_server': dtls_server, 'files': f,
+            'carried': carried}
+
+
+def test_all_of_them_were_moved(played):
+    there, back = played['carried'][:2]
+    assert there['lte'] > 10 * there['wifi'] and back['wifi'] > 10 * back['lte'], (there, back)
 
 
 def test_ssh_echoes_every_line(played):
