@@ -1,13 +1,14 @@
-"""The end, and a beginning that must fail: `flowmob down` leaves nothing of ours behind, and a host with a
-wrong key is not bound, and says why.
+"""The end, and beginnings that are not smooth: `flowmob down` leaves nothing of ours behind; a host with a
+wrong key is not bound, and says why; one whose anchor comes later is; daemons that die again and again.
 """
 import json
 import os
 import secrets
+import time
 
 import pytest
 
-from world import FLOWMOB, World, grown, until
+from world import FLOWMOB, Call, World, grown, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
 
@@ -104,3 +105,36 @@ def test_a_wrong_key_is_not_bound_and_told(world):
     key.write_text(right)
     world.do('reload', node='host')
     until('with the right key it is bound', world.bindings)
+
+
+def test_an_anchor_that_comes_later(world):
+    world.ask('host', 'down')
+    until('the binding is gone', lambda: world.bindings() == {} and not answers(world, 'host'))
+    world.ask('anchor', 'down')
+    until('the anchor has ended', lambda: not answers(world, 'anchor'))
+    world.do('start', node='host')
+    time.sleep(3)
+    assert not any(a['registered'] for a in world.accesses().values())
+    world.do('start', node='anchor')
+    until('it is bound', lambda: all(a['registered'] for a in world.accesses().values()), 20)
+    with Call(world, rate=100) as call:
+        time.sleep(0.5)
+        report = call.report()
+    assert report['source'] == world.home() and report['lost'] == 0
+
+
+@pytest.mark.parametrize('count', [2, pytest.param(20, marks=pytest.mark.long)])
+def test_daemons_that_are_killed_again_and_again(world, count):
+    """SIGKILL under 1,000 datagrams a second: none of a flow that has a path is lost, and no address changes."""
+    home, held = world.home(), world.bindings()
+    with Call(world, rate=1000) as call:
+        time.sleep(0.5)
+        for n in range(count):
+            world.do('kill', node=('host', 'anchor')[n % 2])  # the lab starts it again after 100 ms
+            time.sleep(1)
+            until('both answer', lambda: answers(world, 'host') and answers(world, 'anchor'), 20)
+        report = call.report()
+    assert report['sent'] > 500 * count
+    assert (report['lost'], report['duplicated'], report['errors']) == (0, 0, 0), report
+    assert world.home() == home
+    until('the bindings are as they were', lambda: world.bindings() == held)
