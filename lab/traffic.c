@@ -74,6 +74,25 @@ void fm_worker_change(struct fm_lab_worker *w, struct fm_lab_io *io, uint32_t ev
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, io->fd, &e);
 }
 
+/* Copies must not end the wait for what is in flight; a very late one is taken for a copy. */
+static bool is_first(struct fm_lab_recent *r, uint32_t number)
+{
+	int64_t ahead = r->has_any ? (int64_t)number - r->highest : 1;
+
+	if (ahead > 0) {
+		r->before = ahead > 64 ? 0 : r->before << (ahead - 1) << 1;
+		if (r->has_any && ahead <= 64)
+			r->before |= 1ull << (ahead - 1);
+		r->highest = number;
+		r->has_any = true;
+		return true;
+	}
+	if (ahead == 0 || ahead < -64 || r->before >> (-ahead - 1) & 1)
+		return false;
+	r->before |= 1ull << (-ahead - 1);
+	return true;
+}
+
 void fm_worker_note(struct fm_lab_worker *w, int flow, enum fm_lab_what what, int direction,
 		    uint32_t number, uint32_t octets)
 {
@@ -88,8 +107,10 @@ void fm_worker_note(struct fm_lab_worker *w, int flow, enum fm_lab_what what, in
 	fm_log_add(&w->log, &r);
 	if (what == FM_LAB_SENT)
 		w->live->flows[flow].sent[direction] += is_datagram ? 1 : octets;
-	if (what == FM_LAB_GOT)
-		w->live->flows[flow].got[direction] += is_datagram ? 1 : octets;
+	if (what == FM_LAB_GOT && !is_datagram)
+		w->live->flows[flow].got[direction] += octets;
+	else if (what == FM_LAB_GOT && is_first(&w->recent[flow][direction], number))
+		w->live->flows[flow].got[direction]++;
 }
 
 int fm_worker_socket(struct fm_lab_worker *w, const struct fm_lab_flow *f)

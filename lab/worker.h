@@ -27,6 +27,13 @@ struct fm_lab_task {
 	void *state;
 };
 
+/* The highest number received in one direction of a flow, and which of the 64 before it. */
+struct fm_lab_recent {
+	uint32_t highest;
+	uint64_t before;
+	bool has_any;
+};
+
 struct fm_lab_worker {
 	const struct fm_lab_scenario *s;
 	struct fm_lab_links *links;
@@ -37,6 +44,7 @@ struct fm_lab_worker {
 	int64_t never_ns;
 	struct fm_lab_task tasks[FM_LAB_FLOWS];
 	struct fm_lab_log log;
+	struct fm_lab_recent recent[FM_LAB_FLOWS][2];
 	uint8_t buffer[65536];
 };
 
