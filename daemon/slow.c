@@ -153,7 +153,7 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t now_
 	path = choose(s, f, &t);
 	if (!path)
 		return false;
-	if (p->vnet.gso_type == 0 && p->len > fm_slow_inner_mtu(path)) {
+	if (fm_packet_largest(p) > fm_slow_inner_mtu(path)) {
 		fm_packet_segments(p, send_in, &(struct fragmenting){ s, path });
 		return true;
 	}

@@ -106,6 +106,16 @@ static int finish_one(const struct fm_packet *p,
 	return 1;
 }
 
+size_t fm_packet_largest(const struct fm_packet *p)
+{
+	struct cut c;
+
+	if ((p->vnet.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_NONE ||
+	    find_parts(p, &c) < 0 || p->len - c.headers <= c.size)
+		return p->len;
+	return c.headers + c.size;
+}
+
 int fm_packet_segments(const struct fm_packet *p,
 		       void (*each)(void *ctx, const uint8_t *ip, size_t len), void *ctx)
 {

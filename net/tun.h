@@ -78,4 +78,7 @@ int fm_tun_deliver(struct fm_tun *t, const uint8_t *ip, size_t len);
 int fm_packet_segments(const struct fm_packet *p,
 		       void (*each)(void *ctx, const uint8_t *ip, size_t len), void *ctx);
 
+/* Length of the largest plain packet that fm_packet_segments() would make. */
+size_t fm_packet_largest(const struct fm_packet *p);
+
 #endif

@@ -212,6 +212,9 @@ static void a_large_tcp_packet_is_cut(void **state)
 	assert_int_equal(fm_packet_segments(&p, on_segment, NULL), 3);
 	assert_int_equal(w.payload, 3000);
 	assert_int_equal(w.lengths[2], 60 + 200);
+	assert_int_equal(fm_packet_largest(&p), 60 + 1400);
+	p.vnet.gso_size = 3000;
+	assert_int_equal(fm_packet_largest(&p), sizeof(room));
 }
 
 struct flags {
