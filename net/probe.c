@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "net/checksum.h"
+#include "net/receive.h"
 
-#define PROBE_LEN 56u /* IPv6 40, ICMPv6 8, nonce 8 */
+#define PROBE_LEN 56u	/* IPv6 40, ICMPv6 8, nonce 8 */
 #define PROBE_MAX 9216u /* the largest interfaces */
 #define READS_A_TURN 64
 
@@ -43,7 +44,8 @@ int fm_probe_send(struct fm_probe *p, const struct fm_path *path, const struct f
 	struct fm_path whole = *path;
 	int err;
 
-	whole.mtu = size > path->mtu ? size : path->mtu; /* it asks whether it passes unfragmented */
+	whole.mtu =
+		size > path->mtu ? size : path->mtu; /* it asks whether it passes unfragmented */
 	fm_put16(packet + 4, (uint32_t)len - 40);
 	packet[6] = IPPROTO_ICMPV6;
 	packet[7] = 64;
@@ -60,51 +62,27 @@ int fm_probe_send(struct fm_probe *p, const struct fm_path *path, const struct f
 	return err;
 }
 
-static bool read_to(struct msghdr *msg, struct fm_ip *to)
+static void on_reply(struct fm_probe *p, const struct fm_received *got, const uint8_t *icmp)
 {
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level != IPPROTO_IPV6 || c->cmsg_type != IPV6_PKTINFO)
-			continue;
-		memcpy(to->b, CMSG_DATA(c), sizeof(to->b)); /* in6_pktinfo begins with it */
-		return true;
-	}
-	return false;
-}
-
-static void on_reply(struct fm_probe *p, struct msghdr *msg, const uint8_t *icmp, size_t len)
-{
-	struct fm_ip from, to;
-
-	if (len < 16 || icmp[0] != ICMP6_ECHO_REPLY || fm_take16(icmp + 4) != FM_PROBE_ID ||
-	    !read_to(msg, &to)) {
+	if (got->len < 16 || icmp[0] != ICMP6_ECHO_REPLY || fm_take16(icmp + 4) != FM_PROBE_ID ||
+	    fm_ip_is_none(&got->to)) {
 		p->strange++;
 		return;
 	}
-	memcpy(from.b, &((struct sockaddr_in6 *)msg->msg_name)->sin6_addr, sizeof(from.b));
 	p->heard++;
-	p->answered(p->ctx, take_nonce(icmp + 8), &from, &to);
+	p->answered(p->ctx, take_nonce(icmp + 8), &got->from, &got->to);
 }
 
 static void on_readable(void *ctx)
 {
 	struct fm_probe *p = ctx;
+	uint8_t room[64]; /* the padding of a large probe says nothing */
+	struct fm_received got;
 
 	for (int i = 0; i < READS_A_TURN && fm_watch_is_open(&p->watch); i++) {
-		_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-		struct sockaddr_in6 from;
-		uint8_t room[64];
-		struct iovec part = { .iov_base = room, .iov_len = sizeof(room) };
-		struct msghdr msg = { .msg_name = &from,
-				      .msg_namelen = sizeof(from),
-				      .msg_iov = &part,
-				      .msg_iovlen = 1,
-				      .msg_control = control,
-				      .msg_controllen = sizeof(control) };
-		ssize_t len = recvmsg(p->watch.fd, &msg, 0);
-
-		if (len < 0)
+		if (fm_receive(p->watch.fd, room, sizeof(room), &got) < 0)
 			return;
-		on_reply(p, &msg, room, (size_t)len);
+		on_reply(p, &got, room);
 	}
 }
 

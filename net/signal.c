@@ -19,6 +19,7 @@
 
 #include "net/carried.h"
 #include "net/checksum.h"
+#include "net/receive.h"
 #include "net/sysctl.h"
 #include "net/tun.h"
 
@@ -222,50 +223,28 @@ static void take_datagram(struct fm_signal_udp *u, struct fm_via *via, const uin
 	s->received(s->ctx, via, packet + c.mh, c.end - c.mh);
 }
 
-/* The address that a datagram was sent to, from IP_PKTINFO. */
-static bool read_local(struct msghdr *msg, struct fm_ip *local)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		struct in_pktinfo info;
-
-		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO)
-			continue;
-		memcpy(&info, CMSG_DATA(c), sizeof(info));
-		*local = fm_ip_from_v4((const uint8_t *)&info.ipi_addr);
-		return true;
-	}
-	return false;
-}
-
 static void on_datagrams(void *ctx)
 {
 	struct fm_signal_udp *u = ctx;
 	uint8_t room[PACKET_ROOM];
 
 	for (int i = 0; i < READS_A_TURN && fm_watch_is_open(&u->watch); i++) {
-		_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in_pktinfo))];
-		struct sockaddr_in from = { .sin_port = 0 };
-		struct iovec part = { .iov_base = room, .iov_len = sizeof(room) };
-		struct msghdr msg = { .msg_name = &from,
-				      .msg_namelen = sizeof(from),
-				      .msg_iov = &part,
-				      .msg_iovlen = 1,
-				      .msg_control = control,
-				      .msg_controllen = sizeof(control) };
-		ssize_t len = recvmsg(u->watch.fd, &msg, 0);
 		struct fm_via via = { .local_port = u->port };
+		struct fm_received got;
+		int err = fm_receive(u->watch.fd, room, sizeof(room), &got);
 
-		if (len < 0 && errno == EAGAIN)
+		if (err == -EAGAIN)
 			return;
-		if (len < 0)
+		if (err < 0)
 			continue; /* an ICMP error about something sent before */
-		if ((msg.msg_flags & MSG_TRUNC) || !read_local(&msg, &via.local)) {
+		if (!got.is_whole || fm_ip_is_none(&got.to)) {
 			u->signal->count[FM_SIGNAL_TRUNCATED]++;
 			continue;
 		}
-		via.remote = fm_ip_from_v4((const uint8_t *)&from.sin_addr);
-		via.remote_port = ntohs(from.sin_port);
-		take_datagram(u, &via, room, (size_t)len);
+		via.local = got.to;
+		via.remote = got.from;
+		via.remote_port = got.from_port;
+		take_datagram(u, &via, room, got.len);
 	}
 }
 
