@@ -120,6 +120,7 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	h->is_dirty = true;
 	h->reg.no_force = h->reg.no_flows = h->reg.is_single = false;
 	h->ipv4_again_us = 0;
+	fm_host_flow_rule_retry(h);
 	h->reg.asked_us = now_us; /* new priorities of the accesses, perhaps an IPv4 address to ask for */
 	fm_host_lease_start(h);
 	if (h->reg.state == FM_REG_STOPPED)

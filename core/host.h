@@ -194,11 +194,13 @@ struct fm_host_lease {
  * @selector: seen from the anchor, as on the wire
  * @is_new:   to be sent in full; @is_known: the anchor has it under this FID (a summary names it)
  * @said:     the binding update that said it in full, while @is_said
+ * @rule:     place of the steering rule that it tells the anchor of, from 1 (host_flow_rule.c); 0: none
+ * @paths:    of such a one: bit i: a copy over access i; @is_withdrawn: the anchor wants none of it
  */
 struct fm_host_flow {
-	bool is_used, has_tuple, is_new, is_known, is_said;
-	uint8_t access, refusals;
-	uint16_t fid, priority, said;
+	bool is_used, has_tuple, is_new, is_known, is_said, is_withdrawn;
+	uint8_t access, refusals, rule;
+	uint16_t fid, priority, said, paths;
 	uint64_t until_us; /* UINT64_MAX: until the flow ends */
 	struct fm_tuple tuple;
 	struct fm_selector selector;

@@ -41,7 +41,7 @@ struct fm_host_flow *fm_host_flow_find(struct fm_host *h, uint16_t fid)
 	return NULL;
 }
 
-static struct fm_host_flow *take(struct fm_host *h)
+struct fm_host_flow *fm_host_flow_take_place(struct fm_host *h)
 {
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		struct fm_host_flow *f = &h->flows[i];
@@ -54,8 +54,7 @@ static struct fm_host_flow *take(struct fm_host *h)
 	return NULL;
 }
 
-/* The lowest free FID, 0 when as many as the anchor takes are in use (D35). */
-static uint16_t free_fid(struct fm_host *h)
+uint16_t fm_host_flow_free_fid(struct fm_host *h)
 {
 	unsigned used = 0;
 
@@ -135,14 +134,14 @@ void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f)
 
 static struct fm_host_flow *add(struct fm_host *h, const struct fm_tuple *flow)
 {
-	struct fm_host_flow *f = take(h);
+	struct fm_host_flow *f = fm_host_flow_take_place(h);
 
 	if (!f)
 		return NULL;
 	f->has_tuple = true;
 	f->tuple = *flow;
 	f->selector = selector_of(flow);
-	f->fid = free_fid(h);
+	f->fid = fm_host_flow_free_fid(h);
 	f->priority = (uint16_t)(PRIORITY_BASE + f->fid);
 	return f;
 }
@@ -181,11 +180,11 @@ void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t
 struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t priority,
 				   const struct fm_selector *selector, uint8_t access)
 {
-	struct fm_host_flow *f = take(h);
+	struct fm_host_flow *f = fm_host_flow_take_place(h);
 
 	if (!f)
 		return NULL;
-	f->fid = fid != 0 ? fid : free_fid(h);
+	f->fid = fid != 0 ? fid : fm_host_flow_free_fid(h);
 	f->priority = priority;
 	f->selector = *selector;
 	f->has_tuple = tuple_of(selector, &f->tuple);
@@ -196,7 +195,7 @@ struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_
 void fm_host_flow_access_lost(struct fm_host *h, uint8_t access)
 {
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
-		if (h->flows[i].is_used && h->flows[i].access == access)
+		if (h->flows[i].is_used && h->flows[i].rule == 0 && h->flows[i].access == access)
 			fm_host_flow_drop(h, &h->flows[i]);
 	}
 }
@@ -251,24 +250,41 @@ void fm_host_flow_renew(struct fm_host *h)
 	}
 }
 
+static uint16_t paths_of(const struct fm_host_flow *f)
+{
+	return f->rule ? f->paths : (uint16_t)(1u << f->access);
+}
+
+/* RFC 6089 §4.2.1.3: several BIDs ask for a copy over each (§4.3). */
+static uint16_t put_bids(uint8_t bids[2 * FM_ACCESSES_MAX], uint16_t paths)
+{
+	uint16_t len = 0;
+
+	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++) {
+		if (!(paths & 1u << i))
+			continue;
+		bids[len++] = 0;
+		bids[len++] = (uint8_t)fm_host_bid(i);
+	}
+	return len;
+}
+
 /* RFC 6089 §4.2, traffic selector first: natural alignment (digest §2.4). */
 static bool put_full(struct fm_msg *m, struct fm_host_flow *f, uint16_t sequence)
 {
 	struct fm_item *option = fm_msg_add(m, FM_OPT_FLOW_ID);
 	struct fm_item *selector = fm_msg_add_sub(m, FM_SUB_TRAFFIC_SELECTOR);
 	struct fm_item *reference = fm_msg_add_sub(m, FM_SUB_BINDING_REFERENCE);
-	uint8_t *fields = fm_msg_room(m, 96), *bid = fm_msg_room(m, 2);
+	uint8_t *fields = fm_msg_room(m, 96), *bids = fm_msg_room(m, 2 * FM_ACCESSES_MAX);
 
-	if (!option || !selector || !reference || !fields || !bid)
+	if (!option || !selector || !reference || !fields || !bids)
 		return false;
 	option->flow_id.fid = f->fid;
 	option->flow_id.fid_pri = f->priority;
 	selector->selector.format = f->selector.format;
 	selector->selector.octets.p = fields;
 	selector->selector.octets.len = (uint16_t)fm_selector_write(&f->selector, fields);
-	bid[0] = 0;
-	bid[1] = (uint8_t)fm_host_bid(f->access);
-	reference->u16_list = (struct fm_octets){ .p = bid, .len = 2 };
+	reference->u16_list = (struct fm_octets){ .p = bids, .len = put_bids(bids, paths_of(f)) };
 	f->said = sequence;
 	f->is_said = true;
 	return true;
@@ -312,11 +328,18 @@ void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *
 	put_summary(h, m);
 }
 
-static void forget_fid(struct fm_host *h, struct fm_host_flow *f, uint8_t status)
+void fm_host_flow_forget_fid(struct fm_host *h, struct fm_host_flow *f, uint8_t status)
 {
 	fm_host_tell(h, FM_EVENT_FLOW_REFUSED, f->access, status);
 	f->fid = 0;
 	f->is_new = f->is_known = false;
+	f->is_withdrawn = true;
+}
+
+static void register_again(struct fm_host *h, uint16_t paths)
+{
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
+		h->accesses[i].reg.must |= (paths & 1u << i) != 0;
 }
 
 static void take_option(struct fm_host *h, const struct fm_opt_flow_id *o, uint16_t sequence)
@@ -333,11 +356,11 @@ static void take_option(struct fm_host *h, const struct fm_opt_flow_id *o, uint1
 		return;
 	}
 	if (f->refusals++ >= REFUSALS_MAX || (o->status != STATUS_NO_FID && o->status != STATUS_NO_BID)) {
-		forget_fid(h, f, o->status);
+		fm_host_flow_forget_fid(h, f, o->status);
 		return;
 	}
 	if (o->status == STATUS_NO_BID)
-		h->accesses[f->access].reg.must = true;
+		register_again(h, paths_of(f));
 	f->is_known = false;
 	f->is_new = true;
 }
@@ -351,7 +374,7 @@ void fm_host_flow_take(struct fm_host *h, const struct fm_msg *m, const struct f
 		h->reg.no_flows = true;
 		for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 			if (h->flows[i].is_used && h->flows[i].fid != 0)
-				forget_fid(h, &h->flows[i], 0);
+				fm_host_flow_forget_fid(h, &h->flows[i], 0);
 		}
 	}
 	for (; o; o = fm_msg_next(m, FM_OPT_FLOW_ID, o))
@@ -387,7 +410,7 @@ uint8_t fm_host_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX && n < room; i++) {
 		const struct fm_host_flow *f = &h->flows[i];
 
-		if (!f->is_used || f->has_tuple)
+		if (!f->is_used || f->has_tuple || f->rule)
 			continue;
 		uint8_t at = n++;
 		for (; at > 0 && out[at - 1].priority > f->priority; at--)

@@ -64,9 +64,11 @@ static bool read_request(const struct fm_host *h, const struct fm_msg *m, const 
 	return true;
 }
 
+/* What a steering rule of the host made goes where that rule says, or not at all. */
 static uint8_t judge(struct fm_host *h, const struct request *r)
 {
-	bool is_known = r->id->fid != 0 && fm_host_flow_find(h, r->id->fid);
+	const struct fm_host_flow *f = r->id->fid != 0 ? fm_host_flow_find(h, r->id->fid) : NULL;
+	bool is_known = f && (f->rule == 0 || r->action == ADD || r->action == REFRESH);
 
 	switch (r->action) {
 	case ADD:
@@ -131,6 +133,8 @@ static void apply(struct fm_host *h, const struct request *r)
 		modify(h, r, f);
 	else if (r->action == REFRESH)
 		f->is_new = true;
+	else if (f->rule)
+		fm_host_flow_forget_fid(h, f, 0);
 	else
 		fm_host_flow_drop(h, f);
 }

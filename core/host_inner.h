@@ -96,6 +96,15 @@ struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_
 void fm_host_flow_send_over(struct fm_host *h, struct fm_host_flow *f, uint8_t access);
 void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f);
 uint8_t fm_host_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t room);
+struct fm_host_flow *fm_host_flow_take_place(struct fm_host *h); /* NULL: no room */
+/* The lowest free FID; 0: none (D35), or the anchor knows no flow bindings. */
+uint16_t fm_host_flow_free_fid(struct fm_host *h);
+/* The anchor wants no flow binding of it: it is not asked again. */
+void fm_host_flow_forget_fid(struct fm_host *h, struct fm_host_flow *f, uint8_t status);
+
+/* host_flow_rule.c: flow bindings of steering rules, where one sends copies. */
+void fm_host_flow_rule_sync(struct fm_host *h);
+void fm_host_flow_rule_retry(struct fm_host *h); /* also what the anchor refused */
 
 /* host_indication.c: what the anchor asks for: refresh, revocation; hints; what is not for a host. */
 int fm_host_indication_refresh(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,

@@ -193,6 +193,7 @@ uint64_t fm_host_steer(struct fm_host *h, uint64_t now_us)
 		h->chosen[i] = to;
 		h->copies[i] = copies;
 	}
+	fm_host_flow_rule_sync(h);
 	note_choice(h, h->chosen[h->conf.n_rules], now_us);
 	return again_us;
 }

@@ -160,7 +160,7 @@ static void walk_flows(struct tape *t, struct fm_host *h)
 	uint8_t n = 0;
 
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX && !t->is_reading; i++)
-		n += h->flows[i].is_used;
+		n += h->flows[i].is_used && h->flows[i].rule == 0;
 	walk_u8(t, &n);
 	if (n > FM_HOST_FLOWS_MAX) {
 		t->has_failed = true;
@@ -171,8 +171,8 @@ static void walk_flows(struct tape *t, struct fm_host *h)
 
 		if (t->is_reading)
 			f->is_used = true;
-		if (!f->is_used)
-			continue;
+		if (!f->is_used || f->rule)
+			continue; /* rules are made anew from the configuration */
 		walk_flow(t, f);
 		done++;
 	}

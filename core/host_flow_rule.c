@@ -1,0 +1,114 @@
+/*
+ * Steering rules as flow bindings: where a rule sends copies (mode redundant), the anchor shall
+ * send the other direction over the same accesses, so the rule becomes a flow binding with several
+ * BIDs (RFC 6089 §4.3, D27). The rules before it become flow bindings of one BID, so that it does
+ * not take their flows. Without such a rule none is made: then the anchor follows each flow's last
+ * uplink packet (D44).
+ */
+#include "core/host_inner.h"
+
+#include <string.h>
+
+#include "core/selector_match.h"
+
+/* Behind those of moved flows (host_flow.c), before those that an anchor may choose (FID 0x8000,
+ * D32). */
+#define PRIORITY_BASE 1000u
+
+/* Rules, then the default as two: a selector is of one family (RFC 6088 §3). */
+static uint8_t n_places(const struct fm_host *h)
+{
+	uint8_t n = h->conf.n_rules;
+
+	if (h->conf.fallback.mode == FM_STEER_REDUNDANT)
+		return (uint8_t)(n + 2);
+	while (n > 0 && h->conf.rules[n - 1].steer.mode != FM_STEER_REDUNDANT)
+		n--;
+	return n;
+}
+
+/* What the anchor shall do for the rule at @place: it sees packets the other way round (D26). */
+static struct fm_selector selector_at(const struct fm_host *h, uint8_t place)
+{
+	if (place < h->conf.n_rules)
+		return fm_selector_mirror(&h->conf.rules[place].selector);
+	return (struct fm_selector){ .format = (uint8_t)(place - h->conf.n_rules + 1) };
+}
+
+static uint16_t paths_at(const struct fm_host *h, uint8_t place)
+{
+	uint8_t i = place < h->conf.n_rules ? place : h->conf.n_rules;
+
+	if (h->copies[i])
+		return h->copies[i];
+	return h->chosen[i] < FM_ACCESSES_MAX ? (uint16_t)(1u << h->chosen[i]) : 0;
+}
+
+static struct fm_host_flow *find(struct fm_host *h, uint8_t place)
+{
+	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
+		if (h->flows[i].is_used && h->flows[i].rule == place + 1)
+			return &h->flows[i];
+	}
+	return NULL;
+}
+
+static bool is_same(const struct fm_selector *a, const struct fm_selector *b)
+{
+	uint8_t one[96], other[96];
+	size_t len = fm_selector_write(a, one);
+
+	return a->format == b->format && len == fm_selector_write(b, other) &&
+	       memcmp(one, other, len) == 0;
+}
+
+static void put(struct fm_host *h, uint8_t place, uint16_t paths)
+{
+	struct fm_selector selector = selector_at(h, place);
+	struct fm_host_flow *f = find(h, place);
+
+	if (!f)
+		f = fm_host_flow_take_place(h);
+	if (!f)
+		return;
+	if (f->paths != paths || !is_same(&f->selector, &selector)) {
+		f->paths = paths;
+		f->selector = selector;
+		f->is_new = f->fid != 0;
+		f->is_said = f->is_withdrawn = false;
+		f->refusals = 0;
+	}
+	f->rule = (uint8_t)(place + 1);
+	f->priority = (uint16_t)(PRIORITY_BASE + place);
+	if (f->fid == 0 && !f->is_withdrawn) {
+		f->fid = fm_host_flow_free_fid(h);
+		f->is_new = f->fid != 0;
+	}
+}
+
+void fm_host_flow_rule_sync(struct fm_host *h)
+{
+	uint8_t n = n_places(h);
+
+	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
+		struct fm_host_flow *f = &h->flows[i];
+
+		if (f->is_used && f->rule &&
+		    (f->rule > n || paths_at(h, (uint8_t)(f->rule - 1)) == 0))
+			fm_host_flow_drop(h, f);
+	}
+	for (uint8_t place = 0; place < n; place++) {
+		uint16_t paths = paths_at(h, place);
+
+		if (paths)
+			put(h, place, paths);
+	}
+}
+
+void fm_host_flow_rule_retry(struct fm_host *h)
+{
+	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
+		if (h->flows[i].is_used && h->flows[i].rule)
+			h->flows[i].is_withdrawn = false;
+	}
+}
