@@ -5,27 +5,16 @@
 #include "daemon/anchor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "daemon/role.h"
+#include "net/sysctl.h"
+#include "net/veth.h"
 
 #define SWEEP_US 10000000u
 #define TRAFFIC_NS 10000000000ull
-
-static void told(struct fm_daemon *d, enum fm_daemon_event event, const char *what, int err)
-{
-	if (err < 0)
-		fm_events_printf(&d->events, &fm_daemon_events[event], NULL, "%s: %s", what,
-				 strerror(-err));
-}
-
-static void told_dp(struct fm_daemon *d, int err)
-{
-	if (err < 0)
-		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_DATAPATH],
-			      fm_dp_error(), NULL);
-}
+#define BINDINGS_LEAST 4096u /* room for those that a reload brings; maps are made at the start */
 
 static const struct fm_link *find_attached(const struct fm_anchor_role *a, uint32_t ifindex)
 {
@@ -42,8 +31,8 @@ static void tell_xdp(struct fm_daemon *d, const struct fm_neighbour *n)
 	const struct fm_link *own = find_attached(d->anchor, n->ifindex);
 
 	if (d->config->anchor.datapath == FM_DATAPATH_XDP && own)
-		told_dp(d, fm_dp_neighbour(d->anchor->dp, n->ifindex, &n->ip,
-					   n->is_valid ? n->mac : NULL, own->mac));
+		fm_role_told_dp(d, fm_dp_neighbour(d->anchor->dp, n->ifindex, &n->ip,
+						   n->is_valid ? n->mac : NULL, own->mac));
 }
 
 static void tell_xdp_all(struct fm_daemon *d)
@@ -80,7 +69,7 @@ static void forward(struct fm_daemon *d, struct fm_forwarding *f)
 {
 	for (uint8_t i = 0; i < f->n_paths; i++)
 		complete_path(d, &f->paths[i]);
-	told_dp(d, fm_dp_forward(d->anchor->dp, f));
+	fm_role_told_dp(d, fm_dp_forward(d->anchor->dp, f));
 }
 
 static void op_forward(void *world, const struct fm_forwarding *f)
@@ -97,7 +86,7 @@ static void op_unforward(void *world, uint32_t id)
 {
 	struct fm_daemon *d = world;
 
-	told_dp(d, fm_dp_unforward(d->anchor->dp, id));
+	fm_role_told_dp(d, fm_dp_unforward(d->anchor->dp, id));
 }
 
 static void op_problem(void *world, const struct fm_via *via, uint32_t offset)
@@ -158,8 +147,8 @@ static void attach_all(struct fm_daemon *d)
 	struct found_links found = { 0 };
 	uint32_t n = 0;
 
-	told(d, FM_DAEMON_EVENT_NETLINK, "listing interfaces",
-	     fm_links_each(&d->netlink, find_link, &found));
+	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "listing interfaces",
+		     fm_links_each(&d->netlink, find_link, &found));
 	for (uint32_t i = 0; i < found.n; i++) {
 		int ret = 0;
 
@@ -168,7 +157,7 @@ static void attach_all(struct fm_daemon *d)
 		if (ret == 0)
 			found.list[n++] = found.list[i];
 		else if (ret != -ENODEV)
-			told_dp(d, ret);
+			fm_role_told_dp(d, ret);
 	}
 	a->n_attached = n;
 	memcpy(a->attached, found.list, n * sizeof(found.list[0]));
@@ -181,11 +170,12 @@ static void put_pools(struct fm_daemon *d)
 	for (uint32_t i = 0; i < conf->n_pools; i++) {
 		const struct fm_conf_pool *pool = &conf->pools[i];
 
-		told(d, FM_DAEMON_EVENT_NETLINK, "the route of a pool",
-		     fm_route_pool_put(&d->netlink, &pool->prefix, d->anchor->tun.ifindex));
+		fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the route of a pool",
+			     fm_route_pool_put(&d->netlink, &pool->prefix, d->anchor->tun.ifindex));
 		if (pool->ipv4.len > 0)
-			told(d, FM_DAEMON_EVENT_NETLINK, "the route of a pool",
-			     fm_route_pool_put(&d->netlink, &pool->ipv4, d->anchor->tun.ifindex));
+			fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the route of a pool",
+				     fm_route_pool_put(&d->netlink, &pool->ipv4,
+						       d->anchor->tun.ifindex));
 	}
 }
 
@@ -202,12 +192,8 @@ static void routes_changed(void *ctx)
 static void neighbour_changed(void *ctx, const struct fm_neighbour *n)
 {
 	struct fm_daemon *d = ctx;
-	char text[FM_ADDRESS_TEXT_MAX];
 
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_NEXT_HOP],
-		      n->is_valid ? "resolved" : "not resolved",
-		      json_pack("{s:s, s:i}", "next_hop", fm_address_text(&n->ip, text), "ifindex",
-				(int)n->ifindex));
+	fm_role_tell_next_hop(d, n);
 	routes_changed(d);
 }
 
@@ -234,22 +220,10 @@ static void pmtu_changed(void *ctx, const struct fm_ip *local, const struct fm_i
 			 uint32_t mtu)
 {
 	struct fm_daemon *d = ctx;
-	char text[FM_ADDRESS_TEXT_MAX];
 
 	(void)local;
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_PATH_MTU], NULL,
-		      json_pack("{s:s, s:i}", "care_of_address", fm_address_text(remote, text),
-				"mtu", (int)mtu));
+	fm_role_tell_mtu(d, remote, mtu);
 	routes_changed(d);
-}
-
-static void packet_came(void *ctx, const struct fm_ip *from, const struct fm_ip *to,
-			const uint8_t *ip, size_t len)
-{
-	struct fm_daemon *d = ctx;
-
-	(void)to; /* the kernel took it for one of our addresses */
-	fm_slow_came(&d->anchor->slow, from, 0, ip, len);
 }
 
 static void datagram_came(void *ctx, const struct fm_via *via, const uint8_t *ip, size_t len)
@@ -330,12 +304,43 @@ static void second(void *ctx, uint64_t now_us)
 	fm_daemon_changed(d);
 }
 
+static void drop_pools(struct fm_daemon *d)
+{
+	const struct fm_conf_anchor *conf = &d->config->anchor;
+	uint32_t ifindex = d->anchor->tun.ifindex;
+
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		(void)fm_route_pool_drop(&d->netlink, &conf->pools[i].prefix, ifindex);
+		if (conf->pools[i].ipv4.len > 0)
+			(void)fm_route_pool_drop(&d->netlink, &conf->pools[i].ipv4, ifindex);
+	}
+}
+
+/* `flowmob down`: routes, programs and device go. What is stored stays: bindings come back. */
+static void leave(struct fm_daemon *d)
+{
+	struct fm_anchor_role *a = d->anchor;
+	json_t *done = json_pack("{s:i, s:b}", "schema", 1, "down", 1);
+
+	drop_pools(d);
+	fm_dp_down(a->dp);
+	a->dp = NULL;
+	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
+	(void)fm_veth_remove(&d->netlink);
+	if (a->leaving)
+		(void)fm_client_send(a->leaving, done);
+	json_decref(done);
+	d->is_ending = true;
+}
+
 static void anchor_turn(struct fm_daemon *d)
 {
 	struct fm_anchor_role *a = d->anchor;
 
-	if (!a->dp)
+	if (a->is_leaving) {
+		leave(d);
 		return;
+	}
 	if (a->is_stale) {
 		a->is_stale = false;
 		attach_all(d);
@@ -353,28 +358,16 @@ static void anchor_wake(struct fm_daemon *d, uint64_t now_us)
 
 /* The start. */
 
-static int set_sysctl(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, value, strlen(value)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 /* A router forwards. Routes that come by router advertisements stay with accept_ra 2. */
 static int open_forwarding(struct fm_daemon *d)
 {
 	int ret;
 
 	(void)d;
-	(void)set_sysctl("/proc/sys/net/ipv6/conf/all/accept_ra", "2");
-	(void)set_sysctl("/proc/sys/net/ipv6/conf/default/accept_ra", "2");
-	ret = set_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
-	return ret < 0 ? ret : set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+	(void)fm_sysctl_put("net/ipv6/conf/all/accept_ra", "2");
+	(void)fm_sysctl_put("net/ipv6/conf/default/accept_ra", "2");
+	ret = fm_sysctl_put("net/ipv6/conf/all/forwarding", "1");
+	return ret < 0 ? ret : fm_sysctl_put("net/ipv4/ip_forward", "1");
 }
 
 static int open_core(struct fm_daemon *d)
@@ -410,6 +403,7 @@ static int open_tun(struct fm_daemon *d)
 static int open_datapath(struct fm_daemon *d)
 {
 	const struct fm_conf_anchor *a = &d->config->anchor;
+	uint32_t bindings = d->anchor->ha->conf.max_bindings;
 	struct fm_dp_conf conf = {
 		.pin_dir = d->options.pin,
 		.role = FM_DP_ANCHOR,
@@ -417,6 +411,7 @@ static int open_datapath(struct fm_daemon *d)
 		.anchor6 = a->address.v6,
 		.anchor4 = a->address.v4,
 		.xdp = a->datapath == FM_DATAPATH_XDP,
+		.bindings_max = bindings > BINDINGS_LEAST ? bindings : BINDINGS_LEAST,
 	};
 	int ret = fm_daemon_way_in(d, &conf);
 
@@ -452,8 +447,8 @@ static int open_reassembled(struct fm_daemon *d)
 {
 	struct fm_reassembled *r = &d->anchor->reassembled;
 
-	r->came = packet_came;
-	r->ctx = d;
+	r->came = fm_slow_reassembled;
+	r->ctx = &d->anchor->slow;
 	return fm_reassembled_open(r, &d->loop);
 }
 
@@ -548,10 +543,7 @@ static int attach(struct fm_daemon *d)
 	return 0;
 }
 
-static const struct {
-	const char *what;
-	int (*open)(struct fm_daemon *d);
-} steps[] = {
+static const struct fm_role_step steps[] = {
 	{ "forwarding", open_forwarding },
 	{ "the core", open_core },
 	{ "device fm0", open_tun },
@@ -571,15 +563,7 @@ static int anchor_start(struct fm_daemon *d)
 	d->anchor = calloc(1, sizeof(*d->anchor));
 	if (!d->anchor)
 		return -ENOMEM;
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		int ret = steps[i].open(d);
-
-		if (ret < 0) {
-			fprintf(stderr, "flowmobd: %s: %s\n", steps[i].what, strerror(-ret));
-			return ret;
-		}
-	}
-	return 0;
+	return fm_role_open(d, steps, sizeof(steps) / sizeof(steps[0]));
 }
 
 static bool is_same_pool(const struct fm_conf_pool *a, const struct fm_conf_pool *b)
@@ -650,11 +634,18 @@ static void anchor_stop(struct fm_daemon *d)
 	free(a->block);
 }
 
+static void anchor_gone(struct fm_daemon *d, struct fm_client *client)
+{
+	if (d->anchor && d->anchor->leaving == client)
+		d->anchor->leaving = NULL;
+}
+
 const struct fm_role fm_role_anchor = {
 	.name = "anchor",
 	.start = anchor_start,
 	.wake = anchor_wake,
 	.turn = anchor_turn,
 	.reload = anchor_reload,
+	.gone = anchor_gone,
 	.stop = anchor_stop,
 };

@@ -23,6 +23,7 @@
  * @scratch:  forwarding of the binding at hand, next hops filled in
  * @attached: interfaces whose ingress runs our program
  * @is_stale: routes, links or next hops changed: look all paths up again
+ * @is_leaving: `down` was asked for; @leaving: who waits for its answer, NULL: nobody any more
  * @swept_us: when next hops that nobody uses were last forgotten
  */
 struct fm_anchor_role {
@@ -40,8 +41,9 @@ struct fm_anchor_role {
 	struct fm_timer second;
 	struct fm_link attached[FM_ATTACHED_MAX];
 	uint32_t n_attached;
-	bool is_stale;
+	bool is_stale, is_leaving;
 	uint64_t swept_us;
+	struct fm_client *leaving;
 };
 
 /* anchor_conf.c: the configuration as the core wants it; the pools are to be freed by the caller.

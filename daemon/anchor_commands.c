@@ -7,7 +7,6 @@
 #include "daemon/anchor.h"
 #include "daemon/commands.h"
 #include "daemon/show.h"
-#include "net/veth.h"
 
 static json_t *life_json(uint64_t until_us, uint64_t now_us)
 {
@@ -224,26 +223,14 @@ static json_t *run_check(struct fm_daemon *d, struct fm_client *client, json_t *
 			 list);
 }
 
-/* Takes routes, programs and device away, then ends. What is stored stays: bindings come back with
- * it. */
+/* Answered at the end of the turn, when everything of ours is gone. */
 static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
-	struct fm_anchor_role *a = d->anchor;
-	const struct fm_conf_anchor *conf = &d->config->anchor;
-
-	(void)client, (void)request;
-	for (uint32_t i = 0; i < conf->n_pools; i++) {
-		(void)fm_route_pool_drop(&d->netlink, &conf->pools[i].prefix, a->tun.ifindex);
-		if (conf->pools[i].ipv4.len > 0)
-			(void)fm_route_pool_drop(&d->netlink, &conf->pools[i].ipv4, a->tun.ifindex);
-	}
-	fm_dp_down(a->dp);
-	a->dp = NULL;
-	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
-	(void)fm_veth_remove(&d->netlink);
-	d->is_ending = true;
+	(void)request;
+	d->anchor->leaving = client;
+	d->anchor->is_leaving = true;
 	fm_daemon_changed(d);
-	return json_pack("{s:b}", "down", 1);
+	return NULL;
 }
 
 const struct fm_command fm_anchor_commands[] = {

@@ -62,6 +62,8 @@ json_t *fm_command_answer(void *ctx, struct fm_client *client, json_t *request)
 	const struct fm_command *c;
 	json_t *answer;
 
+	if (d->is_ending)
+		return fm_control_error("ending", "the daemon is about to end");
 	if (!name)
 		return fm_control_error("bad-request", "a request is {\"command\": NAME, …}");
 	c = find(common, name);

@@ -143,6 +143,14 @@ static void wake(void *ctx, uint64_t now_us)
 	fm_daemon_changed(d);
 }
 
+/* The loop polls once more after uv_stop(): the role must hear of nothing then. */
+static void end(struct fm_daemon *d)
+{
+	fm_timer_close(&d->wake);
+	d->role->stop(d);
+	uv_stop(&d->loop);
+}
+
 /* The end of a turn: data path first, so that a path is there when its acknowledgement arrives. */
 static void turn(void *ctx)
 {
@@ -151,7 +159,7 @@ static void turn(void *ctx)
 	d->role->turn(d);
 	fm_daemon_flush(d);
 	if (d->is_ending)
-		uv_stop(&d->loop);
+		end(d);
 }
 
 int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
@@ -193,6 +201,8 @@ static void on_signal(uv_signal_t *s, int number)
 
 	char said[4096] = "";
 
+	if (d->is_ending)
+		return;
 	if (number == SIGHUP) {
 		fm_notify("RELOADING=1");
 		(void)fm_daemon_reload(d, said, sizeof(said));
@@ -367,10 +377,8 @@ static void close_signals(struct fm_daemon *d)
 
 static void close_all(struct fm_daemon *d)
 {
-	d->role->stop(d);
 	fm_events_close(&d->events);
 	fm_control_close(&d->control);
-	fm_timer_close(&d->wake);
 	fm_later_close(&d->turn);
 	close_signals(d);
 	uv_run(&d->loop, UV_RUN_DEFAULT); /* closes the handles */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/selector_match.h"
+#include "daemon/role.h"
 #include "net/veth.h"
 
 /*
@@ -21,20 +22,6 @@ static void changed(struct fm_daemon *d)
 {
 	d->host->is_dirty = true;
 	fm_daemon_changed(d);
-}
-
-static void told(struct fm_daemon *d, enum fm_daemon_event event, const char *what, int err)
-{
-	if (err < 0)
-		fm_events_printf(&d->events, &fm_daemon_events[event], NULL, "%s: %s", what,
-				 strerror(-err));
-}
-
-static void told_dp(struct fm_daemon *d, int err)
-{
-	if (err < 0)
-		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_DATAPATH],
-			      fm_dp_error(), NULL);
 }
 
 /* What the core wants forwarded, with what only the kernel knows: devices, next hops, sizes, ports.
@@ -88,7 +75,7 @@ static void op_pin(void *world, const struct fm_tuple *flow, uint16_t bid)
 {
 	struct fm_daemon *d = world;
 
-	told_dp(d, fm_dp_pin(d->host->dp, flow, bid));
+	fm_role_told_dp(d, fm_dp_pin(d->host->dp, flow, bid));
 }
 
 static void op_probe(void *world, uint8_t access, uint64_t nonce)
@@ -107,7 +94,7 @@ static void op_lease(void *world, const struct fm_odp *lease, const struct fm_ip
 {
 	struct fm_daemon *d = world;
 
-	told(d, FM_DAEMON_EVENT_NETLINK, "an address on fm0",
+	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "an address on fm0",
 	     fm_homes_lease(&d->host->homes, lease, address));
 	changed(d);
 }
@@ -157,7 +144,7 @@ static void attach(struct fm_daemon *d, uint8_t i)
 	if (fm_dp_attach(h->dp, ifindex, FM_DP_ACCESS) == 0)
 		h->attached[i] = ifindex;
 	else
-		told_dp(d, -EIO);
+		fm_role_told_dp(d, -EIO);
 }
 
 static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
@@ -166,7 +153,7 @@ static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
 	char coa6[FM_ADDRESS_TEXT_MAX], coa4[FM_ADDRESS_TEXT_MAX];
 
 	attach(d, i);
-	told(d, FM_DAEMON_EVENT_NETLINK, "the UDP socket of an access",
+	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the UDP socket of an access",
 	     fm_signal_access(&d->host->signal, i));
 	fm_events_put(
 		&d->events, &fm_daemon_events[FM_DAEMON_EVENT_ACCESS],
@@ -184,22 +171,9 @@ static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
 static void neighbour_changed(void *ctx, const struct fm_neighbour *n)
 {
 	struct fm_daemon *d = ctx;
-	char text[FM_ADDRESS_TEXT_MAX];
 
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_NEXT_HOP],
-		      n->is_valid ? "resolved" : "not resolved",
-		      json_pack("{s:s, s:i}", "next_hop", fm_address_text(&n->ip, text), "ifindex",
-				(int)n->ifindex));
+	fm_role_tell_next_hop(d, n);
 	changed(d);
-}
-
-static void packet_came(void *ctx, const struct fm_ip *from, const struct fm_ip *to,
-			const uint8_t *ip, size_t len)
-{
-	struct fm_daemon *d = ctx;
-
-	(void)to; /* the kernel took it for one of our addresses */
-	fm_slow_came(&d->host->slow, from, 0, ip, len);
 }
 
 static void datagram_came(void *ctx, const struct fm_via *via, const uint8_t *ip, size_t len)
@@ -246,12 +220,9 @@ static void pmtu_changed(void *ctx, const struct fm_ip *local, const struct fm_i
 			 uint32_t mtu)
 {
 	struct fm_daemon *d = ctx;
-	char text[FM_ADDRESS_TEXT_MAX];
 
 	(void)remote;
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_PATH_MTU], NULL,
-		      json_pack("{s:s, s:i}", "care_of_address", fm_address_text(local, text),
-				"mtu", (int)mtu));
+	fm_role_tell_mtu(d, local, mtu);
 	changed(d);
 }
 
@@ -278,7 +249,7 @@ static void forward(struct fm_daemon *d)
 	struct fm_forwarding *f = &h->forwarding, usable;
 
 	look_forwarding(h);
-	told(d, FM_DAEMON_EVENT_NETLINK, "the registration address on fm0",
+	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the registration address on fm0",
 	     fm_homes_registration(&h->homes, &f->registration));
 	usable = *f;
 	for (uint8_t i = 0; i < usable.n_rules;
@@ -286,7 +257,7 @@ static void forward(struct fm_daemon *d)
 		usable.rules[i].selector = fm_selector_mirror(&usable.rules[i].selector);
 	leave_out_unresolved(h, &usable);
 	if (h->is_taken)
-		told_dp(d, fm_dp_forward(h->dp, &usable));
+		fm_role_told_dp(d, fm_dp_forward(h->dp, &usable));
 }
 
 /* Adopts what an earlier run left: from now on the data path is as the core says. */
@@ -303,7 +274,7 @@ static void take(struct fm_daemon *d)
 		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_REPAIRED], NULL,
 			      json_pack("{s:i, s:i}", "repaired", (int)sync.repaired, "removed",
 					(int)sync.removed));
-	told_dp(d, fm_dp_attach(h->dp, h->tun.ifindex, FM_DP_FM0));
+	fm_role_told_dp(d, fm_dp_attach(h->dp, h->tun.ifindex, FM_DP_FM0));
 	for (uint8_t i = 0; i < h->accesses.n; i++)
 		attach(d, i);
 	fm_homes_tidy(&h->homes);
@@ -460,8 +431,8 @@ static int open_reassembled(struct fm_daemon *d)
 {
 	struct fm_reassembled *r = &d->host->reassembled;
 
-	r->came = packet_came;
-	r->ctx = d;
+	r->came = fm_slow_reassembled;
+	r->ctx = &d->host->slow;
 	return fm_reassembled_open(r, &d->loop);
 }
 
@@ -570,10 +541,7 @@ static int open_core(struct fm_daemon *d)
 	return 0;
 }
 
-static const struct {
-	const char *what;
-	int (*open)(struct fm_daemon *d);
-} steps[] = {
+static const struct fm_role_step steps[] = {
 	{ "the anchor's name", find_anchor },
 	{ "the look into /proc", open_proc },
 	{ "the core", open_core },
@@ -595,15 +563,7 @@ static int host_start(struct fm_daemon *d)
 	d->host = calloc(1, sizeof(*d->host));
 	if (!d->host)
 		return -ENOMEM;
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		int ret = steps[i].open(d);
-
-		if (ret < 0) {
-			fprintf(stderr, "flowmobd: %s: %s\n", steps[i].what, strerror(-ret));
-			return ret;
-		}
-	}
-	return 0;
+	return fm_role_open(d, steps, sizeof(steps) / sizeof(steps[0]));
 }
 
 int fm_host_access_named(const struct fm_daemon *d, const char *name)

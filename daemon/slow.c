@@ -213,6 +213,13 @@ void fm_slow_came(struct fm_slow *s, const struct fm_ip *from, uint16_t port, co
 		s->reassembled++;
 }
 
+void fm_slow_reassembled(void *ctx, const struct fm_ip *from, const struct fm_ip *to,
+			 const uint8_t *ip, size_t len)
+{
+	(void)to; /* the kernel took it for one of our addresses */
+	fm_slow_came(ctx, from, 0, ip, len);
+}
+
 void fm_slow_open(struct fm_slow *s)
 {
 	fm_hold_init(&s->hold, &limits);

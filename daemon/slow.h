@@ -45,6 +45,10 @@ void fm_slow_close(struct fm_slow *s);
 void fm_slow_came(struct fm_slow *s, const struct fm_ip *from, uint16_t port, const uint8_t *ip,
 		  size_t len);
 
+/* The same for what comes out of net/reassembled.h; @ctx is the fm_slow. */
+void fm_slow_reassembled(void *ctx, const struct fm_ip *from, const struct fm_ip *to,
+			 const uint8_t *ip, size_t len);
+
 /* Paths changed, or time passed: what can go goes, what is too old is dropped. */
 void fm_slow_offer(struct fm_slow *s, uint64_t now_us);
 

@@ -50,7 +50,7 @@ static int take_slot(struct fm_slots *s, uint32_t *slot)
 	}
 	if (s->n_free == 0)
 		return fm_dp_fail(-ENOSPC,
-				  "data path: no room for another binding; raise bindings-max");
+				  "data path: no room for another binding; restart flowmobd");
 	*slot = s->free[--s->n_free];
 	return 0;
 }
@@ -458,7 +458,7 @@ int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 
 	if (!e)
 		return fm_dp_fail(-ENOSPC,
-				  "data path: no room for another binding; raise bindings-max");
+				  "data path: no room for another binding; restart flowmobd");
 	bool has_old = get_block(dp, e->slot, &old);
 
 	err = place_rules(dp, has_old ? &old : NULL, &b);
