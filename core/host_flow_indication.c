@@ -204,6 +204,8 @@ int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via, co
 		return err;
 	if (h->fbi.is_set && sequence == h->fbi.sequence) {
 		acknowledge(h, via, m, h->fbi.status);
+		if (h->fbi.status == DONE)
+			h->reg.asked_us = now_us; /* what the anchor does on this answer only an update confirms */
 		return 0;
 	}
 	if (h->fbi.is_set && !fm_is_newer(sequence, h->fbi.sequence))

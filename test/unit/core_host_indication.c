@@ -203,6 +203,16 @@ static void the_anchor_moves_a_flow(void **state)
 	assert_int_equal(fm_u16_at(&fm_msg_sub(&m, f, FM_SUB_BINDING_REFERENCE)->u16_list, 0), 2);
 	world_settle(w, next + 1);
 
+	/* sent again, for the answer was lost: answered again, and an update follows again */
+	next = w->n_sent;
+	m = flow_indication(1);
+	add_flow(&m, 1, 15, &target);
+	assert_int_equal(indicate(w, 0, &m, true), 0);
+	answer_of(w, next, FM_MH_FLOW_BINDING, &m);
+	world_read(w, next + 1, &m);
+	assert_int_equal(m.type, FM_MH_BU);
+	world_settle(w, next + 1);
+
 	/* and deletes it */
 	next = w->n_sent;
 	m = flow_indication(2);
