@@ -142,6 +142,7 @@ static void describe_paths(const struct fm_ha *ha, const struct fm_binding *b,
 			.encap = c->encap,
 			.local = is_v4 ? c->local : ha->conf.address,
 			.remote = c->coa,
+			.mtu = c->size,
 		};
 		if (c->encap == FM_ENCAP_UDP4) {
 			out->paths[i].local_port = FM_HA_PORT;

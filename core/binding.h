@@ -62,10 +62,11 @@ struct fm_subscriber {
  * @mac_coa: of the MAC of its last registration (digest D16, D30)
  * @local, @port: IPv4: the anchor's address and the UDP port seen; port 0: IPv6
  * @life_s:  granted
+ * @size:    largest outer packet that passes, as the host says; 0: not said
  */
 struct fm_coa {
 	bool is_used;
-	uint16_t bid, port;
+	uint16_t bid, port, size;
 	uint8_t bid_pri;
 	enum fm_encap encap;
 	struct fm_ip coa, claimed, mac_coa, local;

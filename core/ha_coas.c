@@ -4,8 +4,10 @@
  */
 #include "core/ha_update.h"
 #include "core/unicast.h"
+#include "wire/size_option.h"
 
 #define FLAG_HOME 0x80u /* H, RFC 5648 §4.3 */
+#define SIZE_LEAST 1280u /* RFC 8200 §5: every path passes it */
 
 bool fm_ha_update_is_barred(const struct fm_ha *ha, const struct fm_ip *coa)
 {
@@ -15,6 +17,19 @@ bool fm_ha_update_is_barred(const struct fm_ha *ha, const struct fm_ip *coa)
 	}
 	return fm_ha_lease_pool(ha, coa) != NULL || fm_ip_equal(coa, &ha->conf.address) ||
 	       fm_ip_equal(coa, &ha->conf.address_v4);
+}
+
+/* What the host says of the path over which this comes: of the one address that it registers. */
+static uint16_t said_size(const struct fm_ha *ha, const struct fm_update *u)
+{
+	uint16_t size = 0;
+
+	for (const struct fm_item *o = fm_msg_next(u->m, FM_OPT_VENDOR, NULL); o && size == 0;
+	     o = fm_msg_next(u->m, FM_OPT_VENDOR, o)) {
+		if (o->vendor.vendor_id == ha->conf.vendor_id && o->vendor.sub_type == FM_SIZE_SUB_TYPE)
+			size = fm_size_option_read(&o->vendor.data);
+	}
+	return size >= SIZE_LEAST ? size : 0;
 }
 
 static void set_life(const struct fm_update *u, struct fm_coa *c)
@@ -98,6 +113,8 @@ static uint8_t take_bid(const struct fm_ha *ha, const struct fm_update *u,
 	}
 	if (status == FM_BA_OK && fm_ha_update_is_barred(ha, &c->coa))
 		return FM_BA_INVALID_COA;
+	if (u->n_bids == 1)
+		c->size = said_size(ha, u);
 	set_life(u, c);
 	return status;
 }
@@ -183,6 +200,7 @@ static void take_plain(const struct fm_ha *ha, struct fm_update *u,
 		c->encap = FM_ENCAP_IP6;
 	if (fm_ha_update_is_barred(ha, &c->coa))
 		u->status = FM_BA_INVALID_COA;
+	c->size = said_size(ha, u);
 	set_life(u, c);
 }
 

@@ -164,6 +164,17 @@ void fm_host_probe_answered(struct fm_host *h, uint8_t access, uint64_t nonce, u
 	fm_host_wake(h, now_us);
 }
 
+void fm_host_path_size(struct fm_host *h, uint8_t access, uint16_t size, uint64_t now_us)
+{
+	struct fm_host_registration *r = &h->accesses[access].reg;
+
+	if (access >= h->conf.n_accesses || r->size == size)
+		return;
+	r->size = size;
+	r->must = true;
+	fm_host_wake(h, now_us);
+}
+
 static uint64_t interval_of(const struct fm_host *h, uint8_t access)
 {
 	uint64_t interval_us = h->conf.accesses[access].probe_interval_us;

@@ -137,12 +137,14 @@ struct fm_host_sent {
  * @is_barred: the anchor refuses this care-of address (status 174)
  * @is_udp:    user packets need UDP (RFC 5555 §4.2)
  * @wants_udp: without it they do not come through, NAT or not
+ * @size:      largest outer packet that passes, for the anchor to know; 0: as routers tell
  * @tries:     unanswered in a row; @refusals: refused in a row
  * @try_us, @quiet_us: no binding update for it before; none over it before
  */
 struct fm_host_registration {
 	struct fm_ip coa, bound_coa;
 	bool is_v4, is_bound, is_cut, has_cut, must, is_barred, is_udp, wants_udp;
+	uint16_t size;
 	uint8_t tries, refusals, unknown, flaps;
 	uint16_t cut_sequence;
 	uint64_t until_us, refresh_us, try_us, quiet_us, wait_us, bound_us;
@@ -324,6 +326,9 @@ int fm_host_receive(struct fm_host *h, const struct fm_via *via, const uint8_t *
 
 /* The answer to a probe of ops->probe() came back; an unknown nonce changes nothing. */
 void fm_host_probe_answered(struct fm_host *h, uint8_t access, uint64_t nonce, uint64_t now_us);
+
+/* Probes found that no outer packet above @size passes an access; 0: all that routers let pass. */
+void fm_host_path_size(struct fm_host *h, uint8_t access, uint16_t size, uint64_t now_us);
 
 /* The time asked for by ops->wake_at() has come (earlier and later do no harm). */
 void fm_host_wake(struct fm_host *h, uint64_t now_us);

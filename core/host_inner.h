@@ -67,6 +67,8 @@ void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_ms
 /* host_lease.c: on-demand prefixes and the IPv4 home address. */
 void fm_host_lease_start(struct fm_host *h);
 bool fm_host_lease_is_due(const struct fm_host *h);
+/* Of the vendor-specific options that are ours. */
+uint32_t fm_host_vendor_id(const struct fm_host *h);
 void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent);
 void fm_host_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
 		   uint64_t now_us);

@@ -16,7 +16,7 @@
 
 enum { GRANTED = 0, RELEASED = 1, NOT_SUPPORTED = 131, MALFORMED = 133, NO_SUCH_LEASE = 134 };
 
-static uint32_t vendor_id(const struct fm_host *h)
+uint32_t fm_host_vendor_id(const struct fm_host *h)
 {
 	return h->conf.vendor_id ? h->conf.vendor_id : VENDOR_EXAMPLE;
 }
@@ -200,7 +200,7 @@ static bool put_odp(struct fm_host *h, struct fm_msg *m, const struct fm_host_le
 		odp.prefix_length = 64;
 	}
 	fm_odp_write(&odp, data);
-	option->vendor.vendor_id = vendor_id(h);
+	option->vendor.vendor_id = fm_host_vendor_id(h);
 	option->vendor.sub_type = FM_ODP_SUB_TYPE;
 	option->vendor.data = (struct fm_octets){ .p = data, .len = FM_ODP_DATA_LEN };
 	return true;
@@ -224,7 +224,7 @@ static bool put_set(struct fm_host *h, struct fm_msg *m)
 		data[len++] = (uint8_t)(l->pid >> 8);
 		data[len++] = (uint8_t)l->pid;
 	}
-	option->vendor.vendor_id = vendor_id(h);
+	option->vendor.vendor_id = fm_host_vendor_id(h);
 	option->vendor.sub_type = FM_ODP_SET_SUB_TYPE;
 	option->vendor.data = (struct fm_octets){ .p = data, .len = len };
 	return true;
@@ -382,7 +382,7 @@ void fm_host_lease_take(struct fm_host *h, const struct fm_msg *m, const struct 
 
 	for (const struct fm_item *o = fm_msg_next(m, FM_OPT_VENDOR, NULL); o;
 	     o = fm_msg_next(m, FM_OPT_VENDOR, o)) {
-		if (o->vendor.vendor_id != vendor_id(h))
+		if (o->vendor.vendor_id != fm_host_vendor_id(h))
 			continue;
 		if (o->vendor.sub_type == FM_ODP_SUB_TYPE && fm_odp_read(&o->vendor.data, &odp)) {
 			take_odp(h, &odp, now_us);

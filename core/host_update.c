@@ -4,6 +4,7 @@
  */
 #include "core/auth.h"
 #include "core/host_inner.h"
+#include "wire/size_option.h"
 
 #define LIFETIME 225u		  /* 900 s in units of 4 s, D43; RFC 6275 §6.1.7 */
 #define NTP_UNIX_S 2208988800ull  /* 1900 to 1970, RFC 4285 §6 */
@@ -107,6 +108,21 @@ static void put_plain_coa(const struct fm_host *h, struct fm_msg *m, uint8_t acc
 		option->ip = r->coa;
 }
 
+/* Larger packets from the anchor would vanish on the way. */
+static void put_size(const struct fm_host *h, struct fm_msg *m, uint8_t access)
+{
+	uint16_t size = h->accesses[access].reg.size;
+	struct fm_item *option = size ? fm_msg_add(m, FM_OPT_VENDOR) : NULL;
+	uint8_t *data = option ? fm_msg_room(m, FM_SIZE_DATA_LEN) : NULL;
+
+	if (!data)
+		return;
+	fm_size_option_write(size, data);
+	option->vendor.vendor_id = fm_host_vendor_id(h);
+	option->vendor.sub_type = FM_SIZE_SUB_TYPE;
+	option->vendor.data = (struct fm_octets){ .p = data, .len = FM_SIZE_DATA_LEN };
+}
+
 static void put_options(struct fm_host *h, struct fm_msg *m, uint8_t access, uint16_t removed,
 			uint64_t now_us)
 {
@@ -121,6 +137,7 @@ static void put_options(struct fm_host *h, struct fm_msg *m, uint8_t access, uin
 			put_plain_coa(h, m, access);
 		else
 			put_bid(h, m, access);
+		put_size(h, m, access);
 		sent->has_ipv4 = put_ipv4(h, m, now_us);
 		fm_host_lease_put(h, m, sent);
 		fm_host_flow_put(h, m, sent, true);

@@ -104,6 +104,7 @@ static void put_coa(struct fm_writer *w, const struct fm_ha *ha, const struct fm
 	put_ip(w, &c->local);
 	put_time(w, ha, c->expires_us);
 	put_number(w, c->life_s, 4);
+	put_number(w, c->size, 2);
 }
 
 static void get_coa(struct fm_reader *r, const struct fm_ha *ha, struct fm_coa *c)
@@ -119,6 +120,7 @@ static void get_coa(struct fm_reader *r, const struct fm_ha *ha, struct fm_coa *
 	c->local = get_ip(r);
 	c->expires_us = get_time(r, ha);
 	c->life_s = (uint32_t)get_number(r, 4);
+	c->size = (uint16_t)get_number(r, 2);
 }
 
 static void put_lease(struct fm_writer *w, const struct fm_ha *ha, const struct fm_lease *l)

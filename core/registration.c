@@ -430,6 +430,7 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	if (fm_ip_equal(&r->coa, &was))
 		return;
 	r->is_barred = false;
+	r->size = 0;
 	r->wants_udp &= fm_ip_equal(&r->coa, &r->bound_coa); /* back after a restart */
 	r->tries = r->refusals = 0;
 	r->wait_us = r->try_us = r->quiet_us = 0;

@@ -33,7 +33,8 @@ enum fm_encap {
  * @local, @remote: outer addresses as this side sends; v4-mapped for IPv4
  * @local_port, @remote_port: UDP, host order; 0 unless FM_ENCAP_UDP4
  * @access:    host: index of the access; anchor: 0
- * @ifindex, @next_hop, @mtu: filled by the daemon (mtu: of the path, outer; 0: not known)
+ * @ifindex, @next_hop, @mtu: filled by the daemon (mtu: of the path, outer; 0: not known; at an anchor
+ *               the core says what the host found, the daemon lowers it)
  * A BID keeps its index among the paths for as long as it is registered.
  */
 struct fm_path {

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "wire/size_option.h"
+
 #define HOA "2001:db8:1::5a"
 #define COA "2001:db8:f001::5a"
 #define COA_2 "2001:db8:f002::5a"
@@ -59,6 +61,52 @@ static const struct fm_path *path(struct world *w, uint16_t bid)
 			return &w->forwarding.paths[i];
 	}
 	return NULL;
+}
+
+static void add_size(struct world *w, uint32_t vendor_id, uint8_t sub_type, uint16_t size)
+{
+	struct fm_item *it = fm_msg_add(&w->bu, FM_OPT_VENDOR);
+	uint8_t *data = fm_msg_room(&w->bu, 2);
+
+	fm_size_option_write(size, data);
+	it->vendor.vendor_id = vendor_id;
+	it->vendor.sub_type = sub_type;
+	it->vendor.data = (struct fm_octets){ data, 2 };
+}
+
+/* Of the path over which it comes, until an update over it says something else; over a restart too. */
+static void the_size_that_a_host_found_holds(void **state)
+{
+	static const struct {
+		uint32_t vendor_id;
+		uint8_t sub_type;
+		uint16_t size, is;
+	} rows[] = {
+		{ 32473, 4, 1396, 1396 }, { 32473, 4, 1279, 0 }, { 32473, 3, 1396, 0 }, { 1, 4, 1396, 0 },
+	};
+	struct world *w = start();
+	struct fm_via via = via_ip6(COA, HOA);
+
+	(void)state;
+	assert_int_equal(bind_bid(w, 1, 1, COA), 0);
+	assert_int_equal(bind_bid(w, 2, 2, COA_2), 0);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bu_start(w, (uint16_t)(3 + 2 * i), AH, 100, MN_ID);
+		bu_bid(w, 1, 10, COA);
+		add_size(w, rows[i].vendor_id, rows[i].sub_type, rows[i].size);
+		assert_non_null(bu_send(w, &via));
+		assert_int_equal(path(w, 1)->mtu, rows[i].is);
+		assert_int_equal(path(w, 2)->mtu, 0);
+		assert_int_equal(bind_bid(w, (uint16_t)(4 + 2 * i), 1, COA), 0);
+		assert_int_equal(path(w, 1)->mtu, 0);
+	}
+	bu_start(w, 30, AH, 100, MN_ID);
+	bu_bid(w, 1, 10, COA);
+	add_size(w, 32473, 4, 1396);
+	assert_non_null(bu_send(w, &via));
+	world_restart(w);
+	assert_int_equal(path(w, 1)->mtu, 1396);
+	world_end(w);
 }
 
 static void answers_go_the_way_they_came(void **state)
@@ -708,6 +756,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_go_the_way_they_came),
+		cmocka_unit_test(the_size_that_a_host_found_holds),
 		cmocka_unit_test(a_nat_that_forgets_is_followed),
 		cmocka_unit_test(bulk_takes_no_unseen_ipv4),
 		cmocka_unit_test(care_of_addresses_that_nobody_has),

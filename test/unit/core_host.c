@@ -1,5 +1,6 @@
 /* core/host.c, registration.c, update.c: what the mobile node sends, message by message. */
 #include "test/unit/host_world.h"
+#include "wire/size_option.h"
 
 static const struct fm_ip none;
 
@@ -717,6 +718,33 @@ static void a_new_address_registers_under_the_same_bid(void **state)
 	world_free(w);
 }
 
+/* What probes found of a path goes to the anchor over that path, and is no more when all passes again. */
+static void the_size_of_a_path_is_told(void **state)
+{
+	struct world *w = world_bound(2);
+	const struct fm_item *o;
+	unsigned next = w->n_sent;
+	struct fm_msg m;
+
+	(void)state;
+	fm_host_path_size(&w->h, 1, 1396, w->now_us);
+	assert_int_equal(world_read(w, next, &m)->via.access, 1);
+	for (o = fm_msg_next(&m, FM_OPT_VENDOR, NULL); o && o->vendor.sub_type != FM_SIZE_SUB_TYPE;)
+		o = fm_msg_next(&m, FM_OPT_VENDOR, o);
+	assert_non_null(o);
+	assert_int_equal(o->vendor.vendor_id, 32473);
+	assert_int_equal(fm_size_option_read(&o->vendor.data), 1396);
+	world_settle(w, next);
+	next = w->n_sent;
+	fm_host_path_size(&w->h, 1, 1396, w->now_us);
+	assert_int_equal(w->n_sent, next);
+	fm_host_path_size(&w->h, 1, 0, w->now_us);
+	world_read(w, next, &m);
+	for (o = fm_msg_next(&m, FM_OPT_VENDOR, NULL); o; o = fm_msg_next(&m, FM_OPT_VENDOR, o))
+		assert_int_not_equal(o->vendor.sub_type, FM_SIZE_SUB_TYPE);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -744,6 +772,7 @@ int main(void)
 		cmocka_unit_test(a_lease_is_renewed_at_half_of_its_life),
 		cmocka_unit_test(a_forged_answer_changes_nothing),
 		cmocka_unit_test(a_new_address_registers_under_the_same_bid),
+		cmocka_unit_test(the_size_of_a_path_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
