@@ -43,6 +43,13 @@ static void tell_xdp_all(struct fm_daemon *d)
 		tell_xdp(d, &n->list[i]);
 }
 
+/* 0: not known. */
+static void lower_mtu(struct fm_path *p, uint32_t mtu)
+{
+	if (mtu > 0 && (p->mtu == 0 || p->mtu > mtu))
+		p->mtu = mtu;
+}
+
 /* How the kernel would send to a care-of address; no way or an unresolved next hop: packets wait.
  */
 static void complete_path(struct fm_daemon *d, struct fm_path *p)
@@ -58,9 +65,8 @@ static void complete_path(struct fm_daemon *d, struct fm_path *p)
 	}
 	p->ifindex = way.ifindex;
 	p->next_hop = way.next_hop;
-	p->mtu = fm_pmtu_of(&a->pmtu, &p->local, &p->remote);
-	if (p->mtu == 0 || (way.mtu > 0 && p->mtu > way.mtu))
-		p->mtu = way.mtu;
+	lower_mtu(p, fm_pmtu_of(&a->pmtu, &p->local, &p->remote));
+	lower_mtu(p, way.mtu);
 	if (fm_neighbours_keep(&a->neighbours, p->ifindex, &p->next_hop) == 0)
 		p->encap = FM_ENCAP_NONE;
 }

@@ -29,6 +29,7 @@ void fm_host_sizes_limit(struct fm_host_sizes *s, uint8_t i, struct fm_path *pat
 	if (!is_same_path(&s->paths[i], path)) {
 		s->paths[i] = *path;
 		fm_path_size_start(&s->of[i], path->mtu, fm_now_us());
+		s->told[i] = path->mtu; /* as the interface and routers say: no news */
 		set_timer(s);
 	}
 	if (path->mtu > s->of[i].size)
@@ -48,6 +49,22 @@ static bool is_heard(const struct fm_host_role *h, uint8_t i)
 	return a->health.state == FM_HEALTH_UP && a->health.missed == 0 && a->health.n_judged > 0;
 }
 
+/* The data path follows each step of a search; the anchor, and who reads the events, its end. */
+static void look_at(struct fm_daemon *d, uint8_t i, uint32_t was, uint64_t now_us)
+{
+	struct fm_host_sizes *all = &d->host->sizes;
+	const struct fm_path_size *s = &all->of[i];
+
+	d->host->is_dirty |= s->size != was;
+	if (s->size == all->told[i] || s->next_us < now_us + SEARCH_STEP_US)
+		return;
+	all->told[i] = s->size;
+	fm_host_path_size(&d->host->core, i, s->size < s->largest ? (uint16_t)s->size : 0, now_us);
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_PATH_MTU], "probes",
+		      json_pack("{s:s, s:i}", "access", d->config->host.accesses[i].name, "mtu",
+				(int)s->size));
+}
+
 static void probe(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 {
 	struct fm_host_role *h = d->host;
@@ -55,8 +72,7 @@ static void probe(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 	uint32_t was = s->size, size = fm_path_size_wake(s, patience_us(h, i), is_heard(h, i), now_us);
 	uint64_t nonce;
 
-	if (s->size != was)
-		h->is_dirty = true;
+	look_at(d, i, was, now_us);
 	if (size == 0)
 		return;
 	fm_crypto_random(&nonce, sizeof(nonce));
@@ -80,19 +96,6 @@ static void wake(void *ctx, uint64_t now_us)
 	fm_daemon_changed(d);
 }
 
-/* The data path follows each step of a search; who reads the events, its end. */
-static void tell(struct fm_daemon *d, uint8_t i)
-{
-	const struct fm_path_size *s = &d->host->sizes.of[i];
-
-	d->host->is_dirty = true;
-	if (s->next_us < fm_now_us() + SEARCH_STEP_US)
-		return;
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_PATH_MTU], "probes",
-		      json_pack("{s:s, s:i}", "access", d->config->host.accesses[i].name, "mtu",
-				(int)s->size));
-}
-
 bool fm_host_sizes_answered(struct fm_daemon *d, uint64_t nonce)
 {
 	struct fm_host_sizes *s = &d->host->sizes;
@@ -102,8 +105,7 @@ bool fm_host_sizes_answered(struct fm_daemon *d, uint64_t nonce)
 
 		if (!fm_path_size_answered(&s->of[i], nonce, fm_now_us()))
 			continue;
-		if (s->of[i].size != was)
-			tell(d, i);
+		look_at(d, i, was, fm_now_us());
 		set_timer(s);
 		return true;
 	}

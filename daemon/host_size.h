@@ -13,11 +13,13 @@ struct fm_daemon;
 /**
  * struct fm_host_sizes - what is known of each access
  * @paths: of which path it is known: another one, and it is asked anew
+ * @told:  the size that the anchor knows of
  */
 struct fm_host_sizes {
 	struct fm_timer timer;
 	struct fm_path paths[FM_ACCESSES_MAX];
 	struct fm_path_size of[FM_ACCESSES_MAX];
+	uint32_t told[FM_ACCESSES_MAX];
 };
 
 int fm_host_sizes_open(struct fm_daemon *d);
