@@ -16,6 +16,7 @@
 #include "lab/stage.h"
 
 #define CLOCK_LEAD_NS 50000000ll /* from the order to start until 0 */
+#define LATE_NS 200000000ll /* a sender that was held up sends its last datagrams so late */
 #define SETTLE_NS 1000000000ll	 /* the longest wait for what is in flight, beside the delays */
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_PERMITTED = 3 };
@@ -71,6 +72,7 @@ static int64_t longest_delay_ns(const struct fm_lab_stage *st)
 
 static void settle(const struct fm_lab_stage *st, const struct fm_lab_traffic *t, int64_t end_ns)
 {
+	sleep_until(end_ns + LATE_NS);
 	end_ns += SETTLE_NS + 2 * longest_delay_ns(st);
 	while (fm_stage_now() < end_ns && !fm_traffic_is_settled(t) && !fm_stage_is_interrupted())
 		sleep_until(fm_stage_now() + 5000000);
