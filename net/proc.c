@@ -22,6 +22,15 @@ static struct fm_proc_want *wanted(struct fm_proc_want *wants, size_t n, uint32_
 	return NULL;
 }
 
+/* A program may call itself anything, also what harms a terminal or is no UTF-8. */
+static void make_printable(char *name)
+{
+	for (; *name; name++) {
+		if (*name < ' ' || *name > '~') /* char is signed or not: both are caught */
+			*name = '?';
+	}
+}
+
 static void read_name(int process, char name[FM_PROC_NAME])
 {
 	int fd = openat(process, "comm", O_RDONLY | O_CLOEXEC);
@@ -31,6 +40,7 @@ static void read_name(int process, char name[FM_PROC_NAME])
 		close(fd);
 	name[len > 0 ? len : 0] = 0;
 	name[strcspn(name, "\n")] = 0;
+	make_printable(name);
 }
 
 /* 0: that descriptor is no socket. */

@@ -16,8 +16,8 @@ struct fm_proc_want {
 };
 
 /*
- * Fills pid and name of all @n in one walk over /proc. Processes that may not be looked into are
- * passed by.
+ * Fills pid and name of all @n in one walk over /proc; of names only printable ASCII is kept.
+ * Processes that may not be looked into are passed by.
  */
 void fm_proc_find(struct fm_proc_want *wants, size_t n);
 
