@@ -18,18 +18,18 @@
 	X(LEASE_GRANTED,      "lease-granted",         600, "")                                    \
 	X(LEASE_ENDED,        "lease-ended",           600, "")                                    \
 	X(FLOW_CHANGED,       "flow-bindings-changed", 600, "")                                    \
-	X(UPDATE_REFUSED,     "update-refused",        60,  "the status says why: flowmob-anchor manual") \
+	X(UPDATE_REFUSED,     "update-refused",        60,  "what the status means: flowmobd(8)") \
 	X(BAD_AUTH,           "bad-authenticator",     6,   "compare key-file on both ends")       \
 	X(NO_ASSOCIATION,     "no-association",        6,   "add a subscriber block for this id")  \
 	X(REPLAYED,           "replayed",              6,   "an old message came again; often means an attack") \
 	X(BAD_MESSAGE,        "bad-message",           6,   "flowmob decode shows what is wrong")  \
 	X(POOL_EMPTY,         "pool-empty",            1,   "enlarge a pool or shorten quarantine") \
-	X(ANCHOR_FULL,        "anchor-full",           1,   "raise max-bindings")                  \
+	X(ANCHOR_FULL,        "anchor-full",           1,   "restart flowmobd: it makes room for twice the subscribers it finds") \
 	X(FLOW_UNANSWERED,    "flow-move-unanswered",  60,  "the host does not answer: look at its log") \
 	X(REVOKED,            "revoked",               60,  "")                                    \
 	/* host */                                                                                 \
 	X(REGISTERED,         "registered",            60,  "")                                    \
-	X(REGISTRATION_REFUSED, "registration-refused", 60, "the status says why: flowmobd manual") \
+	X(REGISTRATION_REFUSED, "registration-refused", 60, "what the status means: flowmobd(8)") \
 	X(REGISTRATION_STOPPED, "registration-stopped", 6,  "correct the configuration at either end, then reload") \
 	X(REGISTRATION_REVOKED, "registration-revoked", 60, "the anchor's operator took it off")   \
 	X(HOME_ADDRESS_NEW,   "home-address-new",      60,  "")                                    \
@@ -40,7 +40,7 @@
 	X(FLOW_MOVED,         "flow-moved",            600, "")                                    \
 	X(FLOW_REFUSED,       "flow-refused",          60,  "the anchor keeps no binding for this flow; it still follows the host") \
 	X(LEASE_LOST,         "lease-lost",            60,  "")                                    \
-	X(LEASE_REFUSED,      "lease-refused",         60,  "the status says why: flowmobd manual") \
+	X(LEASE_REFUSED,      "lease-refused",         60,  "what the status means: flowmobd(8)") \
 	X(IPV4_REFUSED,       "ipv4-home-address-refused", 6, "the anchor gives none; ipv4 = no")
 
 #define FM_EVENT_ID(name, text, rate, next) FM_EVENT_##name,

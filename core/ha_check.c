@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "core/event.h"
 #include "core/ha_update.h"
 
 #define SUBNET_LEN 64u /* digest §14.2: the anchor's own /64 always is a home subnet */
@@ -99,7 +100,10 @@ static int check_duplicate(struct fm_ha *ha, struct fm_update *u)
 
 static int check_room(struct fm_ha *ha, struct fm_update *u)
 {
-	return !u->binding && ha->bindings.n_free == 0 ? FM_BA_NO_RESOURCES : 0;
+	if (u->binding || ha->bindings.n_free > 0)
+		return 0;
+	fm_ha_tell(ha, u->subscriber, FM_EVENT_ANCHOR_FULL, &u->hoa, 0);
+	return FM_BA_NO_RESOURCES;
 }
 
 /* RFC 5555 §4.5, D12. There is no UDP over IPv6 here, so F is refused from there. */

@@ -306,6 +306,7 @@ static void second(void *ctx, uint64_t now_us)
 		sweep(d);
 	}
 	fm_slow_offer(&d->anchor->slow, now_us);
+	fm_role_tell_dropped(d, &d->anchor->slow);
 	fm_timer_set(&d->anchor->second, now_us + 1000000);
 	fm_daemon_changed(d);
 }

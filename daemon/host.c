@@ -362,6 +362,7 @@ static void second(void *ctx, uint64_t now_us)
 	if (!d->host->is_leaving)
 		fm_flows_look(&d->host->flows, now_us);
 	fm_slow_offer(&d->host->slow, now_us);
+	fm_role_tell_dropped(d, &d->host->slow);
 	fm_timer_set(&d->host->second, now_us + 1000000);
 	fm_daemon_changed(d);
 }

@@ -60,3 +60,14 @@ void fm_role_tell_repaired(struct fm_daemon *d, const struct fm_dp_sync *sync)
 		      json_pack("{s:i, s:i}", "repaired", (int)sync->repaired, "removed",
 				(int)sync->removed));
 }
+
+void fm_role_tell_dropped(struct fm_daemon *d, struct fm_slow *s)
+{
+	uint64_t dropped = s->hold.dropped_full + s->hold.dropped_old;
+
+	if (dropped == s->told_dropped)
+		return;
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_DROPPED], NULL,
+		      json_pack("{s:I}", "packets", (json_int_t)(dropped - s->told_dropped)));
+	s->told_dropped = dropped;
+}

@@ -6,6 +6,7 @@
 #define FM_DAEMON_ROLE_H
 
 #include "daemon/daemon.h"
+#include "daemon/slow.h"
 #include "datapath/loader.h"
 #include "net/neighbour.h"
 
@@ -28,5 +29,8 @@ void fm_role_tell_mtu(struct fm_daemon *d, const struct fm_ip *care_of, uint32_t
 
 /* What an earlier run's data path lacked, or had too much. */
 void fm_role_tell_repaired(struct fm_daemon *d, const struct fm_dp_sync *sync);
+
+/* Packets that no path came for in time, since it was told last. */
+void fm_role_tell_dropped(struct fm_daemon *d, struct fm_slow *s);
 
 #endif

@@ -18,6 +18,7 @@
  * @is_anchor:  packets go to home addresses, and selectors are seen from the anchor
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
  * @recent:     what was put back last: a packet that comes again at once waits
+ * @told_dropped: of those that waited too long, how many an event has told
  */
 struct fm_slow {
 	struct fm_tun *tun;
@@ -31,6 +32,7 @@ struct fm_slow {
 	} recent[FM_SLOW_RECENT];
 	uint32_t next;
 	uint64_t fragmented, stray, reassembled;
+	uint64_t told_dropped;
 };
 
 /* The caller sets tun, raw, is_anchor, forwarding and ctx. Before fm_tun_open(). */
