@@ -87,14 +87,11 @@ static int play_cut(struct fm_lab_stage *st, const struct fm_lab_event *e, char 
 	return 0;
 }
 
+/* Up before the carrier is: the host's first packet follows at once, and must not be lost. */
 static int carrier(struct fm_lab_stage *st, int access, bool is_up)
 {
-	if (!is_up)
-		st->links->links[access].is_down = true;
-	int err = fm_world_carrier(&st->world, access, is_up);
-	if (is_up)
-		st->links->links[access].is_down = false;
-	return err;
+	st->links->links[access].is_down = !is_up;
+	return fm_world_carrier(&st->world, access, is_up);
 }
 
 static int play_restore(struct fm_lab_stage *st, const struct fm_lab_event *e, char error[160])
@@ -182,7 +179,7 @@ static int play_restart(struct fm_lab_stage *st, const struct fm_lab_event *e, c
 {
 	int err = play_stop(st, e, error);
 
-	return err < 0 ? err : fm_stage_start_daemon(st, e->node);
+	return err < 0 && err != -ESRCH ? err : fm_stage_start_daemon(st, e->node);
 }
 
 static int play_reload(struct fm_lab_stage *st, const struct fm_lab_event *e, char error[160])

@@ -252,7 +252,7 @@ static int run_scenario(struct fm_lab_scenario *s, const char *instance, bool js
 		print_error_json(err == -EPROTO ? "not bound" : strerror(-err));
 	if (err == 0 && json) {
 		json_t *o = fm_report_json(r);
-		json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+		json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
 		putchar('\n');
 		json_decref(o);
 	} else if (err == 0) {
@@ -315,7 +315,7 @@ static void print_compare_json(struct fm_lab_run *const runs[FM_LAB_MODES])
 	json_object_set_new(o, "scenario", json_string(runs[0]->s->name));
 	for (int m = 0; m < FM_LAB_MODES; m++)
 		json_object_set_new(o, mode_keys[m], fm_report_json(runs[m]));
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
 	putchar('\n');
 	json_decref(o);
 }
