@@ -528,10 +528,7 @@ static int restore(struct fm_daemon *d)
 		ret = fm_store_each(d->store, kinds[i], restore_record, &r);
 	}
 	sync = fm_dp_sync_end(d->anchor->dp);
-	if (sync.repaired + sync.removed > 0)
-		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_REPAIRED], NULL,
-			      json_pack("{s:i, s:i}", "repaired", (int)sync.repaired, "removed",
-					(int)sync.removed));
+	fm_role_tell_repaired(d, &sync);
 	return ret;
 }
 

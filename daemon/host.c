@@ -270,10 +270,7 @@ static void take(struct fm_daemon *d)
 	fm_dp_sync_begin(h->dp);
 	forward(d);
 	sync = fm_dp_sync_end(h->dp);
-	if (sync.repaired + sync.removed > 0)
-		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_REPAIRED], NULL,
-			      json_pack("{s:i, s:i}", "repaired", (int)sync.repaired, "removed",
-					(int)sync.removed));
+	fm_role_tell_repaired(d, &sync);
 	fm_role_told_dp(d, fm_dp_attach(h->dp, h->tun.ifindex, FM_DP_FM0));
 	for (uint8_t i = 0; i < h->accesses.n; i++)
 		attach(d, i);

@@ -10,6 +10,7 @@
 #include "daemon/host.h"
 
 #define MOVES_MAX 256u
+#define FOR_MAX_S 1e9 /* who asks for more asks for ever */
 
 /* The flows that a move is about. */
 struct chosen {
@@ -94,6 +95,7 @@ static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *r
 {
 	const char *name = json_string_value(json_object_get(request, "access"));
 	double for_s = json_number_value(json_object_get(request, "for_s"));
+	bool is_limited = for_s > 0 && for_s < FOR_MAX_S;
 	int access = name ? fm_host_access_named(d, name) : -1;
 	uint64_t now_us = fm_now_us();
 	struct chosen c = { .d = d };
@@ -111,7 +113,7 @@ static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *r
 
 		d->unsaid = FM_EVENT_FLOW_MOVED;
 		ret = fm_host_move(&d->host->core, &c.flows[i], (uint8_t)access,
-				   for_s > 0 ? now_us + (uint64_t)(for_s * 1e6) : UINT64_MAX,
+				   is_limited ? now_us + (uint64_t)(for_s * 1e6) : UINT64_MAX,
 				   now_us);
 		d->unsaid = FM_EVENT_COUNT;
 		if (ret < 0)

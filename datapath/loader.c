@@ -287,13 +287,6 @@ int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out)
 	return 0;
 }
 
-int fm_dp_anchor(struct fm_dp *dp, const struct fm_ip *anchor6, const struct fm_ip *anchor4)
-{
-	memcpy(dp->settings.anchor6, anchor6->b, 16);
-	memcpy(dp->settings.anchor4, anchor4->b, 16);
-	return put_settings(dp);
-}
-
 int fm_dp_program_fd(const struct fm_dp *dp, const char *name)
 {
 	return bpf_program__fd(bpf_object__find_program_by_name(dp->skel->obj, name));

@@ -67,9 +67,6 @@ void fm_dp_down(struct fm_dp *dp);
 /* The text of the last error of this thread: where, what, what to do next. */
 const char *fm_dp_error(void);
 
-/* Host: the anchor's addresses are known now, or others. */
-int fm_dp_anchor(struct fm_dp *dp, const struct fm_ip *anchor6, const struct fm_ip *anchor4);
-
 /* Puts this role's filter on an interface, or replaces it in place. -ENODEV: it is gone. */
 int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind);
 int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind);

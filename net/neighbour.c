@@ -274,14 +274,6 @@ void fm_neighbours_end(struct fm_neighbours *ns)
 	set_timer(ns);
 }
 
-void fm_neighbours_forget(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip)
-{
-	struct fm_neighbour *n = find(ns, ifindex, ip);
-
-	if (n)
-		*n = ns->list[--ns->n];
-}
-
 bool fm_neighbours_valid(const struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip)
 {
 	for (uint8_t i = 0; i < ns->n; i++) {

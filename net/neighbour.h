@@ -51,9 +51,6 @@ int fm_neighbours_keep(struct fm_neighbours *ns, uint32_t ifindex, const struct 
 void fm_neighbours_begin(struct fm_neighbours *ns);
 void fm_neighbours_end(struct fm_neighbours *ns);
 
-/* Not needed any more; the kernel's entry stays and ages as others do. */
-void fm_neighbours_forget(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip);
-
 bool fm_neighbours_valid(const struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip);
 
 #endif
