@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lab/lab.h"
 #include "lab/ns.h"
 
 #define BPF_DIR "/sys/fs/bpf"
@@ -57,6 +58,22 @@ int fm_instance_init(struct fm_lab_instance *in, const char *name)
 	if (root)
 		snprintf(in->cgroup, sizeof(in->cgroup), "%s/flowmob-lab/%s", root, in->name);
 	return 0;
+}
+
+int fm_instance_open(struct fm_lab_instance *in, const char *name)
+{
+	if (fm_instance_init(in, name) < 0) {
+		fprintf(stderr,
+			"flowmob: \"%s\" is no name for an instance\n"
+			"         use at most 23 letters, digits, - and _\n",
+			name);
+		return FM_LAB_EXIT_USAGE;
+	}
+	if (geteuid() != 0) {
+		fprintf(stderr, "flowmob: the lab needs root: it makes network namespaces\n");
+		return FM_LAB_EXIT_NOT_PERMITTED;
+	}
+	return FM_LAB_EXIT_OK;
 }
 
 static int make_dirs(const char *path)

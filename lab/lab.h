@@ -9,6 +9,13 @@
 
 #include "lab/scenario.h"
 
+enum fm_lab_exit {
+	FM_LAB_EXIT_OK = 0,
+	FM_LAB_EXIT_FAILED = 1,
+	FM_LAB_EXIT_USAGE = 2,
+	FM_LAB_EXIT_NOT_PERMITTED = 3,
+};
+
 /* Plays one scenario and judges. @instance: NULL: a name of its own. */
 int fm_lab_run_file(const char *path, const char *instance, bool json);
 

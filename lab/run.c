@@ -16,10 +16,8 @@
 #include "lab/stage.h"
 
 #define CLOCK_LEAD_NS 50000000ll /* from the order to start until 0 */
-#define LATE_NS 200000000ll /* a sender that was held up sends its last datagrams so late */
+#define LATE_NS 200000000ll	 /* a sender that was held up sends its last datagrams so late */
 #define SETTLE_NS 1000000000ll	 /* the longest wait for what is in flight, beside the delays */
-
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_PERMITTED = 3 };
 
 /* --- the clock --- */
 
@@ -172,19 +170,7 @@ static int instance_of(struct fm_lab_instance *in, const char *name)
 	char own[24];
 
 	snprintf(own, sizeof(own), "run-%d", getpid());
-	int err = fm_instance_init(in, name ? name : own);
-	if (err < 0) {
-		fprintf(stderr,
-			"flowmob: \"%s\" is no name for an instance\n"
-			"         use at most 23 letters, digits, - and _\n",
-			name);
-		return EXIT_USAGE;
-	}
-	if (geteuid() != 0) {
-		fprintf(stderr, "flowmob: the lab needs root: it makes network namespaces\n");
-		return EXIT_NOT_PERMITTED;
-	}
-	return EXIT_OK;
+	return fm_instance_open(in, name ? name : own);
 }
 
 static int run_in(struct fm_lab_run *r, struct fm_lab_scenario *s, const struct fm_lab_instance *in,
@@ -212,10 +198,10 @@ static int run_in(struct fm_lab_run *r, struct fm_lab_scenario *s, const struct 
 static int exit_of(int err)
 {
 	if (err == 0)
-		return EXIT_OK;
+		return FM_LAB_EXIT_OK;
 	if (err == -EINTR && fm_stage_is_interrupted())
 		return 128 + fm_stage_signal();
-	return err == -EBADMSG ? EXIT_USAGE : EXIT_FAILED;
+	return err == -EBADMSG ? FM_LAB_EXIT_USAGE : FM_LAB_EXIT_FAILED;
 }
 
 static void free_run(struct fm_lab_run *r)
@@ -239,9 +225,9 @@ static int run_scenario(struct fm_lab_scenario *s, const char *instance, bool js
 {
 	struct fm_lab_instance in;
 	struct fm_lab_run *r = calloc(1, sizeof(*r));
-	int code = r ? instance_of(&in, instance) : EXIT_FAILED;
+	int code = r ? instance_of(&in, instance) : FM_LAB_EXIT_FAILED;
 
-	if (code != EXIT_OK) {
+	if (code != FM_LAB_EXIT_OK) {
 		free(r);
 		return code;
 	}
@@ -259,7 +245,7 @@ static int run_scenario(struct fm_lab_scenario *s, const char *instance, bool js
 		fm_report_text(r);
 	}
 	if (err == 0 && r->verdict.n_failed)
-		code = EXIT_FAILED;
+		code = FM_LAB_EXIT_FAILED;
 	free_run(r);
 	return code;
 }
@@ -270,7 +256,7 @@ static int read_scenario(const char *path, struct fm_lab_scenario **out)
 
 	if (err < 0 && err != -EINVAL)
 		fprintf(stderr, "flowmob: %s: %s\n", path, strerror(-err));
-	return err < 0 ? EXIT_USAGE : EXIT_OK;
+	return err < 0 ? FM_LAB_EXIT_USAGE : FM_LAB_EXIT_OK;
 }
 
 int fm_lab_run_file(const char *path, const char *instance, bool json)
@@ -278,7 +264,7 @@ int fm_lab_run_file(const char *path, const char *instance, bool json)
 	struct fm_lab_scenario *s;
 	int code = read_scenario(path, &s);
 
-	if (code != EXIT_OK)
+	if (code != FM_LAB_EXIT_OK)
 		return code;
 	code = run_scenario(s, instance, json);
 	fm_scenario_free(s);
@@ -295,9 +281,9 @@ static int run_mode(const char *path, const struct fm_lab_instance *in, enum fm_
 {
 	struct fm_lab_scenario *s;
 	struct fm_lab_run *r = calloc(1, sizeof(*r));
-	int code = r ? read_scenario(path, &s) : EXIT_FAILED;
+	int code = r ? read_scenario(path, &s) : FM_LAB_EXIT_FAILED;
 
-	if (code != EXIT_OK) {
+	if (code != FM_LAB_EXIT_OK) {
 		free(r);
 		return code;
 	}
@@ -327,11 +313,11 @@ int fm_lab_compare_file(const char *path, const char *instance, bool json)
 	int code = instance_of(&in, instance);
 
 	fm_stage_catch_signals();
-	for (int m = 0; m < FM_LAB_MODES && code == EXIT_OK; m++)
+	for (int m = 0; m < FM_LAB_MODES && code == FM_LAB_EXIT_OK; m++)
 		code = run_mode(path, &in, (enum fm_lab_mode)m, &runs[m], json);
-	if (code == EXIT_OK && json)
+	if (code == FM_LAB_EXIT_OK && json)
 		print_compare_json(runs);
-	else if (code == EXIT_OK)
+	else if (code == FM_LAB_EXIT_OK)
 		fm_report_compare((const struct fm_lab_run *const *)runs, mode_names);
 	for (int m = 0; m < FM_LAB_MODES; m++) {
 		if (!runs[m])
@@ -347,7 +333,7 @@ int fm_lab_demo(const char *instance, bool json)
 	struct fm_lab_scenario *s;
 
 	if (fm_scenario_read_text("demo", fm_lab_demo_text, &s) < 0)
-		return EXIT_USAGE;
+		return FM_LAB_EXIT_USAGE;
 	if (!json)
 		printf("%s\n", fm_lab_demo_story);
 	fflush(stdout);

@@ -26,22 +26,9 @@
 #define WORDS_MAX 16
 #define DOWN_MS 8000
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_PERMITTED = 3 };
-
 static int open_instance(struct fm_lab_instance *in, const char *name)
 {
-	if (fm_instance_init(in, name ? name : DEFAULT_INSTANCE) < 0) {
-		fprintf(stderr,
-			"flowmob: \"%s\" is no name for an instance\n"
-			"         use at most 23 letters, digits, - and _\n",
-			name);
-		return EXIT_USAGE;
-	}
-	if (geteuid() != 0) {
-		fprintf(stderr, "flowmob: the lab needs root: it makes network namespaces\n");
-		return EXIT_NOT_PERMITTED;
-	}
-	return EXIT_OK;
+	return fm_instance_open(in, name ? name : DEFAULT_INSTANCE);
 }
 
 static int no_instance(const struct fm_lab_instance *in)
@@ -50,7 +37,7 @@ static int no_instance(const struct fm_lab_instance *in)
 		"flowmob: there is no instance \"%s\"\n"
 		"         flowmob lab list shows those that stand\n",
 		in->name);
-	return EXIT_FAILED;
+	return FM_LAB_EXIT_FAILED;
 }
 
 static struct sockaddr_un socket_of(const struct fm_lab_instance *in)
@@ -72,13 +59,16 @@ static json_t *play_words(struct fm_lab_stage *st, const json_t *list)
 	for (size_t i = 0; i < n && i < WORDS_MAX; i++)
 		words[i] = (char *)json_string_value(json_array_get(list, i));
 	if (n == 0 || n > WORDS_MAX)
-		return json_pack("{s:i, s:s}", "exit", EXIT_USAGE, "message", "too many words");
+		return json_pack("{s:i, s:s}", "exit", FM_LAB_EXIT_USAGE, "message",
+				 "too many words");
 	/* fm_scenario_event() says on stderr what is wrong; the client has checked the same before.
 	 */
 	if (fm_scenario_event((struct fm_lab_scenario *)st->s, words, (int)n, &e) < 0)
-		return json_pack("{s:i, s:s}", "exit", EXIT_USAGE, "message", "no such event");
+		return json_pack("{s:i, s:s}", "exit", FM_LAB_EXIT_USAGE, "message",
+				 "no such event");
 	int err = fm_stage_play(st, &e, error);
-	return json_pack("{s:i, s:s}", "exit", err < 0 ? EXIT_FAILED : EXIT_OK, "message", error);
+	return json_pack("{s:i, s:s}", "exit", err < 0 ? FM_LAB_EXIT_FAILED : FM_LAB_EXIT_OK,
+			 "message", error);
 }
 
 /* One request, one answer. Return: false: the world is to go. */
@@ -204,11 +194,11 @@ static int await(int fd)
 {
 	char buf[4096];
 	ssize_t n;
-	char code = EXIT_FAILED;
+	char code = FM_LAB_EXIT_FAILED;
 
 	if (read(fd, &code, 1) != 1)
-		return EXIT_FAILED;
-	while (code != EXIT_OK && (n = read(fd, buf, sizeof(buf))) > 0)
+		return FM_LAB_EXIT_FAILED;
+	while (code != FM_LAB_EXIT_OK && (n = read(fd, buf, sizeof(buf))) > 0)
 		fwrite(buf, 1, (size_t)n, stderr);
 	return code;
 }
@@ -243,16 +233,16 @@ int fm_lab_up(const char *path, const char *instance)
 	if (err < 0) {
 		if (err != -EINVAL)
 			fprintf(stderr, "flowmob: %s: %s\n", path, strerror(-err));
-		return EXIT_USAGE;
+		return FM_LAB_EXIT_USAGE;
 	}
 	int code = open_instance(&in, instance);
-	if (code == EXIT_OK && (err = fm_instance_make(&in)) < 0) {
+	if (code == FM_LAB_EXIT_OK && (err = fm_instance_make(&in)) < 0) {
 		fprintf(stderr, "flowmob: instance \"%s\": %s\n", in.name,
 			err == -EEXIST ? "it stands already; remove it by: flowmob lab down"
 				       : strerror(-err));
-		code = EXIT_FAILED;
+		code = FM_LAB_EXIT_FAILED;
 	}
-	if (code == EXIT_OK && pipe2(tell, O_CLOEXEC) == 0) {
+	if (code == FM_LAB_EXIT_OK && pipe2(tell, O_CLOEXEC) == 0) {
 		keep_scenario(&in, path);
 		pid_t pid = fork();
 		if (pid == 0) {
@@ -260,7 +250,7 @@ int fm_lab_up(const char *path, const char *instance)
 			supervisor(s, &in, tell[1]);
 		}
 		close(tell[1]);
-		code = pid < 0 ? EXIT_FAILED : await(tell[0]);
+		code = pid < 0 ? FM_LAB_EXIT_FAILED : await(tell[0]);
 	}
 	fm_scenario_free(s);
 	return code;
@@ -296,10 +286,10 @@ static int check_words(const struct fm_lab_instance *in, char **words, int n_wor
 
 	snprintf(path, sizeof(path), "%s/scenario", in->dir);
 	if (fm_scenario_read(path, &s) < 0)
-		return EXIT_FAILED;
+		return FM_LAB_EXIT_FAILED;
 	int err = fm_scenario_event(s, words, n_words, &e);
 	fm_scenario_free(s);
-	return err < 0 ? EXIT_USAGE : EXIT_OK;
+	return err < 0 ? FM_LAB_EXIT_USAGE : FM_LAB_EXIT_OK;
 }
 
 int fm_lab_do(const char *instance, char **words, int n_words, bool json)
@@ -307,20 +297,21 @@ int fm_lab_do(const char *instance, char **words, int n_words, bool json)
 	struct fm_lab_instance in;
 	int code = open_instance(&in, instance);
 
-	if (code != EXIT_OK)
+	if (code != FM_LAB_EXIT_OK)
 		return code;
 	if (!is_alive(&in))
 		return no_instance(&in);
 	code = check_words(&in, words, n_words);
-	if (code != EXIT_OK)
+	if (code != FM_LAB_EXIT_OK)
 		return code;
 	json_t *list = json_array();
 	for (int i = 0; i < n_words; i++)
 		json_array_append_new(list, json_string(words[i]));
 	json_t *answer = ask(&in, json_pack("{s:o}", "event", list));
 	const char *message = json_string_value(json_object_get(answer, "message"));
-	code = answer ? (int)json_integer_value(json_object_get(answer, "exit")) : EXIT_FAILED;
-	if (code != EXIT_OK)
+	code = answer ? (int)json_integer_value(json_object_get(answer, "exit"))
+		      : FM_LAB_EXIT_FAILED;
+	if (code != FM_LAB_EXIT_OK)
 		fprintf(stderr, "flowmob: %s: %s\n", words[0], message ? message : "no answer");
 	else if (json)
 		printf("{\"schema\":1,\"ok\":true}\n");
@@ -333,7 +324,7 @@ int fm_lab_down(const char *instance)
 	struct fm_lab_instance in;
 	int code = open_instance(&in, instance);
 
-	if (code != EXIT_OK)
+	if (code != FM_LAB_EXIT_OK)
 		return code;
 	if (!fm_instance_is_there(&in))
 		return no_instance(&in);
@@ -345,7 +336,7 @@ int fm_lab_down(const char *instance)
 			fm_instance_remove(&in); /* its guardian is gone too */
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	}
-	return fm_instance_is_there(&in) ? EXIT_FAILED : EXIT_OK;
+	return fm_instance_is_there(&in) ? FM_LAB_EXIT_FAILED : FM_LAB_EXIT_OK;
 }
 
 static void enter_cgroup(const struct fm_lab_instance *in, const char *node)
@@ -383,7 +374,7 @@ int fm_lab_exec(const char *instance, const char *node, char **argv)
 	char name[128], socket_path[256];
 	int code = open_instance(&in, instance);
 
-	if (code != EXIT_OK)
+	if (code != FM_LAB_EXIT_OK)
 		return code;
 	if (!fm_instance_is_there(&in))
 		return no_instance(&in);
@@ -391,12 +382,12 @@ int fm_lab_exec(const char *instance, const char *node, char **argv)
 	int fd = fm_ns_open(name);
 	if (fd < 0) {
 		fprintf(stderr, "flowmob: instance \"%s\" has no node \"%s\"\n", in.name, node);
-		return EXIT_USAGE;
+		return FM_LAB_EXIT_USAGE;
 	}
 	enter_cgroup(&in, node);
 	if (setns(fd, CLONE_NEWNET) < 0) {
 		fprintf(stderr, "flowmob: %s: %s\n", name, strerror(errno));
-		return EXIT_FAILED;
+		return FM_LAB_EXIT_FAILED;
 	}
 	close(fd);
 	snprintf(socket_path, sizeof(socket_path), "%s/%s/run/flowmob.sock", in.dir, node);
@@ -427,7 +418,7 @@ int fm_lab_list(bool json)
 		json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
 		putchar('\n');
 		json_decref(o);
-		return EXIT_OK;
+		return FM_LAB_EXIT_OK;
 	}
 	json_array_foreach(names, i, o)
 	{
@@ -436,5 +427,5 @@ int fm_lab_list(bool json)
 		       stands ? "" : "  (runs a scenario, or was left over)");
 	}
 	json_decref(names);
-	return EXIT_OK;
+	return FM_LAB_EXIT_OK;
 }
