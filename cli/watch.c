@@ -2,6 +2,7 @@
  * The commands that look on: events as they come, wait until something holds.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 #include "cli/units.h"
 
 #define POLL_MS 50
+#define SAME_S 0.01 /* handovers are further apart */
 #define PAST_MS 5000 /* the daemon has its past events at hand */
 
 /* "12:34:56.123  path-lost      wifi: carrier lost  access=wifi bid=2" */
@@ -96,7 +98,7 @@ int fm_cmd_events(int argc, char **argv)
 /* What `wait` remembers of its first look, to see that something moved since. */
 struct seen {
 	bool has_looked;
-	double handover_at_s;
+	double handover_s; /* when the last one was, CLOCK_MONOTONIC; 0: none was */
 	json_t *moves; /* id: moves */
 };
 
@@ -137,12 +139,31 @@ static json_t *moves_by_id(const json_t *flows)
 	return moves;
 }
 
+static double clock_s(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* By a clock that nobody sets; the first access is no handover. */
+static double handover_s(const json_t *status)
+{
+	const json_t *h = json_object_get(status, "last_handover");
+
+	if (!json_is_string(json_object_get(h, "from")))
+		return 0;
+	return json_number_value(json_object_get(h, "at_s")) - clock_s(CLOCK_REALTIME) +
+	       clock_s(CLOCK_MONOTONIC);
+}
+
 static bool has_moved(struct seen *s, const json_t *status, const json_t *flows)
 {
-	double at_s = json_number_value(
-		json_object_get(json_object_get(status, "last_handover"), "at_s"));
+	double at_s = handover_s(status);
 	json_t *moves = moves_by_id(flows), *before, *now;
-	bool moved = s->has_looked && at_s != s->handover_at_s;
+	/* The daemon converts its clock at each question: microseconds differ. */
+	bool moved = s->has_looked && fabs(at_s - s->handover_s) > SAME_S;
 	const char *id;
 
 	json_object_foreach(moves, id, now)
@@ -155,7 +176,7 @@ static bool has_moved(struct seen *s, const json_t *status, const json_t *flows)
 		json_object_update_missing(s->moves, moves);
 		json_decref(moves);
 	} else {
-		*s = (struct seen){ .has_looked = true, .handover_at_s = at_s, .moves = moves };
+		*s = (struct seen){ .has_looked = true, .handover_s = at_s, .moves = moves };
 	}
 	return moved;
 }
@@ -195,22 +216,14 @@ static bool holds(const char *what, struct seen *s)
 	return yes;
 }
 
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static int wait_for(const char *what, double timeout_s, bool json)
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
-	double start = now_s();
+	double start = clock_s(CLOCK_MONOTONIC);
 	struct seen s = { 0 };
 	bool yes;
 
-	while (!(yes = holds(what, &s)) && now_s() - start < timeout_s)
+	while (!(yes = holds(what, &s)) && clock_s(CLOCK_MONOTONIC) - start < timeout_s)
 		nanosleep(&pause, NULL);
 	json_decref(s.moves);
 	if (!yes)
@@ -219,7 +232,7 @@ static int wait_for(const char *what, double timeout_s, bool json)
 				    "%s does not hold after %.3g s", what, timeout_s);
 	if (json)
 		return fm_say_object(
-			json_pack("{s:s, s:f}", "for", what, "after_s", now_s() - start),
+			json_pack("{s:s, s:f}", "for", what, "after_s", clock_s(CLOCK_MONOTONIC) - start),
 			FM_EXIT_OK);
 	return FM_EXIT_OK;
 }

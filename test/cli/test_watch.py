@@ -1,9 +1,12 @@
 """events, wait, key: what goes on for a while, and what needs no daemon."""
+import itertools
 import json
 import os
 import stat
 import threading
 import time
+
+import pytest
 
 BOUND = {'schema': 1, 'anchor': {'state': 'bound'}, 'accesses': [{'name': 'wifi', 'state': 'up'},
                                                                  {'name': 'lte', 'state': 'down'}]}
@@ -69,9 +72,21 @@ def test_wait_sees_a_flow_move(daemon, flowmob):
 
 
 def test_wait_for_moved_does_not_count_what_was_before(daemon, flowmob):
-    daemon.answers['status'] = dict(BOUND, last_handover={'at_s': 1.0})
+    wobble = itertools.cycle([0, 1e-6, 2e-6, -1e-6])  # the daemon converts its clock at each question
+    daemon.answers['status'] = lambda: dict(BOUND, last_handover={
+        'at_s': 1764000000.0 + next(wobble), 'from': 'wifi', 'to': 'lte'})
     daemon.answers['flows'] = {'schema': 1, 'flows': [{'id': 7, 'moves': 3}]}
     assert flowmob('wait', '--for', 'moved', '--timeout', '300ms').returncode == 1
+
+
+@pytest.mark.parametrize('before', [None, {'at_s': 1764000000.0, 'from': 'wifi', 'to': 'lte'}])
+def test_wait_for_moved_ends_at_a_handover(daemon, flowmob, before):
+    after = {'at_s': 1764000009.0, 'from': 'lte', 'to': 'wifi'}
+    handovers = itertools.chain([before, before], itertools.repeat(after))
+    daemon.answers['status'] = lambda: dict(BOUND, last_handover=next(handovers))
+    daemon.answers['flows'] = {'schema': 1, 'flows': []}
+    assert flowmob('wait', '--for', 'moved', '--timeout', '5s').returncode == 0
+    assert [r['command'] for r in daemon.requests].count('status') == 3
 
 
 def test_a_key_is_new_private_and_told_once(flowmob, tmp_path):
