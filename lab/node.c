@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -99,6 +101,19 @@ int fm_node_clock_jump(const struct fm_lab_world *w, int node, int64_t by_us, ch
 	return n == sizeof(offset_ns) ? 0 : -EIO;
 }
 
+/* Those of the machine are in no world: a node has a file of its own, empty at first. */
+static void use_own_resolvers(const char *dir)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/resolv.conf", dir);
+	int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd >= 0)
+		close(fd);
+	if (unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) == 0)
+		(void)mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL); /* fails where there is none */
+}
+
 static void exec_daemon(const struct fm_lab_world *w, const char *daemon, int node, bool own_clock)
 {
 	char dir[128], conf[160], state[160], run[160], pin[160], cgroup[200];
@@ -112,6 +127,7 @@ static void exec_daemon(const struct fm_lab_world *w, const char *daemon, int no
 	mkdir(state, 0755);
 	mkdir(run, 0755);
 	mkdir(pin, 0755);
+	use_own_resolvers(dir);
 	setsid(); /* a ctrl-C is for the lab, not for its daemons */
 	log_to_file(dir);
 	if (own_clock)
