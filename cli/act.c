@@ -158,7 +158,7 @@ int fm_cmd_check(int argc, char **argv)
 	struct fm_args a = {
 		.usage = "check [--handover A B]",
 		.about = "Tests every access: link, addresses, NAT, path MTU, round trip "
-			 "to the anchor. Exit code 1 when one test fails.",
+			 "to the anchor, name servers. Exit code 1 when one test fails.",
 		.options = options,
 		.max_words = 2
 	};

@@ -177,6 +177,14 @@ void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t
 	fm_host_wake(h, now_us);
 }
 
+void fm_host_tell_ends(struct fm_host *h, uint64_t now_us)
+{
+	if (h->reg.tell_us == 0)
+		return;
+	h->reg.tell_us = fm_min_u64(h->reg.tell_us, now_us);
+	fm_host_wake(h, now_us);
+}
+
 struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t priority,
 				   const struct fm_selector *selector, uint8_t access)
 {

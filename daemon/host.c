@@ -577,6 +577,8 @@ static void host_stop(struct fm_daemon *d)
 {
 	struct fm_host_role *h = d->host;
 
+	fm_host_check_close(&h->check);
+	fm_host_handover_close(&h->handover);
 	fm_accesses_close(&h->accesses);
 	fm_sockets_watch_close(&h->ends);
 	fm_netlink_close(&h->diag);
@@ -630,8 +632,11 @@ static int host_reload(struct fm_daemon *d, const struct fm_config *old)
 
 static void host_gone(struct fm_daemon *d, struct fm_client *client)
 {
-	if (d->host && d->host->leaving == client)
+	if (!d->host)
+		return;
+	if (d->host->leaving == client)
 		d->host->leaving = NULL;
+	fm_host_check_gone(&d->host->check, client);
 }
 
 const struct fm_role fm_role_host = {

@@ -8,6 +8,8 @@
 #include "daemon/daemon.h"
 #include "daemon/flows.h"
 #include "daemon/homes.h"
+#include "daemon/host_check.h"
+#include "daemon/host_handover.h"
 #include "daemon/host_size.h"
 #include "daemon/slow.h"
 #include "datapath/loader.h"
@@ -49,6 +51,8 @@ struct fm_host_role {
 	uint64_t take_at_us;
 	uint32_t attached[FM_ACCESSES_MAX];
 	struct fm_client *leaving;
+	struct fm_host_check check;
+	struct fm_host_handover handover;
 };
 
 /* The number of the access with that name; -1: none. */

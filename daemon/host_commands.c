@@ -80,11 +80,11 @@ static json_t *refuse_move(int err)
 	return fm_control_error("refused", strerror(-err));
 }
 
-static void tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access)
+void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access, const char *reason)
 {
 	char local[FM_ADDRESS_TEXT_MAX + 8], remote[FM_ADDRESS_TEXT_MAX + 8];
 
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_FLOW_MOVED], "command",
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_FLOW_MOVED], reason,
 		      json_pack("{s:s, s:s, s:s}", "local",
 				fm_endpoint_text(&t->local, t->local_port, local), "remote",
 				fm_endpoint_text(&t->remote, t->remote_port, remote), "access",
@@ -118,68 +118,10 @@ static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *r
 		d->unsaid = FM_EVENT_COUNT;
 		if (ret < 0)
 			return refuse_move(ret);
-		tell_move(d, &c.flows[i], (uint8_t)access);
+		fm_host_tell_move(d, &c.flows[i], (uint8_t)access, "command");
 	}
 	fm_daemon_changed(d);
 	return json_pack("{s:i, s:s}", "moved", (int)c.n, "access", name);
-}
-
-/* One line of `flowmob check`. */
-static void add_check(json_t *list, const char *access, const char *check, bool ok,
-		      const char *detail)
-{
-	json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s}", "access", access, "check",
-					      check, "ok", ok, "detail", detail));
-}
-
-static void check_access(struct fm_daemon *d, uint8_t i, json_t *list)
-{
-	const char *name = d->config->host.accesses[i].name;
-	const struct fm_access *a = &d->host->accesses.list[i];
-	const struct fm_path *p = &d->host->forwarding.paths[i];
-	char text[128], address[FM_ADDRESS_TEXT_MAX];
-	struct fm_access_status s;
-
-	fm_host_access_status(&d->host->core, i, fm_now_us(), &s);
-	add_check(list, name, "link", a->is_up, a->ifindex ? a->ifname : "no such interface");
-	if (!a->is_up)
-		return;
-	add_check(list, name, "ipv6", true,
-		  a->has_route6 && !fm_ip_is_none(&a->coa6) ? fm_address_text(&a->coa6, address)
-							    : "none");
-	add_check(list, name, "ipv4", true,
-		  a->has_route4 && !fm_ip_is_none(&a->coa4) ? fm_address_text(&a->coa4, address)
-							    : "none");
-	add_check(list, name, "registered", s.is_registered,
-		  s.is_registered ? "the anchor knows this access"
-				  : "no answer from the anchor yet");
-	if (!s.is_registered)
-		return;
-	snprintf(text, sizeof(text), "%s",
-		 s.is_udp ? "UDP: address translation on the way" : "none on the way");
-	add_check(list, name, "nat", true, text);
-	snprintf(text, sizeof(text), "%u octets inside", fm_slow_inner_mtu(p));
-	add_check(list, name, "mtu", fm_slow_inner_mtu(p) >= 1280, text);
-	snprintf(text, sizeof(text), "%.1f ms, %.1f %% lost", s.rtt_us / 1000.0, s.loss_ppm / 1e4);
-	add_check(list, name, "round-trip", s.rtt_us > 0 && s.state == FM_ACCESS_UP, text);
-	add_check(list, name, "next-hop",
-		  fm_neighbours_valid(&d->host->neighbours, p->ifindex, &p->next_hop),
-		  fm_address_text(&p->next_hop, address));
-}
-
-static json_t *run_check(struct fm_daemon *d, struct fm_client *client, json_t *request)
-{
-	json_t *list = json_array(), *check;
-	bool ok = true;
-	size_t i;
-
-	(void)client;
-	if (json_object_get(request, "handover"))
-		return fm_control_error("not-yet", "check --handover is not there yet");
-	for (uint8_t k = 0; k < d->config->host.n_accesses; k++)
-		check_access(d, k, list);
-	json_array_foreach(list, i, check) ok = ok && json_is_true(json_object_get(check, "ok"));
-	return json_pack("{s:b, s:o}", "ok", ok, "checks", list);
 }
 
 /* De-registers; the answer comes when the anchor has answered, then everything of ours goes. */
@@ -200,7 +142,7 @@ const struct fm_command fm_host_commands[] = {
 	{ "flows", FM_CONTROL_READ, fm_host_command_flows },
 	{ "counters", FM_CONTROL_READ, fm_host_command_counters },
 	{ "move", FM_CONTROL_ADMIN, run_move },
-	{ "check", FM_CONTROL_READ, run_check },
+	{ "check", FM_CONTROL_READ, fm_host_command_check },
 	{ "down", FM_CONTROL_ADMIN, run_down },
 	{ NULL, FM_CONTROL_NONE, NULL },
 };

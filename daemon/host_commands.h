@@ -4,6 +4,7 @@
 #ifndef FM_DAEMON_HOST_COMMANDS_H
 #define FM_DAEMON_HOST_COMMANDS_H
 
+#include "core/world.h"
 #include "daemon/commands.h"
 #include "daemon/show.h"
 
@@ -12,5 +13,8 @@ json_t *fm_host_command_access(struct fm_daemon *d, struct fm_client *client, js
 json_t *fm_host_command_address(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, json_t *request);
+
+/* A flow goes by @access from now on, for that reason. */
+void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access, const char *reason);
 
 #endif

@@ -82,6 +82,12 @@ truck7@example.net  2001:db8:100::7
     ('check', {'schema': 1, 'ok': True, 'checks': [
         {'access': 'wifi', 'check': 'anchor', 'ok': True, 'detail': 'round trip 20.4 ms'}]}, ['check'],
      'ACCESS  CHECK   OK   DETAIL\nwifi    anchor  yes  round trip 20.4 ms\n'),
+    ('check', {'schema': 1, 'ok': True, 'checks': [
+        {'access': 'wifi', 'check': 'dns', 'ok': None, 'detail': 'none configured'},
+        {'access': 'lte', 'check': 'handover', 'ok': True, 'detail': 'from wifi: 0 of 100 lost, gap 53.0 ms',
+         'from': 'wifi', 'to': 'lte', 'sent': 100, 'lost': 0, 'gap_ms': 53.0}]}, ['check', '--handover', 'wifi', 'lte'],
+     'ACCESS  CHECK     OK   DETAIL\nwifi    dns       -    none configured\n'
+     'lte     handover  yes  from wifi: 0 of 100 lost, gap 53.0 ms\n'),
 ]
 
 
