@@ -61,15 +61,15 @@ static int is_ethernet(uint32_t ifindex, bool *yes)
 	return err;
 }
 
-static struct bpf_program *program_for(struct fm_dp *dp, enum fm_dp_kind kind, bool ethernet)
+static const char *program_for(const struct fm_dp *dp, enum fm_dp_kind kind, bool ethernet)
 {
 	bool is_host = dp->conf.role == FM_DP_HOST;
 
 	if (kind == FM_DP_FM0)
-		return is_host ? dp->skel->progs.fm_host_out : dp->skel->progs.fm_anchor_out;
+		return is_host ? "fm_host_out" : "fm_anchor_out";
 	if (ethernet)
-		return is_host ? dp->skel->progs.fm_host_in : dp->skel->progs.fm_anchor_in;
-	return is_host ? dp->skel->progs.fm_host_in_l3 : dp->skel->progs.fm_anchor_in_l3;
+		return is_host ? "fm_host_in" : "fm_anchor_in";
+	return is_host ? "fm_host_in_l3" : "fm_anchor_in_l3";
 }
 
 static enum bpf_tc_attach_point point_of(enum fm_dp_kind kind)
@@ -83,34 +83,42 @@ static void xdp_pin(const struct fm_dp *dp, uint32_t ifindex, char out[256])
 	(void)snprintf(out, 256, "%s/xdp_%u", dp->pin_dir, ifindex);
 }
 
+/* Return: 1 the link of an earlier run has the program now; 0 there is none that lives. */
+static int renew_xdp(const char *path, int program)
+{
+	int link = bpf_obj_get(path);
+
+	if (link < 0)
+		return 0;
+	int err = bpf_link_update(link, program, NULL);
+
+	close(link);
+	if (err < 0)
+		(void)unlink(path); /* of an interface that is gone */
+	return err == 0;
+}
+
 static int attach_xdp(struct fm_dp *dp, uint32_t ifindex)
 {
+	int program = fm_dp_program_fd(dp, "fm_anchor_xdp"), err = 0;
 	char path[256];
 
+	if (program < 0)
+		return program;
 	xdp_pin(dp, ifindex, path);
-	struct bpf_link *link = bpf_link__open(path);
+	if (renew_xdp(path, program))
+		return 0;
+	int link = bpf_link_create(program, (int)ifindex, BPF_XDP, NULL);
 
-	if (link && bpf_link__update_program(link, dp->skel->progs.fm_anchor_xdp) == 0)
-		goto out;
-	if (link) { /* of an interface that is gone */
-		(void)bpf_link__unpin(link);
-		bpf_link__destroy(link);
-	}
-	link = bpf_program__attach_xdp(dp->skel->progs.fm_anchor_xdp, (int)ifindex);
-	if (!link)
+	if (link < 0)
 		return fm_dp_fail(-errno,
 				  "data path: interface %u takes no XDP program (%s); write "
 				  "datapath = tc",
 				  ifindex, strerror(errno));
-	if (bpf_link__pin(link, path) < 0) {
-		int err = -errno;
-
-		bpf_link__destroy(link);
-		return fm_dp_fail(err, "data path: cannot pin %s: %s", path, strerror(-err));
-	}
-out:
-	bpf_link__destroy(link); /* the pin keeps it attached */
-	return 0;
+	if (bpf_obj_pin(link, path) < 0)
+		err = fm_dp_fail(-errno, "data path: cannot pin %s: %s", path, strerror(errno));
+	close(link); /* the pin keeps it attached */
+	return err;
 }
 
 static void detach_xdp(struct fm_dp *dp, uint32_t ifindex)
@@ -144,7 +152,9 @@ int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 	else if (err != -EEXIST)
 		return fm_dp_fail(err, "data path: interface %u takes no clsact qdisc: %s", ifindex,
 				  strerror(-err));
-	opts.prog_fd = bpf_program__fd(program_for(dp, kind, ethernet));
+	opts.prog_fd = fm_dp_program_fd(dp, program_for(dp, kind, ethernet));
+	if (opts.prog_fd < 0)
+		return opts.prog_fd;
 	err = bpf_tc_attach(&hook, &opts);
 	if (err < 0)
 		return fm_dp_fail(err, "data path: cannot put the filter on interface %u: %s",
@@ -245,6 +255,7 @@ void fm_dp_down(struct fm_dp *dp)
 		if (bpf_map__is_pinned(m))
 			(void)bpf_map__unpin(m, NULL);
 	}
+	fm_programs_clear(dp);
 	(void)rmdir(dp->pin_dir);
 	fm_dp_close(dp);
 }

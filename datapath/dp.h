@@ -1,5 +1,5 @@
 /*
- * Inside the loader only: its state, shared by loader.c, attach.c, forward.c and list.c.
+ * Inside the loader only: its state, shared by loader.c, programs.c, attach.c, forward.c, list.c.
  */
 #ifndef FM_DATAPATH_DP_H
 #define FM_DATAPATH_DP_H
@@ -20,10 +20,23 @@ struct fm_dp_entry {
 	bool is_used, is_confirmed;
 };
 
+#define FM_PROGRAMS 16u
+
+/* The programs that were wanted till now. */
+struct fm_programs {
+	uint64_t hash; /* of the compiled object */
+	uint32_t n;
+	struct fm_program {
+		const char *name;
+		int fd;
+	} loaded[FM_PROGRAMS];
+};
+
 struct fm_dp {
 	struct fm_dp_conf conf;
 	char pin_dir[192];
 	struct fm_path_bpf *skel;
+	struct fm_programs programs;
 	struct fm_dp_settings settings;
 	struct fm_slots blocks, rules;
 	struct fm_dp_entry *entries;
@@ -35,6 +48,14 @@ struct fm_dp {
 
 /* Keeps a text for fm_dp_error() and returns @err. */
 __attribute__((format(printf, 2, 3))) int fm_dp_fail(int err, const char *format, ...);
+
+/* The kernel refused to load something: says so, and returns @err. */
+int fm_dp_fail_load(const struct fm_dp *dp, int err);
+
+/* Programs of another version lose their pins; clear: all of them, as their maps are no more. */
+void fm_programs_init(struct fm_dp *dp);
+void fm_programs_clear(const struct fm_dp *dp);
+void fm_programs_free(struct fm_dp *dp);
 
 /* Makes the slot lists and the table of bindings, from what the adopted maps hold. */
 int fm_forward_init(struct fm_dp *dp);

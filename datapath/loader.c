@@ -1,6 +1,6 @@
 /*
- * Loads the eBPF programs of a role over new or adopted maps, and tells errors in words.
- * Attaching is in attach.c, what the maps hold in forward.c and list.c.
+ * Opens the data path of a role: new or adopted maps, its settings; tells errors in words.
+ * Programs are in programs.c, attaching is in attach.c, what the maps hold in forward.c and list.c.
  */
 #include "datapath/dp.h"
 
@@ -144,6 +144,8 @@ static void adopt_or_clear(struct fm_dp *dp, struct map_plan *plan, size_t n)
 		if (plan[i].is_pinned && !fits(path, &plan[i], &entries[i]))
 			fit = false;
 	}
+	if (!fit)
+		fm_programs_clear(dp);
 	for (size_t i = 0; i < n; i++) {
 		pin_path(dp, bpf_map__name(plan[i].map), path, sizeof(path));
 		if (fit)
@@ -172,21 +174,6 @@ static int set_maps(struct fm_dp *dp)
 	return 0;
 }
 
-static void choose_programs(struct fm_dp *dp)
-{
-	bool is_host = dp->conf.role == FM_DP_HOST;
-	struct bpf_program *p;
-
-	bpf_object__for_each_program(p, dp->skel->obj)
-	{
-		const char *name = bpf_program__name(p);
-		bool is_xdp = bpf_program__type(p) == BPF_PROG_TYPE_XDP;
-		bool of_host = strncmp(name, "fm_host", 7) == 0;
-
-		bpf_program__set_autoload(p, of_host == is_host && (!is_xdp || dp->conf.xdp));
-	}
-}
-
 static int put_settings(struct fm_dp *dp)
 {
 	const struct fm_dp_settings *s = &dp->settings;
@@ -201,26 +188,33 @@ static int put_settings(struct fm_dp *dp)
 	return 0;
 }
 
+int fm_dp_fail_load(const struct fm_dp *dp, int err)
+{
+	if (err == -EPERM)
+		return fm_dp_fail(err,
+				  "data path: not permitted to load eBPF programs; start as root");
+	return fm_dp_fail(err,
+			  "data path: the kernel refused the programs (%s); Linux 6.1 or "
+			  "later is needed, and a bpffs at %s",
+			  libbpf_text, dp->pin_dir);
+}
+
 static int load(struct fm_dp *dp)
 {
+	struct bpf_program *p;
+
 	libbpf_set_print(keep_warning);
 	dp->skel = fm_path_bpf__open();
 	if (!dp->skel)
 		return fm_dp_fail(-errno, "data path: cannot read the programs: %s", libbpf_text);
-	choose_programs(dp);
+	bpf_object__for_each_program(p, dp->skel->obj)
+		bpf_program__set_autoload(p, false); /* programs.c loads those that are wanted */
+	fm_programs_init(dp);
 	int err = set_maps(dp);
 
 	if (err == 0)
 		err = fm_path_bpf__load(dp->skel);
-	if (err == -EPERM)
-		return fm_dp_fail(err,
-				  "data path: not permitted to load eBPF programs; start as root");
-	if (err < 0)
-		return fm_dp_fail(err,
-				  "data path: the kernel refused the programs (%s); Linux 6.1 or "
-				  "later is needed, and a bpffs at %s",
-				  libbpf_text, dp->pin_dir);
-	return 0;
+	return err < 0 ? fm_dp_fail_load(dp, err) : 0;
 }
 
 static int make_pin_dir(struct fm_dp *dp)
@@ -256,9 +250,20 @@ static void make_settings(struct fm_dp *dp)
 	s->fm0 = c->fm0_ifindex;
 	s->into = c->into_ifindex ? c->into_ifindex : c->fm0_ifindex;
 	memcpy(s->into_mac, c->into_mac, sizeof(s->into_mac));
-	s->has_decap = fm_dp_kernel_decaps();
+	s->has_decap = c->into_ifindex == 0 && fm_dp_kernel_decaps();
 	memcpy(s->anchor6, c->anchor6.b, 16);
 	memcpy(s->anchor4, c->anchor4.b, 16);
+}
+
+/* What every start needs, so that a kernel that refuses it is told of now; others when wanted. */
+static int load_usual(struct fm_dp *dp)
+{
+	bool is_host = dp->conf.role == FM_DP_HOST;
+	int err = fm_dp_program_fd(dp, is_host ? "fm_host_out" : "fm_anchor_out");
+
+	if (err >= 0)
+		err = fm_dp_program_fd(dp, is_host ? "fm_host_in" : "fm_anchor_in");
+	return err < 0 ? err : 0;
 }
 
 int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out)
@@ -273,6 +278,8 @@ int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out)
 	err = make_pin_dir(dp);
 	if (err == 0)
 		err = load(dp);
+	if (err == 0)
+		err = load_usual(dp);
 	if (err == 0) {
 		make_settings(dp);
 		err = put_settings(dp);
@@ -287,11 +294,6 @@ int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out)
 	return 0;
 }
 
-int fm_dp_program_fd(const struct fm_dp *dp, const char *name)
-{
-	return bpf_program__fd(bpf_object__find_program_by_name(dp->skel->obj, name));
-}
-
 int fm_dp_map_fd(const struct fm_dp *dp, const char *name)
 {
 	return bpf_object__find_map_fd_by_name(dp->skel->obj, name);
@@ -300,6 +302,7 @@ int fm_dp_map_fd(const struct fm_dp *dp, const char *name)
 void fm_dp_close(struct fm_dp *dp)
 {
 	fm_forward_free(dp);
+	fm_programs_free(dp);
 	fm_path_bpf__destroy(dp->skel);
 	free(dp);
 }

@@ -50,7 +50,8 @@ struct fm_dp_conf {
 bool fm_dp_kernel_decaps(void);
 
 /**
- * fm_dp_open() - load the programs; maps that are pinned and fit are adopted with their content
+ * fm_dp_open() - make the maps; those that are pinned and fit are adopted with their content.
+ * Programs too are taken from their pins; rare ones are loaded when something needs them.
  * Packets go on by the filters of an earlier run until fm_dp_attach() replaces them in place:
  * open, fm_dp_sync_begin(), forward everything, fm_dp_sync_end(), attach.
  * Return: 0 and @out; -errno, and fm_dp_error() tells a person why.
@@ -117,8 +118,8 @@ typedef void fm_dp_counter_fn(void *arg, const char *name, bool is_drop, uint64_
 			      uint64_t bytes);
 int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg);
 
-/* For tests and benchmarks: descriptors of a program and a map by name; negative: none. */
-int fm_dp_program_fd(const struct fm_dp *dp, const char *name);
+/* For tests and benchmarks too: descriptors of a program and a map by name; negative: none. */
+int fm_dp_program_fd(struct fm_dp *dp, const char *name);
 int fm_dp_map_fd(const struct fm_dp *dp, const char *name);
 
 /* Anchor with XDP: link-layer address of a next hop and of our interface; @mac NULL: not valid now.
