@@ -70,13 +70,18 @@ def heard(world):
 def same(world, heard):
     """Whatever the test does: bindings stay, daemons live, and the calls of both hosts lose nothing."""
     held, pids = world.bindings(), [world.pid(n) for n in NODES]
+    told = {n: (len(world.events(n)), world.counters(n)) for n in NODES}
+
+    def since():
+        return {n: (world.events(n)[told[n][0]:], grown(told[n][1], world.counters(n))) for n in NODES}
+
     with Call(world, rate=100) as one, Call(world, rate=100, port=5006, node='host2') as two:
         time.sleep(0.3)
         yield
         time.sleep(0.3)
         for report in (one.report(), two.report()):
             assert report['sent'] > 20
-            assert (report['lost'], report['duplicated'], report['errors']) == (0, 0, 0)
+            assert (report['lost'], report['duplicated'], report['errors']) == (0, 0, 0), (report, since())
     assert world.bindings() == held
     assert [world.pid(n) for n in NODES] == pids
 
