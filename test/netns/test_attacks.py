@@ -81,7 +81,7 @@ def same(world, heard):
         time.sleep(0.3)
         for report in (one.report(), two.report()):
             assert report['sent'] > 20
-            assert (report['lost'], report['duplicated'], report['errors']) == (0, 0, 0), (report, since())
+            assert (report['lost'], report['duplicated'], report['errors']) == (0, 0, 0), f'{report} {since()}'
     assert world.bindings() == held
     assert [world.pid(n) for n in NODES] == pids
 
