@@ -14,7 +14,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrRouting, MIP6MH_BA
 from scapy.packet import Raw
 
-from world import ANCHOR4, ANCHOR6, PEER6, Call, Capture, World, grown, until
+from world import ANCHOR4, ANCHOR6, PEER6, Call, Capture, World, assert_whole, grown, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
 
@@ -81,7 +81,7 @@ def same(world, heard):
         time.sleep(0.3)
         for report in (one.report(), two.report()):
             assert report['sent'] > 20
-            assert (report['lost'], report['duplicated'], report['errors']) == (0, 0, 0), f'{report} {since()}'
+            assert_whole(report, more=since)
     assert world.bindings() == held
     assert [world.pid(n) for n in NODES] == pids
 
