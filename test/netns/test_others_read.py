@@ -50,9 +50,9 @@ def fields(pcap, kind, *names):
 
 @pytest.mark.parametrize('kind', [5, 6])
 def test_both_messages_over_both_families(pcap, kind):
-    ports = [port for port, _ in fields(pcap, kind, 'udp.dstport', 'mip6.mhtype')]
-    assert len(ports) >= 4
-    assert '' in ports and '4191' in ports
+    ports = [port for port, _ in fields(pcap, kind, 'udp.port', 'mip6.mhtype')]
+    assert len(ports) >= 3 and '' in ports
+    assert any('4191' in port.split(',') for port in ports)
 
 
 def test_nothing_is_malformed(pcap):
