@@ -17,22 +17,7 @@ static uint64_t seed;
 static void world_random(void *world, void *out, size_t len)
 {
 	(void)world;
-	for (size_t i = 0; i < len; i++) {
-		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-		((uint8_t *)out)[i] = (uint8_t)(seed >> 56);
-	}
-}
-
-/* Zeros: deep paths are reached without knowing a key. */
-static int world_mac(void *world, const struct fm_sa *sa, const struct fm_octets *parts, size_t n,
-		     uint8_t out[16])
-{
-	(void)world;
-	(void)sa;
-	(void)parts;
-	(void)n;
-	memset(out, 0, 16);
-	return 0;
+	fm_fuzz_random(&seed, out, len);
 }
 
 static void world_send(void *world, const struct fm_via *via, const uint8_t *mh, size_t len)
@@ -81,7 +66,7 @@ static void world_tell(void *world, const struct fm_event *e)
 }
 
 static const struct fm_ops ops = {
-	.send = world_send, .wake_at = world_wake_at, .random = world_random, .mac = world_mac,
+	.send = world_send, .wake_at = world_wake_at, .random = world_random, .mac = fm_fuzz_mac,
 	.save = world_save, .forward = world_forward, .unforward = world_unforward, .tell = world_tell,
 };
 
@@ -140,7 +125,7 @@ static struct fm_via via_of(uint8_t how)
 }
 
 /*
- * Most inputs get a header whose form is right and an MN-HA option whose data is zeros, as world_mac() wants
+ * Most inputs get a header whose form is right and an MN-HA option whose data is zeros, as fm_fuzz_mac() wants
  * it; the rest come as they are.
  */
 static void receive(struct fm_ha *ha, uint8_t how, const uint8_t *p, size_t len, uint64_t now_us)

@@ -25,21 +25,7 @@ static void world_random(void *world, void *out, size_t len)
 {
 	struct world *w = world;
 
-	for (size_t i = 0; i < len; i++) {
-		w->seed = w->seed * 6364136223846793005ull + 1442695040888963407ull;
-		((uint8_t *)out)[i] = (uint8_t)(w->seed >> 56);
-	}
-}
-
-static int world_mac(void *world, const struct fm_sa *sa, const struct fm_octets *parts, size_t n,
-		     uint8_t out[16])
-{
-	(void)world;
-	(void)sa;
-	(void)parts;
-	(void)n;
-	memset(out, 0, 16);
-	return 0;
+	fm_fuzz_random(&w->seed, out, len);
 }
 
 static void world_send(void *world, const struct fm_via *via, const uint8_t *mh, size_t len)
@@ -121,7 +107,7 @@ static void world_tell(void *world, const struct fm_event *e)
 
 static const struct fm_ops ops = {
 	.send = world_send,	  .wake_at = world_wake_at, .random = world_random,
-	.mac = world_mac,	  .save = world_save,	    .forward = world_forward,
+	.mac = fm_fuzz_mac,	  .save = world_save,	    .forward = world_forward,
 	.unforward = world_unforward, .pin = world_pin,	    .probe = world_probe,
 	.lease = world_lease,	  .tell = world_tell,
 };
