@@ -370,6 +370,17 @@ FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct f
 	return mask;
 }
 
+/* With one path for everything there is nothing to look up. */
+static __always_inline __u32 fm_downlink_paths(const struct fm_dp_block *b,
+					       const struct fm_packet *p)
+{
+	__u32 usable = b->usable;
+
+	if (usable == fm_by_default(b) && !(usable & (usable - 1)))
+		return usable;
+	return (__u32)fm_choose_downlink(b, p);
+}
+
 /* Anchor, from the host: remembers the path. The time is written once a second at most. */
 FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_packet *p,
 				 __u32 index)

@@ -93,9 +93,35 @@ static __always_inline __u32 fm_ctx_len(void *ctx, const bool xdp)
 	return xdp ? (__u32)bpf_xdp_get_buff_len(ctx) : ((struct __sk_buff *)ctx)->len;
 }
 
+#define FM_DIRECT_MAX 4096u /* so far from the start, and no farther, the verifier lets us look */
+
+/* The @len octets at @off where they lie in the buffer; NULL: not in its first, linear part. */
+static __always_inline void *fm_at(void *ctx, const bool xdp, __u32 off, const __u32 len)
+{
+	const struct __sk_buff *skb = ctx;
+	const struct xdp_md *md = ctx;
+	void *data = (void *)(long)(xdp ? md->data : skb->data);
+	void *end = (void *)(long)(xdp ? md->data_end : skb->data_end);
+
+	if (off > FM_DIRECT_MAX || data + off + len > end)
+		return NULL;
+	return data + off;
+}
+
 static __always_inline long fm_load(void *ctx, const bool xdp, __u32 off, void *to, __u32 len)
 {
 	return xdp ? bpf_xdp_load_bytes(ctx, off, to, len) : bpf_skb_load_bytes(ctx, off, to, len);
+}
+
+/* The @len octets at @off, where they lie or in @copy; NULL: the buffer does not hold them. */
+static __always_inline const void *fm_see(void *ctx, const bool xdp, __u32 off, void *copy,
+					  const __u32 len)
+{
+	const void *at = fm_at(ctx, xdp, off, len);
+
+	if (at)
+		return at;
+	return fm_load(ctx, xdp, off, copy, len) ? NULL : copy;
 }
 
 static __always_inline long fm_store(void *ctx, const bool xdp, __u32 off, const void *from,

@@ -43,11 +43,12 @@ static __always_inline bool fm_has_ports(__u8 ip_proto)
 /* ICMP echo: the identifier stands for both ports, so that ping is a flow like others. */
 static __always_inline void fm_read_echo(void *ctx, const bool xdp, struct fm_packet *p)
 {
-	__u16 h[3] = {};
+	__u16 copy[3];
+	const __u16 *h = fm_see(ctx, xdp, p->l4, copy, sizeof(copy));
 
-	if (fm_load(ctx, xdp, p->l4, h, sizeof(h)))
+	if (!h)
 		return;
-	p->icmp_type = ((__u8 *)h)[0];
+	p->icmp_type = *(const __u8 *)h;
 	p->l4_len = 8;
 	bool is_echo = p->family == 6 ? p->icmp_type == 128 || p->icmp_type == 129
 				      : p->icmp_type == 8 || p->icmp_type == 0;
@@ -57,9 +58,10 @@ static __always_inline void fm_read_echo(void *ctx, const bool xdp, struct fm_pa
 
 static __always_inline void fm_read_tcp(void *ctx, const bool xdp, struct fm_packet *p)
 {
-	__u8 h[2] = {};
+	__u8 copy[2];
+	const __u8 *h = fm_see(ctx, xdp, p->l4 + 12, copy, sizeof(copy));
 
-	if (fm_load(ctx, xdp, p->l4 + 12, h, sizeof(h)))
+	if (!h)
 		return;
 	p->l4_len = (h[0] >> 4) * 4;
 	p->tcp_flags = h[1];
@@ -67,20 +69,28 @@ static __always_inline void fm_read_tcp(void *ctx, const bool xdp, struct fm_pac
 
 static __always_inline void fm_read_upper(void *ctx, const bool xdp, struct fm_packet *p)
 {
-	__u16 h[2] = {};
+	__u16 copy[2];
+	const __u16 *h;
 
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return;
 	if (p->ip_proto == IPPROTO_ICMPV6 || p->ip_proto == IPPROTO_ICMP) {
 		fm_read_echo(ctx, xdp, p);
-	} else if (fm_has_ports(p->ip_proto) && !fm_load(ctx, xdp, p->l4, h, sizeof(h))) {
+		return;
+	}
+	if (!fm_has_ports(p->ip_proto) && p->ip_proto != IPPROTO_ESP)
+		return;
+	h = fm_see(ctx, xdp, p->l4, copy, sizeof(copy));
+	if (!h)
+		return;
+	if (p->ip_proto != IPPROTO_ESP) {
 		p->sport = h[0];
 		p->dport = h[1];
 		p->has |= FM_DP_HAS_SPORT | FM_DP_HAS_DPORT;
 		p->l4_len = 8;
 		if (p->ip_proto == IPPROTO_TCP)
 			fm_read_tcp(ctx, xdp, p);
-	} else if (p->ip_proto == IPPROTO_ESP && !fm_load(ctx, xdp, p->l4, h, sizeof(h))) {
+	} else {
 		p->spi = bpf_ntohl((__u32)h[1] << 16 | h[0]);
 		p->has |= FM_DP_HAS_SPI;
 	}
@@ -172,21 +182,22 @@ static long fm_step_xdp(__u64 i, struct fm_walk *w)
 
 static __always_inline bool fm_read_ip6(void *ctx, const bool xdp, struct fm_packet *p)
 {
-	struct ipv6hdr h;
+	struct ipv6hdr copy;
+	const struct ipv6hdr *h = fm_see(ctx, xdp, p->off, &copy, sizeof(copy));
 
-	if (fm_load(ctx, xdp, p->off, &h, sizeof(h)))
+	if (!h)
 		return false;
-	__u32 first = bpf_ntohl(*(__be32 *)&h);
+	__u32 first = bpf_ntohl(*(const __be32 *)h);
 
-	fm_addr_copy(&p->src, &h.saddr);
-	fm_addr_copy(&p->dst, &h.daddr);
+	fm_addr_copy(&p->src, &h->saddr);
+	fm_addr_copy(&p->dst, &h->daddr);
 	p->family = 6;
 	p->tc = first >> 20 & 0xff;
 	p->label = first & 0xfffff;
-	p->ttl = h.hop_limit;
-	p->len = sizeof(h) + bpf_ntohs(h.payload_len);
-	p->ip_proto = h.nexthdr;
-	p->l4 = p->off + sizeof(h);
+	p->ttl = h->hop_limit;
+	p->len = sizeof(*h) + bpf_ntohs(h->payload_len);
+	p->ip_proto = h->nexthdr;
+	p->l4 = p->off + sizeof(*h);
 	p->has = FM_DP_HAS_LABEL;
 	p->has_df = 1;
 	if (fm_is_extension(p->ip_proto)) {
@@ -201,24 +212,25 @@ static __always_inline bool fm_read_ip6(void *ctx, const bool xdp, struct fm_pac
 
 static __always_inline bool fm_read_ip4(void *ctx, const bool xdp, struct fm_packet *p)
 {
-	struct iphdr h;
+	struct iphdr copy;
+	const struct iphdr *h = fm_see(ctx, xdp, p->off, &copy, sizeof(copy));
 
-	if (fm_load(ctx, xdp, p->off, &h, sizeof(h)) || h.ihl < 5)
+	if (!h || h->ihl < 5)
 		return false;
-	__u16 where = bpf_ntohs(h.frag_off);
+	__u16 where = bpf_ntohs(h->frag_off);
 
 	p->src.w[2] = p->dst.w[2] = bpf_htonl(0xffff);
-	p->src.w[3] = h.saddr;
-	p->dst.w[3] = h.daddr;
+	p->src.w[3] = h->saddr;
+	p->dst.w[3] = h->daddr;
 	p->family = 4;
-	p->tc = h.tos;
-	p->ttl = h.ttl;
-	p->len = bpf_ntohs(h.tot_len);
-	p->ip_proto = h.protocol;
-	p->ip4_len = h.ihl * 4;
+	p->tc = h->tos;
+	p->ttl = h->ttl;
+	p->len = bpf_ntohs(h->tot_len);
+	p->ip_proto = h->protocol;
+	p->ip4_len = h->ihl * 4;
 	p->l4 = p->off + p->ip4_len;
 	p->has_df = where >> 14 & 1;
-	p->frag_id = h.id;
+	p->frag_id = h->id;
 	if (where & 0x1fff)
 		p->fragment = FM_FRAGMENT_LATER;
 	else if (where & 0x2000)
@@ -232,14 +244,15 @@ static __always_inline bool fm_read_ip4(void *ctx, const bool xdp, struct fm_pac
  */
 static __always_inline bool fm_read(void *ctx, const bool xdp, __u32 off, struct fm_packet *p)
 {
-	__u8 version;
+	__u8 copy, version;
+	const __u8 *first = fm_see(ctx, xdp, off, &copy, 1);
 	__u32 held = fm_ctx_len(ctx, xdp) - off;
 	bool is_gso = !xdp && ((struct __sk_buff *)ctx)->gso_size;
 
 	p->off = off;
-	if (fm_load(ctx, xdp, off, &version, 1))
+	if (!first)
 		return false;
-	version >>= 4;
+	version = *first >> 4;
 	if (version == 6 ? !fm_read_ip6(ctx, xdp, p) : version != 4 || !fm_read_ip4(ctx, xdp, p))
 		return false;
 	if (is_gso)

@@ -72,8 +72,12 @@ static __always_inline __u32 fm_send(struct __sk_buff *skb, const struct fm_dp_p
 
 	if (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0))
 		return FM_SENT_NOT_CHANGED;
-	if (fm_encapsulate(skb, path, p))
+	if (fm_make_room(skb, path))
 		return FM_SENT_NOT_CHANGED;
+	if (!fm_write_outer(skb, false, path, p)) {
+		*verdict = fm_drop(skb, false, FM_COUNT_NO_ROOM);
+		return FM_SENT_OUT;
+	}
 	if (take_hop)
 		fm_take_hop(skb, false, ETH_HLEN + n, p);
 	fm_count(FM_COUNT_SENT, p->len);
@@ -82,14 +86,14 @@ static __always_inline __u32 fm_send(struct __sk_buff *skb, const struct fm_dp_p
 }
 
 /* Size, segment size, copies, then the first path of @mask. */
-static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_dp_block *b,
-					 const struct fm_packet *p, __u32 mask, const bool is_l3,
-					 bool is_forwarded, int *verdict)
+static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_dp_settings *s,
+					 const struct fm_dp_block *b, const struct fm_packet *p,
+					 __u32 mask, const bool is_l3, bool is_forwarded,
+					 int *verdict)
 {
-	const struct fm_dp_settings *s = fm_settings();
 	__u32 tell = 0;
 
-	if (!mask || !s)
+	if (!mask)
 		return FM_SENT_NO_PATH;
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
 	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu, &tell);
@@ -108,7 +112,8 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 			*verdict = fm_hand_on(skb, s, p->family, false);
 		return FM_SENT_TOO_BIG;
 	}
-	fm_clamp_segment(skb, p, b->least_mtu);
+	if (fm_is_syn(p))
+		fm_clamp_segment(skb, p, b->least_mtu);
 	if (mask & (mask - 1))
 		fm_send_copies(skb, s, mask, is_forwarded);
 	return fm_send(skb, path, p, is_l3, is_forwarded, verdict);
@@ -156,9 +161,9 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 		FM_CTX_SET(skb->mark, 0);
 		mask = 1u << (copy & (FM_DP_PATHS - 1)) & b->usable;
 	} else {
-		mask = is_host ? fm_choose_uplink(b, &p) : fm_choose_downlink(b, &p);
+		mask = is_host ? fm_choose_uplink(b, &p) : fm_downlink_paths(b, &p);
 	}
-	sent = fm_dispatch(skb, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
+	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
 	if (sent == FM_SENT_NOT_CHANGED)
 		return fm_to_daemon(skb, s);
 	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
@@ -251,7 +256,8 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 		return fm_drop(skb, false, FM_COUNT_ECN);
 	if (ecn != (inner.tc & 3))
 		fm_put_ecn(skb, &inner, ecn);
-	fm_clamp_segment(skb, &inner, b->least_mtu);
+	if (fm_is_syn(&inner))
+		fm_clamp_segment(skb, &inner, b->least_mtu);
 	fm_count_incoming(&inner);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
 	if (fm_decapsulate(skb, &outer, &inner, s->has_decap))
@@ -334,7 +340,7 @@ static __always_inline int fm_downlink(struct __sk_buff *skb, const struct fm_dp
 	if (p->ttl <= 1)
 		return TC_ACT_OK; /* the stack tells the sender */
 	fm_cut_padding(skb, p);
-	sent = fm_dispatch(skb, b, p, fm_choose_downlink(b, p), is_l3, true, &verdict);
+	sent = fm_dispatch(skb, s, b, p, fm_downlink_paths(b, p), is_l3, true, &verdict);
 	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
 		return verdict;
 	if (sent == FM_SENT_NOT_CHANGED) {
@@ -392,7 +398,8 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 		fm_put_ecn(skb, &inner, ecn);
 		inner.tc = (inner.tc & 0xfc) | ecn;
 	}
-	fm_clamp_segment(skb, &inner, b->least_mtu);
+	if (fm_is_syn(&inner))
+		fm_clamp_segment(skb, &inner, b->least_mtu);
 	fm_note_uplink(b, &inner, index);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
 	if (fm_decapsulate(skb, outer, &inner, s->has_decap))
@@ -444,8 +451,7 @@ int fm_anchor_in_l3(struct __sk_buff *skb)
  */
 static __always_inline bool fm_is_common(const struct fm_packet *p)
 {
-	return !p->fragment && !p->is_signalling &&
-	       !(p->ip_proto == IPPROTO_TCP && (p->tcp_flags & FM_TCP_SYN));
+	return !p->fragment && !p->is_signalling && !fm_is_syn(p);
 }
 
 static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_settings *s,
@@ -480,12 +486,11 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 					   const struct fm_packet *p)
 {
 	struct fm_dp_neighbour_key key = {};
-	struct fm_outer o = {};
 	struct ethhdr eth;
 
 	if (p->ttl <= 1 || !fm_is_common(p) || ETH_HLEN + p->len != fm_ctx_len(ctx, true))
 		return XDP_PASS;
-	__u32 mask = fm_choose_downlink(b, p);
+	__u32 mask = fm_downlink_paths(b, p);
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
 
 	if (!mask || (mask & (mask - 1)) || p->len > path->mtu)
@@ -499,8 +504,7 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 	__builtin_memcpy(eth.h_dest, n->mac, ETH_ALEN);
 	__builtin_memcpy(eth.h_source, n->own, ETH_ALEN);
 	eth.h_proto = bpf_htons(path->encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
-	fm_write_outer(&o, path, p);
-	if (fm_store(ctx, true, 0, &eth, sizeof(eth)) || fm_store_outer(ctx, true, path->encap, &o))
+	if (fm_store(ctx, true, 0, &eth, sizeof(eth)) || !fm_write_outer(ctx, true, path, p))
 		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
 	fm_take_hop(ctx, true, ETH_HLEN + fm_overhead(path->encap), p);
 	fm_count(FM_COUNT_SENT, p->len);

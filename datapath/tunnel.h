@@ -11,19 +11,16 @@
 #define FM_TCP_SYN 0x02
 #define FM_TCP_OPTIONS_MAX 10 /* looked through for a segment size */
 
-/* What stands before the inner packet, from the Ethernet type on: one call writes it. */
+/* What stands before the inner packet; @ethernet: its last four octets. */
 struct fm_outer {
-	__be16 pad, ethertype;
+	__be16 ethernet, ethertype;
 	union {
 		struct ipv6hdr ip6;
-		struct {
-			struct iphdr ip4;
-			struct udphdr udp;
-		} __attribute__((packed));
+		struct iphdr ip4;
 	};
 } __attribute__((aligned(4)));
 
-#define FM_AT_ETHERTYPE (ETH_HLEN - sizeof(__be16))
+#define FM_AT_OUTER (ETH_HLEN - 2 * sizeof(__be16))
 
 static __always_inline __u32 fm_overhead(__u32 encap)
 {
@@ -36,17 +33,17 @@ static __always_inline __u32 fm_overhead(__u32 encap)
 /* RFC 6437 §3: stable for a flow, not 0; fragments without ports, so that all get one label. */
 static __always_inline __u32 fm_flow_label(const struct fm_packet *p)
 {
-	__u64 words[5] = { p->src.d[0], p->src.d[1], p->dst.d[0], p->dst.d[1], p->ip_proto };
-	__u64 h = 0;
+	__u64 upper = p->ip_proto;
 
 	if (!p->fragment)
-		words[4] |= (__u64)p->sport << 16 | (__u64)p->dport << 32;
-#pragma unroll
-	for (int i = 0; i < 5; i++) {
-		h = (h ^ words[i]) * 0x9e3779b97f4a7c15ull;
-		h ^= h >> 32;
-	}
-	__u32 label = h & 0xfffff;
+		upper |= (__u64)p->sport << 16 | (__u64)p->dport << 32;
+	/* odd numbers, one a word: products that do not wait for each other */
+	__u64 h = p->src.d[0] * 0x9e3779b97f4a7c15ull + p->src.d[1] * 0xbf58476d1ce4e5b9ull +
+		  p->dst.d[0] * 0x94d049bb133111ebull + p->dst.d[1] * 0xd6e8feb86659fd93ull +
+		  upper * 0xff51afd7ed558ccdull;
+
+	h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53ull;
+	__u32 label = h >> 44;
 
 	return label ? label : 1;
 }
@@ -68,51 +65,57 @@ static __always_inline void fm_write_ip6(struct ipv6hdr *h, const struct fm_dp_p
 	fm_addr_copy(&h->daddr, path->remote);
 }
 
-static __always_inline void fm_write_ip4(struct fm_outer *o, const struct fm_dp_path *path,
+static __always_inline void fm_write_ip4(struct iphdr *h, const struct fm_dp_path *path,
 					 const struct fm_packet *p)
 {
-	__u32 n = fm_overhead(path->encap);
 	bool is_udp = path->encap == FM_DP_ENCAP_UDP4, df = fm_outer_df(p);
 
-	o->ip4.version = 4;
-	o->ip4.ihl = 5;
-	o->ip4.tos = p->tc;
-	o->ip4.tot_len = bpf_htons(p->len + n);
-	o->ip4.id = df ? 0 : (__u16)bpf_get_prandom_u32(); /* RFC 6864 §4 */
-	o->ip4.frag_off = df ? bpf_htons(0x4000) : 0;
-	o->ip4.ttl = FM_HOP_LIMIT;
-	o->ip4.protocol = is_udp ? IPPROTO_UDP : p->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-	o->ip4.check = 0;
-	o->ip4.saddr = fm_addr_v4(path->local);
-	o->ip4.daddr = fm_addr_v4(path->remote);
-	o->ip4.check = fm_ip4_sum(&o->ip4);
-	o->udp.source = path->local_port;
-	o->udp.dest = path->remote_port;
-	o->udp.len = bpf_htons(p->len + sizeof(o->udp));
-	o->udp.check = 0; /* D40 */
+	*(__be16 *)h = bpf_htons(0x4500u | p->tc); /* version 4, five words */
+	h->tot_len = bpf_htons(p->len + fm_overhead(path->encap));
+	h->id = df ? 0 : (__u16)bpf_get_prandom_u32(); /* RFC 6864 §4 */
+	h->frag_off = df ? bpf_htons(0x4000) : 0;
+	h->ttl = FM_HOP_LIMIT;
+	h->protocol = is_udp ? IPPROTO_UDP : p->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	h->check = 0;
+	h->saddr = fm_addr_v4(path->local);
+	h->daddr = fm_addr_v4(path->remote);
+	h->check = fm_ip4_sum(h);
 }
 
-static __always_inline void fm_write_outer(struct fm_outer *o, const struct fm_dp_path *path,
+static __always_inline bool fm_write_udp(void *ctx, const bool xdp, const struct fm_dp_path *path,
+					 const struct fm_packet *p)
+{
+	struct udphdr *h = fm_at(ctx, xdp, ETH_HLEN + sizeof(struct iphdr), sizeof(*h));
+
+	if (!h)
+		return false;
+	h->source = path->local_port;
+	h->dest = path->remote_port;
+	h->len = bpf_htons(p->len + sizeof(*h));
+	h->check = 0; /* D40 */
+	return true;
+}
+
+/* In place, from the Ethernet type on. Room that was just made lies in the linear part. */
+static __always_inline bool fm_write_outer(void *ctx, const bool xdp, const struct fm_dp_path *path,
 					   const struct fm_packet *p)
 {
-	o->ethertype = bpf_htons(path->encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
-	if (path->encap == FM_DP_ENCAP_IP6)
+	struct fm_outer *o;
+
+	if (path->encap == FM_DP_ENCAP_IP6) {
+		o = fm_at(ctx, xdp, FM_AT_OUTER, 4 + sizeof(struct ipv6hdr));
+		if (!o)
+			return false;
+		o->ethertype = bpf_htons(ETH_P_IPV6);
 		fm_write_ip6(&o->ip6, path, p);
-	else
-		fm_write_ip4(o, path, p);
-}
-
-static __always_inline long fm_store_outer(void *ctx, const bool xdp, __u32 encap,
-					   const struct fm_outer *o)
-{
-	const void *from = &o->ethertype;
-	const __u32 at = FM_AT_ETHERTYPE, n = sizeof(o->ethertype);
-
-	if (encap == FM_DP_ENCAP_IP6)
-		return fm_store(ctx, xdp, at, from, n + sizeof(struct ipv6hdr));
-	if (encap == FM_DP_ENCAP_IP4)
-		return fm_store(ctx, xdp, at, from, n + sizeof(struct iphdr));
-	return fm_store(ctx, xdp, at, from, n + sizeof(struct iphdr) + sizeof(struct udphdr));
+		return true;
+	}
+	o = fm_at(ctx, xdp, FM_AT_OUTER, 4 + sizeof(struct iphdr));
+	if (!o)
+		return false;
+	o->ethertype = bpf_htons(ETH_P_IP);
+	fm_write_ip4(&o->ip4, path, p);
+	return path->encap != FM_DP_ENCAP_UDP4 || fm_write_udp(ctx, xdp, path, p);
 }
 
 /* RFC 1624: a 16-bit word of a checksummed header changes. */
@@ -125,11 +128,15 @@ static __always_inline __u16 fm_sum_change(__u16 sum, __u16 from, __u16 to)
 static __always_inline void fm_take_hop(void *ctx, const bool xdp, __u32 off,
 					const struct fm_packet *p)
 {
-	__u8 ttl = p->ttl - 1;
+	__u8 ttl = p->ttl - 1, *at;
 	__u16 word[2], from; /* TTL and protocol; checksum */
 
 	if (p->family == 6) {
-		fm_store(ctx, xdp, off + 7, &ttl, 1);
+		at = fm_at(ctx, xdp, off + 7, 1);
+		if (at)
+			*at = ttl;
+		else
+			fm_store(ctx, xdp, off + 7, &ttl, 1);
 		return;
 	}
 	if (fm_load(ctx, xdp, off + 8, word, sizeof(word)))
@@ -171,6 +178,11 @@ static __always_inline void fm_put_ecn(void *ctx, const struct fm_packet *p, __u
 		bpf_l3_csum_replace(ctx, p->off + offsetof(struct iphdr, check), from, to, 2);
 }
 
+static __always_inline bool fm_is_syn(const struct fm_packet *p)
+{
+	return p->ip_proto == IPPROTO_TCP && (p->tcp_flags & FM_TCP_SYN);
+}
+
 /* The segment size option of a SYN is made to fit every path the flow may be moved to. */
 FM_SUBPROGRAM int fm_clamp_segment(struct __sk_buff *skb, const struct fm_packet *p, __u32 mtu)
 {
@@ -181,7 +193,7 @@ FM_SUBPROGRAM int fm_clamp_segment(struct __sk_buff *skb, const struct fm_packet
 		     (p->family == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	__u8 h[4];
 
-	if (p->ip_proto != IPPROTO_TCP || !(p->tcp_flags & FM_TCP_SYN) || mtu < 576)
+	if (mtu < 576)
 		return 0;
 	for (int i = 0; i < FM_TCP_OPTIONS_MAX; i++) {
 		if (at + 2 > end || bpf_skb_load_bytes(skb, at, h, 2) || h[0] == 0)
@@ -230,28 +242,20 @@ static __always_inline int fm_redirect_to(const struct fm_dp_path *path)
 }
 
 /**
- * fm_encapsulate() - tc: wrap the packet whose IP header is first behind an Ethernet header
+ * fm_make_room() - tc: for the outer header, behind the Ethernet header
  * Return: 0; negative: the buffer is as it was (a buffer that was decapsulated here and still
  * carries encapsulation state: EALREADY).
  */
-static __always_inline long fm_encapsulate(struct __sk_buff *skb, const struct fm_dp_path *path,
-					   const struct fm_packet *p)
+static __always_inline long fm_make_room(struct __sk_buff *skb, const struct fm_dp_path *path)
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
-	__u32 encap = path->encap, n = fm_overhead(encap);
-	struct fm_outer o = {};
+	__u32 encap = path->encap;
 
 	flags |= encap == FM_DP_ENCAP_IP6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6
 					  : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	if (encap == FM_DP_ENCAP_UDP4)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
-	long err = bpf_skb_adjust_room(skb, n, BPF_ADJ_ROOM_MAC, flags);
-
-	if (err)
-		return err;
-	fm_write_outer(&o, path, p);
-	fm_store_outer(skb, false, encap, &o);
-	return 0;
+	return bpf_skb_adjust_room(skb, (__s32)fm_overhead(encap), BPF_ADJ_ROOM_MAC, flags);
 }
 
 /* tc: @inner becomes the packet; the Ethernet type follows. */

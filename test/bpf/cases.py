@@ -82,11 +82,10 @@ def label_of(inner):
     if proto in (1, 58):
         ports = raw[at + 4:at + 6] * 2
     words = list(struct.unpack("<4Q", src + dst)) + [proto | ports[0] << 16 | ports[1] << 24 | ports[2] << 32 | ports[3] << 40]
-    h = 0
-    for w in words:
-        h = ((h ^ w) * 0x9E3779B97F4A7C15) & (2**64 - 1)
-        h ^= h >> 32
-    return (h & 0xFFFFF) or 1
+    odd = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD)
+    h = sum(w * o for w, o in zip(words, odd)) & (2**64 - 1)
+    h = (h ^ h >> 32) * 0xC4CEB9FE1A85EC53 & (2**64 - 1)
+    return h >> 44 or 1
 
 
 def wrap(encap, inner, down=False, tc=0, near=None, far=None):
