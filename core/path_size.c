@@ -1,14 +1,14 @@
 /*
- * Search for the size of a path. What is known to pass is @size, what is known not to is @high; a round
- * asks for one size, with up to three probes, and moves one of the two.
+ * Search for the size of a path. What is known to pass is @size, what is known not to is @high; a
+ * round asks for one size, with up to three probes, and moves one of the two.
  */
 #include "core/path_size.h"
 
-#define MAX_PROBES 3u		   /* RFC 8899 §5.1.2 */
-#define STEP 8u			   /* closer is not searched */
-#define CONFIRM_US 15000000u	   /* RFC 8899 §5.1.1, PROBE_TIMER */
-#define RAISE_US 600000000u	   /* RFC 8899 §5.1.1, PMTU_RAISE_TIMER */
-#define DEAF_US 200000u		   /* while nothing at all is answered */
+#define MAX_PROBES 3u	     /* RFC 8899 §5.1.2 */
+#define STEP 8u		     /* closer is not searched */
+#define CONFIRM_US 15000000u /* RFC 8899 §5.1.1, PROBE_TIMER */
+#define RAISE_US 600000000u  /* RFC 8899 §5.1.1, PMTU_RAISE_TIMER */
+#define DEAF_US 200000u	     /* while nothing at all is answered */
 
 static void ask(struct fm_path_size *s, uint32_t size, uint64_t at_us)
 {
@@ -24,7 +24,8 @@ void fm_path_size_start(struct fm_path_size *s, uint32_t largest, uint64_t now_u
 	ask(s, largest, now_us);
 }
 
-/* Half way between what passes and what does not, or done: then all of it again after ten minutes. */
+/* Half way between what passes and what does not, or done: then all of it again after ten minutes.
+ */
 static void search(struct fm_path_size *s, uint64_t now_us)
 {
 	if (s->high > s->size + STEP)
@@ -42,7 +43,8 @@ static void fail(struct fm_path_size *s, uint64_t now_us)
 	search(s, now_us);
 }
 
-uint32_t fm_path_size_wake(struct fm_path_size *s, uint64_t patience_us, bool is_heard, uint64_t now_us)
+uint32_t fm_path_size_wake(struct fm_path_size *s, uint64_t patience_us, bool is_heard,
+			   uint64_t now_us)
 {
 	if (now_us < s->next_us)
 		return 0;
@@ -60,7 +62,8 @@ uint32_t fm_path_size_wake(struct fm_path_size *s, uint64_t patience_us, bool is
 	return now_us < s->next_us ? 0 : s->asked;
 }
 
-void fm_path_size_sent(struct fm_path_size *s, uint64_t nonce, uint64_t patience_us, uint64_t now_us)
+void fm_path_size_sent(struct fm_path_size *s, uint64_t nonce, uint64_t patience_us,
+		       uint64_t now_us)
 {
 	s->tries++;
 	s->is_out = true;

@@ -1,8 +1,9 @@
 /*
- * Size of one path by probes (RFC 8899, digest D50): routers that drop large packets may say nothing.
- * A padded probe of the largest size asks whether it passes; after three in vain, while small probes are
- * answered, the size is searched between what every path must pass and what did not pass. Sizes are those
- * of the outer packet. The probe goes and comes back at its size: it asks for both directions.
+ * Size of one path by probes (RFC 8899, digest D50): routers that drop large packets may say
+ * nothing. A padded probe of the largest size asks whether it passes; after three in vain, while
+ * small probes are answered, the size is searched between what every path must pass and what did
+ * not pass. Sizes are those of the outer packet. The probe goes and comes back at its size: it asks
+ * for both directions.
  */
 #ifndef FM_CORE_PATH_SIZE_H
 #define FM_CORE_PATH_SIZE_H
@@ -37,8 +38,10 @@ void fm_path_size_start(struct fm_path_size *s, uint32_t largest, uint64_t now_u
  * @is_heard:    small probes are answered: a large one that is not was too large
  * Return: size of a probe to be sent now, then call fm_path_size_sent(); 0: none.
  */
-uint32_t fm_path_size_wake(struct fm_path_size *s, uint64_t patience_us, bool is_heard, uint64_t now_us);
-void fm_path_size_sent(struct fm_path_size *s, uint64_t nonce, uint64_t patience_us, uint64_t now_us);
+uint32_t fm_path_size_wake(struct fm_path_size *s, uint64_t patience_us, bool is_heard,
+			   uint64_t now_us);
+void fm_path_size_sent(struct fm_path_size *s, uint64_t nonce, uint64_t patience_us,
+		       uint64_t now_us);
 
 /* Return: false when that is not our probe. */
 bool fm_path_size_answered(struct fm_path_size *s, uint64_t nonce, uint64_t now_us);

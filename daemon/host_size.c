@@ -18,7 +18,8 @@ static void set_timer(struct fm_host_sizes *s)
 	uint64_t next_us = 0;
 
 	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++) {
-		if (s->paths[i].encap != FM_ENCAP_NONE && (next_us == 0 || s->of[i].next_us < next_us))
+		if (s->paths[i].encap != FM_ENCAP_NONE &&
+		    (next_us == 0 || s->of[i].next_us < next_us))
 			next_us = s->of[i].next_us;
 	}
 	fm_timer_set(&s->timer, next_us);
@@ -69,15 +70,16 @@ static void probe(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 {
 	struct fm_host_role *h = d->host;
 	struct fm_path_size *s = &h->sizes.of[i];
-	uint32_t was = s->size, size = fm_path_size_wake(s, patience_us(h, i), is_heard(h, i), now_us);
+	uint32_t was = s->size,
+		 size = fm_path_size_wake(s, patience_us(h, i), is_heard(h, i), now_us);
 	uint64_t nonce;
 
 	look_at(d, i, was, now_us);
 	if (size == 0)
 		return;
 	fm_crypto_random(&nonce, sizeof(nonce));
-	(void)fm_probe_send(&h->probe, &h->forwarding.paths[i], &h->core.hoa, &h->core.conf.anchor, nonce,
-			    size); /* not sent is not answered */
+	(void)fm_probe_send(&h->probe, &h->forwarding.paths[i], &h->core.hoa, &h->core.conf.anchor,
+			    nonce, size); /* not sent is not answered */
 	fm_path_size_sent(s, nonce, patience_us(h, i), now_us);
 }
 
@@ -87,7 +89,8 @@ static void wake(void *ctx, uint64_t now_us)
 	struct fm_host_role *h = d->host;
 
 	for (uint8_t i = 0; i < h->forwarding.n_paths; i++) {
-		if (h->forwarding.paths[i].encap != FM_ENCAP_NONE && h->forwarding.paths[i].ifindex != 0)
+		if (h->forwarding.paths[i].encap != FM_ENCAP_NONE &&
+		    h->forwarding.paths[i].ifindex != 0)
 			probe(d, i, now_us);
 		else
 			h->sizes.paths[i].encap = FM_ENCAP_NONE; /* asked anew when it is back */

@@ -1,7 +1,7 @@
 /*
  * Size of the path over which a binding update comes, as its sender found it by probes: data of a
- * vendor-specific option (RFC 5094) of ours, beside those of digest §14. Two octets: the largest outer
- * packet that passes. Absent: what routers tell is all there is.
+ * vendor-specific option (RFC 5094) of ours, beside those of digest §14. Two octets: the largest
+ * outer packet that passes. Absent: what routers tell is all there is.
  */
 #ifndef FM_WIRE_SIZE_OPTION_H
 #define FM_WIRE_SIZE_OPTION_H
