@@ -68,11 +68,17 @@ int fm_cmd_bindings(int argc, char **argv);
 int fm_cmd_pools(int argc, char **argv);
 int fm_cmd_counters(int argc, char **argv);
 int fm_cmd_move(int argc, char **argv);
+int fm_cmd_explain(int argc, char **argv);
 int fm_cmd_check(int argc, char **argv);
 int fm_cmd_down(int argc, char **argv);
 int fm_cmd_events(int argc, char **argv);
 int fm_cmd_wait(int argc, char **argv);
 int fm_cmd_key(int argc, char **argv);
+
+/* An event as a line (watch.c). */
+struct json_t;
+void fm_print_event(const struct json_t *event);
+
 int fm_cli_lab(int argc, char **argv); /* lab.c */
 
 #endif

@@ -17,7 +17,7 @@
 #define PAST_MS 5000 /* the daemon has its past events at hand */
 
 /* "12:34:56.123  path-lost      wifi: carrier lost  access=wifi bid=2" */
-static void print_event(const json_t *e)
+void fm_print_event(const json_t *e)
 {
 	double at = json_number_value(json_object_get(e, "at_s"));
 	const char *name = json_string_value(json_object_get(e, "event"));
@@ -52,7 +52,7 @@ static int print_events(struct fm_talk *c, bool follow, bool json)
 		if (!is_end && json)
 			fm_say_json(e);
 		else if (!is_end)
-			print_event(e);
+			fm_print_event(e);
 		json_decref(e);
 		if (is_end)
 			return code;

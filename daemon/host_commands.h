@@ -12,9 +12,13 @@ json_t *fm_host_command_status(struct fm_daemon *d, struct fm_client *client, js
 json_t *fm_host_command_access(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_host_command_address(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_host_command_explain(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, json_t *request);
 
 /* A flow goes by @access from now on, for that reason. */
 void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access, const char *reason);
+
+/* "tcp", or its number; may return @buf. */
+const char *fm_host_proto_name(uint8_t proto, char buf[8]);
 
 #endif

@@ -187,7 +187,7 @@ json_t *fm_host_command_address(struct fm_daemon *d, struct fm_client *client, j
 	return json_pack("{s:o}", "addresses", addresses_json(d, fm_now_us()));
 }
 
-static const char *proto_name(uint8_t proto, char buf[8])
+const char *fm_host_proto_name(uint8_t proto, char buf[8])
 {
 	switch (proto) {
 	case IPPROTO_TCP:
@@ -236,7 +236,7 @@ static void list_flow(void *ctx, const struct fm_live_flow *f)
 		json_pack(
 			"{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o, s:I, s:f, s:i, s:I, s:I, "
 			"s:i}",
-			"id", (int)f->id, "proto", proto_name(i->tuple.ip_proto, proto), "local",
+			"id", (int)f->id, "proto", fm_host_proto_name(i->tuple.ip_proto, proto), "local",
 			fm_endpoint_text(&i->tuple.local, i->tuple.local_port, local), "remote",
 			fm_endpoint_text(&i->tuple.remote, i->tuple.remote_port, remote), "app",
 			f->app[0] ? f->app : NULL, "type", home ? fm_type_names[home->type] : NULL,

@@ -8,7 +8,7 @@ import pytest
 USAGE = [
     ['nonsense'], ['flows', '--nonsense'], ['flows', 'word'], ['flows', '--sort', 'colour'], ['flows', '--app'],
     ['move'], ['move', '7'], ['move', '--app', 'a', '--match', 'udp', 'lte'], ['move', '--app', 'a', '7', 'lte'],
-    ['move', '7', 'lte', '--for', 'soon'], ['move', '7', 'lte', 'more'], ['check', 'wifi', 'lte'],
+    ['move', '7', 'lte', '--for', 'soon'], ['move', '7', 'lte', 'more'], ['check', 'wifi', 'lte'], ['explain'], ['explain', 'tcp', 'a', 'b'],
     ['check', '--handover', 'wifi'], ['wait'], ['wait', '--for', 'luck'], ['wait', '--for', 'access='],
     ['wait', '--for', 'bound', '--timeout', '-1s'], ['events', '-f=1'], ['key'], ['key', 'f'], ['key', 'f', '--id', 'a', '--spi', '255'],
    

@@ -76,6 +76,30 @@ truck7@example.net  2001:db8:100::7
     ('flows', {'schema': 1, 'flows': []}, ['flows'], 'no flow\n'),
     ('counters', {'schema': 1, 'counters': {'no-binding': 7}}, ['counters'],
      'COUNTER     COUNT\nno-binding      7\n'),
+    ('explain', {'schema': 1, 'proto': 'tcp', 'remote': '[2001:db8:ffff::1]:22', 'source_address': '2001:db8:100:1::5',
+                 'type': 'session-lasting', 'mobile': True, 'access': 'wifi', 'accesses': ['wifi', 'lte'], 'mtu_bytes': 1460,
+                 'rules': [{'rule': 'voip', 'matches': None, 'decides': False, 'why': 'asks for dscp ef'},
+                           {'rule': 'default', 'matches': True, 'decides': True, 'why': 'redundant: now wifi, lte'}]},
+     ['explain', 'tcp', '[2001:db8:ffff::1]:22'], '''\
+tcp [2001:db8:ffff::1]:22
+source 2001:db8:100:1::5  session-lasting
+access wifi,lte  mtu 1460
+
+RULE     MATCHES  DECIDES  WHY
+voip     -        no       asks for dscp ef
+default  yes      yes      redundant: now wifi, lte
+'''),
+    ('explain', {'schema': 1, 'id': 7, 'proto': 'udp', 'local': '[2001:db8:100:1::5]:5004', 'remote': '192.0.2.1:5004',
+                 'source_address': '198.51.100.7', 'type': None, 'mobile': True, 'access': None, 'accesses': [],
+                 'mtu_bytes': None, 'rules': [],
+                 'history': [{'schema': 1, 'at_s': 1764000001.5, 'event': 'handover', 'reason': 'silent', 'access': 'lte'}]},
+     ['explain', '7'], '''\
+udp 192.0.2.1:5004, flow 7 from [2001:db8:100:1::5]:5004
+source 198.51.100.7
+access -
+
+16:00:01.500  handover             silent  access=lte
+'''),
     ('down', {'schema': 1}, ['down'], 'de-registered; nothing of flowmob is left in the kernel\n'),
     ('move', {'schema': 1, 'moved': 1}, ['move', '7', 'lte'], '1 flow moved to lte\n'),
     ('move', {'schema': 1, 'moved': 3}, ['move', '--app', 'ssh', 'lte'], '3 flows moved to lte\n'),
@@ -147,6 +171,14 @@ def test_what_move_asks_for(daemon, flowmob, words, request_):
     daemon.answers['move'] = {'schema': 1, 'moved': 1}
     assert flowmob(*words).returncode == 0
     assert daemon.requests == [dict(request_, command='move')]
+
+
+@pytest.mark.parametrize('words,request_', [
+    (['7'], {'flow': '7'}), (['udp', '192.0.2.1:53'], {'proto': 'udp', 'remote': '192.0.2.1:53'})])
+def test_what_explain_asks_for(daemon, flowmob, words, request_):
+    daemon.answers['explain'] = {'schema': 1}
+    assert flowmob('explain', *words).returncode == 0
+    assert daemon.requests == [dict(request_, command='explain')]
 
 
 def test_check_of_a_handover_names_both_accesses(daemon, flowmob):

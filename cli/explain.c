@@ -1,0 +1,82 @@
+/*
+ * explain: why a flow goes where it goes, or where one would go.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/say.h"
+#include "cli/table.h"
+#include "cli/talk.h"
+
+/* clang-format off */
+static const struct fm_column rule_columns[] = {
+	{ "RULE",    "rule",    FM_FORM_TEXT },
+	{ "MATCHES", "matches", FM_FORM_TEXT },
+	{ "DECIDES", "decides", FM_FORM_TEXT },
+	{ "WHY",     "why",     FM_FORM_TEXT },
+	{ 0 },
+};
+/* clang-format on */
+
+static const char *value(const json_t *o, const char *key, char out[160])
+{
+	return fm_say_value(json_object_get(o, key), FM_FORM_TEXT, out, 160);
+}
+
+static void print_explained(const json_t *o)
+{
+	const json_t *history = json_object_get(o, "history"), *rules = json_object_get(o, "rules");
+	bool has_paths = json_array_size(json_object_get(o, "accesses")) > 0;
+	char a[160], b[160];
+	json_t *event;
+	size_t i;
+
+	printf("%s %s", value(o, "proto", a), value(o, "remote", b));
+	if (json_object_get(o, "id"))
+		printf(", flow %s from %s", value(o, "id", a), value(o, "local", b));
+	printf("\nsource %s", value(o, "source_address", a));
+	if (json_is_string(json_object_get(o, "type")))
+		printf("  %s", value(o, "type", a));
+	printf("\naccess %s", value(o, has_paths ? "accesses" : "access", a));
+	if (json_is_integer(json_object_get(o, "mtu_bytes")))
+		printf("  mtu %s", value(o, "mtu_bytes", a));
+	printf("\n");
+	if (json_object_get(o, "why"))
+		printf("%s\n", value(o, "why", a));
+	if (json_array_size(rules) > 0) {
+		printf("\n");
+		fm_table_print(rules, rule_columns, 0);
+	}
+	if (json_array_size(history) > 0)
+		printf("\n");
+	json_array_foreach(history, i, event) fm_print_event(event);
+}
+
+int fm_cmd_explain(int argc, char **argv)
+{
+	struct fm_args a = {
+		.usage = "explain FLOW | tcp|udp ADDRESS:PORT",
+		.about = "Says rule by rule why a flow goes where it goes, or where a new "
+			 "one would go: source address, access, size. Of a flow its "
+			 "history too.",
+		.min_words = 1,
+		.max_words = 2
+	};
+	json_t *answer, *request;
+	int code;
+
+	if (!fm_args_read(&a, argc, argv, &code))
+		return code;
+	request = a.n_words == 1 ? json_pack("{s:s, s:s}", "command", "explain", "flow", a.words[0])
+				 : json_pack("{s:s, s:s, s:s}", "command", "explain", "proto",
+					     a.words[0], "remote", a.words[1]);
+	code = fm_talk_ask(request, a.json, &answer);
+	if (code != FM_EXIT_OK)
+		return code;
+	if (a.json)
+		return fm_say_object(answer, FM_EXIT_OK);
+	print_explained(answer);
+	json_decref(answer);
+	return FM_EXIT_OK;
+}

@@ -1,0 +1,328 @@
+/*
+ * `flowmob explain`: rule by rule why a flow goes where it goes, or where one would go. It asks the
+ * same rules, choices and routes that packets meet, and decides nothing itself.
+ */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/selector_match.h"
+#include "daemon/host.h"
+#include "daemon/host_commands.h"
+
+#define WHY_MAX 320u
+
+/**
+ * struct question - a flow that is, or one that might be
+ * @live: what the data path knows of it; NULL: there is none
+ * @rule: place among the core's rules of the one that decides, n_rules: the default
+ */
+struct question {
+	struct fm_daemon *d;
+	struct fm_tuple tuple;
+	const struct fm_live_flow *live;
+	uint8_t rule;
+	json_t *history;
+	double since_s;
+	char local[FM_ADDRESS_TEXT_MAX + 8], remote[FM_ADDRESS_TEXT_MAX + 8];
+};
+
+static const struct fm_steer *steer_at(const struct fm_host *h, uint8_t i)
+{
+	return i < h->conf.n_rules ? &h->conf.rules[i].steer : &h->conf.fallback;
+}
+
+/* Appends, as far as there is room. */
+static void append(char why[WHY_MAX], const char *text)
+{
+	strncat(why, text, WHY_MAX - 1 - strlen(why));
+}
+
+static void append_accesses(const struct fm_daemon *d, uint16_t mask, char why[WHY_MAX])
+{
+	const char *comma = "";
+
+	for (uint8_t i = 0; i < d->config->host.n_accesses; i++) {
+		if (!(mask & 1u << i))
+			continue;
+		append(why, comma);
+		append(why, d->config->host.accesses[i].name);
+		comma = ", ";
+	}
+}
+
+/* "active-standby via wifi, lte: now lte" */
+static void say_choice(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
+{
+	const struct fm_host *h = &d->host->core;
+	const struct fm_steer *s = steer_at(h, i);
+	const char *comma = " via ";
+
+	append(why, fm_mode_names[s->mode]);
+	for (uint8_t k = 0; k < s->n_via; k++, comma = ", ") {
+		append(why, comma);
+		append(why, d->config->host.accesses[s->via[k]].name);
+	}
+	append(why, ": now ");
+	if (h->copies[i])
+		append_accesses(d, h->copies[i], why);
+	else if (h->chosen[i] != FM_NO_ACCESS)
+		append(why, d->config->host.accesses[h->chosen[i]].name);
+	else
+		append(why, s->is_wait ? "none of them works: packets wait"
+				       : "no access works: packets wait");
+}
+
+static void say_wanted(const struct fm_conf_rule *rule, char why[WHY_MAX])
+{
+	const char * or = "asks for ";
+	char text[FM_MATCH_TEXT_MAX];
+
+	for (uint8_t i = 0; i < rule->n_matches; i++, or = ", or ") {
+		const struct fm_match *m = &rule->matches[i];
+
+		fm_match_text(&m->selectors[0], text);
+		append(why, or);
+		/* of both families: the first one's name would mislead */
+		append(why, m->n == 2 && strncmp(text, "ip4 ", 4) == 0 ? text + 4 : text);
+	}
+}
+
+/* A selector on what differs from packet to packet: a flow as such does not answer it. */
+static bool is_open(const struct fm_selector *s)
+{
+	return s->has_start & (1u << FM_SEL_TC | 1u << FM_SEL_LABEL);
+}
+
+/* The rule of that number: json_true, json_false, or null: packets differ. @at: where it matches.
+ */
+static json_t *match_rule(const struct question *q, uint16_t number, uint8_t *at)
+{
+	const struct fm_host_conf *conf = &q->d->host->core.conf;
+	bool may_match = false;
+
+	for (uint8_t i = 0; i < conf->n_rules; i++) {
+		const struct fm_host_rule_conf *r = &conf->rules[i];
+
+		if (r->number != number)
+			continue;
+		may_match |= is_open(&r->selector);
+		*at = i;
+		if (fm_flows_match(&q->tuple, &r->selector))
+			return json_true();
+	}
+	return may_match ? json_null() : json_false();
+}
+
+static void add_rule(json_t *list, const char *name, json_t *matches, bool decides, const char *why)
+{
+	json_array_append_new(list, json_pack("{s:s, s:o, s:b, s:s}", "rule", name, "matches",
+					      matches, "decides", decides, "why", why));
+}
+
+/* What the data path says decides; of a flow that is not there yet, the first rule that matches. */
+static bool is_decisive(const struct question *q, uint16_t number, const json_t *matches,
+			bool is_decided)
+{
+	if (q->live)
+		return !q->live->info.is_pinned && q->live->info.fid == number;
+	return !is_decided && json_is_true(matches);
+}
+
+static json_t *list_rules(struct question *q)
+{
+	const struct fm_config *config = q->d->config;
+	bool is_decided = q->live && q->live->info.is_pinned;
+	json_t *list = json_array();
+	char why[WHY_MAX];
+
+	if (is_decided)
+		add_rule(list, "moved", json_true(), true,
+			 "moved by a command; it holds until the flow ends");
+	if (q->live && q->live->info.fid > config->host.n_rules) {
+		is_decided = true;
+		add_rule(list, "anchor", json_true(), true, "the anchor asked for it (RFC 7109)");
+	}
+	q->rule = q->d->host->core.conf.n_rules;
+	for (uint16_t k = 0; k < config->host.n_rules; k++) {
+		uint8_t at = 0;
+		json_t *matches = match_rule(q, (uint16_t)(k + 1), &at);
+		bool decides = is_decisive(q, (uint16_t)(k + 1), matches, is_decided);
+
+		why[0] = '\0';
+		if (decides) {
+			q->rule = at;
+			say_choice(q->d, at, why);
+		} else if (json_is_true(matches)) {
+			append(why,
+			       is_decided ? "one before it decides" : "none of its accesses works");
+		} else {
+			say_wanted(&config->host.rules[k], why);
+		}
+		is_decided |= decides;
+		add_rule(list, config->host.rules[k].name, matches, decides, why);
+	}
+	why[0] = '\0';
+	if (is_decided)
+		append(why, "one before it decides");
+	else
+		say_choice(q->d, q->d->host->core.conf.n_rules, why);
+	add_rule(list, "default", json_true(), !is_decided, why);
+	return list;
+}
+
+static bool is_of_flow(const struct question *q, json_t *event)
+{
+	const char *local = json_string_value(json_object_get(event, "local"));
+	const char *remote = json_string_value(json_object_get(event, "remote"));
+
+	return local && remote && strcmp(local, q->local) == 0 && strcmp(remote, q->remote) == 0;
+}
+
+/* Its own moves, and the handovers that it went along with. */
+static void take_event(void *ctx, json_t *event)
+{
+	struct question *q = ctx;
+	const char *name = json_string_value(json_object_get(event, "event"));
+
+	if (json_number_value(json_object_get(event, "at_s")) < q->since_s || !name)
+		return;
+	if (strcmp(name, "handover") == 0 || is_of_flow(q, event))
+		json_array_append(q->history, event);
+}
+
+/* Where it goes: of a flow as the data path says, else as the rule has chosen. */
+static uint16_t paths_of(const struct question *q)
+{
+	const struct fm_host *h = &q->d->host->core;
+
+	if (q->live && q->live->info.bid == 0)
+		return 0;
+	if (q->live && q->live->info.copies == 0)
+		return (uint16_t)(1u << (q->live->info.bid - 1));
+	if (h->copies[q->rule])
+		return h->copies[q->rule];
+	return h->chosen[q->rule] == FM_NO_ACCESS ? 0 : (uint16_t)(1u << h->chosen[q->rule]);
+}
+
+static void put_paths(const struct question *q, json_t *answer)
+{
+	uint16_t paths = paths_of(q);
+	uint32_t mtu = 0;
+	json_t *names = json_array();
+
+	for (uint8_t i = 0; i < q->d->config->host.n_accesses; i++) {
+		if (!(paths & 1u << i))
+			continue;
+		uint32_t inner = fm_slow_inner_mtu(&q->d->host->forwarding.paths[i]);
+
+		mtu = mtu == 0 || inner < mtu ? inner : mtu;
+		json_array_append_new(names, json_string(q->d->config->host.accesses[i].name));
+	}
+	json_object_set(answer, "access",
+			json_array_size(names) > 0 ? json_array_get(names, 0) : json_null());
+	json_object_set_new(answer, "accesses", names);
+	json_object_set_new(answer, "mtu_bytes", mtu ? json_integer(mtu) : json_null());
+}
+
+static json_t *explain(struct question *q, bool is_mobile)
+{
+	const struct fm_home *home = fm_homes_find(&q->d->host->homes, &q->tuple.local);
+	char proto[8];
+	json_t *answer;
+
+	fm_endpoint_text(&q->tuple.local, q->tuple.local_port, q->local);
+	fm_endpoint_text(&q->tuple.remote, q->tuple.remote_port, q->remote);
+	answer = json_pack("{s:s, s:s*, s:s, s:o, s:s?, s:b}", "proto",
+			   fm_host_proto_name(q->tuple.ip_proto, proto), "local",
+			   q->live ? q->local : NULL, "remote", q->remote, "source_address",
+			   fm_show_ip(&q->tuple.local), "type",
+			   home ? fm_type_names[home->type] : NULL, "mobile", is_mobile);
+	if (!is_mobile)
+		return answer;
+	json_object_set_new(answer, "rules", list_rules(q));
+	put_paths(q, answer);
+	if (!q->live)
+		return answer;
+	q->history = json_array();
+	q->since_s = fm_daemon_wall_s(fm_now_us() - q->live->info.age_ns / 1000);
+	fm_events_each(&q->d->events, take_event, q);
+	json_object_set_new(answer, "id", json_integer(q->live->id));
+	json_object_set_new(answer, "moves", json_integer(q->live->info.moves));
+	json_object_set_new(answer, "history", q->history);
+	return answer;
+}
+
+/* Straight out of a device: no address of ours, no rule. */
+static json_t *explain_direct(struct question *q, const struct fm_way *way)
+{
+	json_t *answer = explain(q, false);
+	const char *name = NULL;
+	int access = fm_accesses_find(&q->d->host->accesses, way->ifindex);
+
+	if (access >= 0)
+		name = q->d->config->host.accesses[access].name;
+	json_object_set_new(answer, "access", name ? json_string(name) : json_null());
+	json_object_set_new(answer, "mtu_bytes", way->mtu ? json_integer(way->mtu) : json_null());
+	json_object_set_new(
+		answer, "why",
+		json_string("the route leads out of a device directly, not through the tunnel"));
+	return answer;
+}
+
+/* "[2001:db8::1]:443", "192.0.2.1:443" */
+static bool read_endpoint(const char *text, struct fm_ip *ip, uint16_t *port)
+{
+	const char *colon = text ? strrchr(text, ':') : NULL;
+	char address[FM_ADDRESS_TEXT_MAX];
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	uint64_t n;
+
+	if (len == 0 || len >= sizeof(address) || !fm_value_number(colon + 1, UINT16_MAX, &n))
+		return false;
+	if (text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	} else if (memchr(text, ':', len)) {
+		return false; /* IPv6 without brackets: which of the colons is it? */
+	}
+	memcpy(address, text, len);
+	address[len] = '\0';
+	*port = (uint16_t)n;
+	return fm_value_address(address, ip);
+}
+
+static json_t *explain_new(struct question *q, const json_t *request)
+{
+	const char *proto = json_string_value(json_object_get(request, "proto"));
+	struct fm_way way;
+
+	q->tuple.ip_proto = proto && strcmp(proto, "udp") == 0 ? IPPROTO_UDP : IPPROTO_TCP;
+	if (!proto || (strcmp(proto, "udp") != 0 && strcmp(proto, "tcp") != 0) ||
+	    !read_endpoint(json_string_value(json_object_get(request, "remote")), &q->tuple.remote,
+			   &q->tuple.remote_port))
+		return fm_control_error("bad-request", "write for example: tcp [2001:db8::1]:443");
+	if (fm_route_get(&q->d->netlink, &q->tuple.remote, 0, &way) < 0)
+		return fm_control_error("no-route", "there is no route to that address");
+	q->tuple.local = way.source;
+	return way.ifindex == q->d->host->tun.ifindex ? explain(q, true) : explain_direct(q, &way);
+}
+
+json_t *fm_host_command_explain(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	const json_t *id = json_object_get(request, "flow");
+	struct question q = { .d = d };
+	uint64_t n = 0;
+
+	(void)client;
+	if (!id)
+		return explain_new(&q, request);
+	fm_flows_look(&d->host->flows, fm_now_us());
+	if (json_is_string(id))
+		(void)fm_value_number(json_string_value(id), UINT32_MAX, &n);
+	q.live = fm_flows_by_id(&d->host->flows, (uint32_t)n);
+	if (!q.live)
+		return fm_control_error("no-such-flow", "no such flow; flowmob flows lists them");
+	q.tuple = q.live->info.tuple;
+	return explain(&q, true);
+}
