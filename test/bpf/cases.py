@@ -518,6 +518,12 @@ def restart(program, namespace, line, d):
     again.say("down")
 
 
+def loads(d, *programs):
+    """Some are loaded only when an interface needs them: here each is, and runs."""
+    for program in programs:
+        tell(f"{program} is taken by the verifier", d.say(f"run {program} {frame(up6()).hex()} 0 0")[-1].split()[1].isdigit())
+
+
 def main():
     if os.geteuid() != 0:
         sys.exit(77)
@@ -532,10 +538,12 @@ def main():
             subprocess.run(inside + line.split(), check=True)
         host_line = f"open host {bpffs}/h fm0 {ANCHOR6} {ANCHOR4}"
         d = Drive(program, namespace, [host_line])
+        loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3")
         for part in (host_out, sizes, rules, moves, host_in):
             part(d)
         restart(program, namespace, host_line, d)
         d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4} xdp"])
+        loads(d, "fm_anchor_out", "fm_anchor_in", "fm_anchor_in_l3", "fm_anchor_xdp")
         for hop in (COA6, COA4, NAT4):
             d.say(f"neighbour acc {hop} 020000000009 020000000008")
         for part in (anchor_in, anchor_out, anchor_xdp):
