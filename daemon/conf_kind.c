@@ -78,6 +78,12 @@ READER(read_word)
 	return true;
 }
 
+/* Splitting one rule's flows over several accesses is no steering mode that core/steer.c has. */
+READER(read_mode)
+{
+	return read_word(r, k, text, field) && *(uint8_t *)field != FM_MODE_LOAD_BALANCING;
+}
+
 /* A set of words: bit i stands for word i. */
 READER(read_words)
 {
@@ -253,6 +259,8 @@ KIND(number, false, read_number, "is not a number, or too large", "write a whole
 KIND(number32, false, read_number32, "is not a number, or too large", "write a whole number");
 KIND(bool, false, read_bool, "is neither yes nor no", "write yes or no");
 KIND(word, false, read_word, "is no word of this key", NULL);
+KIND(mode, false, read_mode, "is no mode, or not there yet",
+     "write one of: active-standby smallest-delay priority-based redundant");
 KIND(words, true, read_words, "is no word of this key", NULL);
 KIND(addresses, true, read_addresses, "is no address, or one of its family stands here already",
      "write one IPv6 and one IPv4 address, or one name that has them");

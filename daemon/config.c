@@ -64,7 +64,7 @@ static const struct fm_conf_key type_keys[] = {
 };
 
 #define STEER_KEYS(type)                                                                         \
-	{ "mode",        &fm_kind_word,     AT(type, steer.mode),         false, 0, fm_mode_names },     \
+	{ "mode",        &fm_kind_mode,     AT(type, steer.mode),         false, 0, fm_mode_names },     \
 	{ "via",         &fm_kind_via,      AT(type, steer),              false, 0, NULL },              \
 	{ "on-none",     &fm_kind_word,     AT(type, steer.on_none),      false, 0, on_none_names },     \
 	{ "on-recovery", &fm_kind_word,     AT(type, steer.on_recovery),  false, 0, on_recovery_names }, \

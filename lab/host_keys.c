@@ -24,7 +24,7 @@ static const char *const types[] = { "fixed", "session-lasting", "graceful-repla
 				     "nonpersistent" };
 
 #define TYPES "fixed", "session-lasting", "graceful-replacement", "nonpersistent"
-#define MODES "active-standby", "smallest-delay", "load-balancing", "priority-based", "redundant"
+#define MODES "active-standby", "smallest-delay", "priority-based", "redundant"
 
 static const struct host_key top_keys[] = {
 	{ "agent", { "none" }, false },

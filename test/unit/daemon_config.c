@@ -88,8 +88,10 @@ static const struct {
 	{ "a probe interval out of range", HOST "access \"lte\" { interface = q probe-interval = 1ms }\n}",
 	  "a.conf:4: access \"lte\": probe-interval is out of range" },
 	{ "an unknown word", HOST "default { mode = fastest }\n}",
-	  "a.conf:4: default: mode \"fastest\" is no word of this key\n"
-	  "          write one of: active-standby smallest-delay load-balancing" },
+	  "a.conf:4: default: mode \"fastest\" is no mode, or not there yet\n"
+	  "          write one of: active-standby smallest-delay priority-based redundant" },
+	{ "a mode that is not there yet", HOST "default { mode = load-balancing }\n}",
+	  "a.conf:4: default: mode \"load-balancing\" is no mode, or not there yet" },
 	{ "an unknown access in via", HOST "default { via = {\"lte\"} }\n}",
 	  "a.conf:4: default: via \"lte\" is no access of this host" },
 	{ "an access twice in via", HOST "default { via = {\"wifi\", \"wifi\"} }\n}",
