@@ -13,6 +13,7 @@
 
 #define RESTART_NS 100000000ll /* a killed daemon is started again after 100 ms */
 #define STOP_MS 3000
+#define BEGIN_MS 200
 
 int64_t fm_stage_now(void)
 {
@@ -72,9 +73,23 @@ static int end_daemon(struct fm_lab_stage *st, int node, int sig)
 	return -ETIMEDOUT;
 }
 
+/* How long a flow may be unknown: one that begins just now, or whose connections come and go. */
+static int64_t unknown_ms(const struct fm_lab_flow *f, const struct fm_lab_event *e)
+{
+	if (f->kind == FM_LAB_REQUEST)
+		return f->interval_us / 1000 + BEGIN_MS;
+	return e->at_us >= f->start_us && e->at_us < f->start_us + BEGIN_MS * 1000 ? BEGIN_MS : 0;
+}
+
 static int play_move(struct fm_lab_stage *st, const struct fm_lab_event *e, char error[160])
 {
-	return fm_node_move(&st->world, e->flow, st->links->flows[e->flow].host_port, e->to, error);
+	int64_t end_ns = fm_stage_now() + unknown_ms(&st->s->flows[e->flow], e) * 1000000;
+	int err;
+
+	while ((err = fm_node_move(&st->world, e->flow, st->links->flows[e->flow].host_port, e->to,
+				   error)) == -ENOENT && fm_stage_now() < end_ns)
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	return err;
 }
 
 static int play_cut(struct fm_lab_stage *st, const struct fm_lab_event *e, char error[160])

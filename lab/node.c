@@ -284,19 +284,21 @@ int fm_node_move(const struct fm_lab_world *w, int flow, uint16_t host_port, int
 
 	if (!id) {
 		snprintf(error, 160, "the host knows no flow \"%.100s\"", f->name);
-		return -EIO;
+		return -ENOENT;
 	}
 	json_t *answer = fm_node_ask(w, f->host,
 				     json_pack("{s:s, s:o, s:s}", "command", "move", "flow", id,
 					       "access", w->s->accesses[access].name));
-	const char *message =
-		json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
+	const json_t *refusal = json_object_get(answer, "error");
+	const char *message = json_string_value(json_object_get(refusal, "message"));
+	const char *code = json_string_value(json_object_get(refusal, "code"));
+	bool is_unknown = code && strcmp(code, "no-such-flow") == 0;
 	snprintf(error, 160, "%.150s",
 		 !answer   ? "the daemon does not answer"
 		 : message ? message
 			   : "");
 	json_decref(answer);
-	return *error ? -EIO : 0;
+	return is_unknown ? -ENOENT : *error ? -EIO : 0;
 }
 
 void fm_node_print_log(const struct fm_lab_world *w, int node)

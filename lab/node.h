@@ -44,7 +44,7 @@ json_t *fm_node_ask(const struct fm_lab_world *w, int node, json_t *request);
  */
 int fm_node_bound(const struct fm_lab_world *w, int host);
 
-/* Moves one flow. Return: 0, or -EIO and why. */
+/* Moves one flow. Return: 0, or why: -ENOENT the host knows no such flow, -EIO. */
 int fm_node_move(const struct fm_lab_world *w, int flow, uint16_t host_port, int access,
 		 char error[160]);
 
