@@ -6,7 +6,7 @@
 #include "core/unicast.h"
 #include "wire/size_option.h"
 
-#define FLAG_HOME 0x80u /* H, RFC 5648 §4.3 */
+#define FLAG_HOME 0x80u	 /* H, RFC 5648 §4.3 */
 #define SIZE_LEAST 1280u /* RFC 8200 §5: every path passes it */
 
 bool fm_ha_update_is_barred(const struct fm_ha *ha, const struct fm_ip *coa)
@@ -26,7 +26,8 @@ static uint16_t said_size(const struct fm_ha *ha, const struct fm_update *u)
 
 	for (const struct fm_item *o = fm_msg_next(u->m, FM_OPT_VENDOR, NULL); o && size == 0;
 	     o = fm_msg_next(u->m, FM_OPT_VENDOR, o)) {
-		if (o->vendor.vendor_id == ha->conf.vendor_id && o->vendor.sub_type == FM_SIZE_SUB_TYPE)
+		if (o->vendor.vendor_id == ha->conf.vendor_id &&
+		    o->vendor.sub_type == FM_SIZE_SUB_TYPE)
 			size = fm_size_option_read(&o->vendor.data);
 	}
 	return size >= SIZE_LEAST ? size : 0;

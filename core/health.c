@@ -1,15 +1,16 @@
 /*
  * Health of one path: round trip by RFC 6298's estimator, loss by a window of 128 probes, death by
- * silence. The figures: a probe is missed after its patience; missing one makes the path suspect and
- * probes go every 30 ms; deaf for 300 ms with several in a row missed, it is down. With probes every
- * 200 ms a silent cut is seen after 500 ms at most less the round trip, whatever the round trip is.
+ * silence. The figures: a probe is missed after its patience; missing one makes the path suspect
+ * and probes go every 30 ms; deaf for 300 ms with several in a row missed, it is down. With probes
+ * every 200 ms a silent cut is seen after 500 ms at most less the round trip, whatever the round
+ * trip is.
  */
 #include "core/health.h"
 
 #include <string.h>
 
-#define PATIENCE_MIN_US 50000u	   /* at least, before a probe counts as missed */
-#define PATIENCE_SPREAD_US 30000u  /* what a quiet path may vary all the same */
+#define PATIENCE_MIN_US 50000u	    /* at least, before a probe counts as missed */
+#define PATIENCE_SPREAD_US 30000u   /* what a quiet path may vary all the same */
 #define PATIENCE_UNKNOWN_US 500000u /* round trip not measured yet */
 #define DEAF_MIN_US 300000u
 #define FAST_US 30000u
@@ -29,7 +30,8 @@ static const struct {
 
 static uint32_t count_lost(const struct fm_health *h)
 {
-	return (uint32_t)(__builtin_popcountll(h->history[0]) + __builtin_popcountll(h->history[1]));
+	return (uint32_t)(__builtin_popcountll(h->history[0]) +
+			  __builtin_popcountll(h->history[1]));
 }
 
 /* What is missed just now is no sign of a lossy path: it is the very thing to be judged. */
@@ -58,8 +60,11 @@ void fm_health_start(struct fm_health *h, uint64_t now_us)
 {
 	uint32_t srtt = h->srtt_us, rttvar = h->rttvar_us;
 
-	*h = (struct fm_health){ .srtt_us = srtt, .rttvar_us = rttvar, .heard_us = now_us,
-				 .since_us = now_us, .next_us = now_us };
+	*h = (struct fm_health){ .srtt_us = srtt,
+				 .rttvar_us = rttvar,
+				 .heard_us = now_us,
+				 .since_us = now_us,
+				 .next_us = now_us };
 }
 
 /* RFC 6298 §2.2, §2.3. */

@@ -1,7 +1,7 @@
 /*
  * Health of one path by probes (digest D50): round trip, loss, and silent death.
- * A probe unanswered for longer than usual makes the path suspect; while it is, probes go fast. When
- * nothing at all has been answered for long enough, it is down. What follows is for others.
+ * A probe unanswered for longer than usual makes the path suspect; while it is, probes go fast.
+ * When nothing at all has been answered for long enough, it is down. What follows is for others.
  */
 #ifndef FM_CORE_HEALTH_H
 #define FM_CORE_HEALTH_H

@@ -1,6 +1,6 @@
 /*
- * The mobile node: what comes in from outside, and what is looked at after each event: health, paths,
- * leases, flows, registration, and then the data path, the record and the timer.
+ * The mobile node: what comes in from outside, and what is looked at after each event: health,
+ * paths, leases, flows, registration, and then the data path, the record and the timer.
  */
 #include "core/host.h"
 
@@ -12,12 +12,15 @@
 
 #define PROBE_INTERVAL_US 200000u
 #define REPORT_US (3 * FM_SECOND_US) /* netlink's time to show the accesses after a start */
-#define TICK_US 1000u /* never asked to be woken sooner than this */
+#define TICK_US 1000u		     /* never asked to be woken sooner than this */
 
 void fm_host_tell(struct fm_host *h, enum fm_event_id id, uint8_t access, int32_t detail)
 {
-	struct fm_event e = { .id = (uint16_t)id, .bid = fm_host_bid(access), .access = access,
-			      .detail = detail, .address = h->accesses[access].reg.coa };
+	struct fm_event e = { .id = (uint16_t)id,
+			      .bid = fm_host_bid(access),
+			      .access = access,
+			      .detail = detail,
+			      .address = h->accesses[access].reg.coa };
 
 	h->ops->tell(h->world, &e);
 }
@@ -70,8 +73,9 @@ static void make_order(struct fm_host *h)
 		for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
 			bool is_taken = memchr(h->order.at, i, h->order.n) != NULL;
 
-			if (!is_taken && (best == FM_NO_ACCESS || h->conf.accesses[i].preference <
-								      h->conf.accesses[best].preference))
+			if (!is_taken &&
+			    (best == FM_NO_ACCESS ||
+			     h->conf.accesses[i].preference < h->conf.accesses[best].preference))
 				best = i;
 		}
 		add_order(h, best);
@@ -121,7 +125,8 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	h->reg.no_force = h->reg.no_flows = h->reg.is_single = false;
 	h->ipv4_again_us = 0;
 	fm_host_flow_rule_retry(h);
-	h->reg.asked_us = now_us; /* new priorities of the accesses, perhaps an IPv4 address to ask for */
+	/* new priorities of the accesses, perhaps an IPv4 address to ask for */
+	h->reg.asked_us = now_us;
 	fm_host_lease_start(h);
 	if (h->reg.state == FM_REG_STOPPED)
 		h->reg.stopped_us = now_us;
@@ -256,7 +261,8 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us)
 	h->ops->wake_at(h->world, fm_max_u64(due_us, now_us + TICK_US));
 }
 
-/* Is it from our anchor, and to us? A Binding Error goes to the care-of address, RFC 6275 §9.3.3. */
+/* Is it from our anchor, and to us? A Binding Error goes to the care-of address, RFC 6275 §9.3.3.
+ */
 static bool is_ours(const struct fm_host *h, const struct fm_via *via, uint8_t type)
 {
 	const struct fm_ip *to = via->has_hoa ? &via->hoa : &via->dst;
@@ -303,8 +309,8 @@ int fm_host_receive(struct fm_host *h, const struct fm_via *via, const uint8_t *
 
 	if (!h->is_started || len > FM_MH_MAX || via->access >= h->conf.n_accesses)
 		return -ESTALE;
-	enum fm_refusal why = fm_msg_decode(mh, len, &via->src, via->has_hoa ? &via->hoa : &via->dst, &m,
-					    &offset);
+	enum fm_refusal why = fm_msg_decode(mh, len, &via->src,
+					    via->has_hoa ? &via->hoa : &via->dst, &m, &offset);
 	if (why == FM_REFUSE_TYPE)
 		return fm_host_indication_refuse(h, via, now_us);
 	if (why != FM_REFUSE_NONE)

@@ -1,10 +1,12 @@
 /*
- * The mobile node (role host): keeps its accesses registered with one anchor, holds addresses, and says
- * which path each flow takes. No I/O: it acts through struct fm_ops (core/world.h), and every call brings
- * the time. Registration stands in registration.h, probing in health.h, the choice of paths in steer.h.
+ * The mobile node (role host): keeps its accesses registered with one anchor, holds addresses, and
+ * says which path each flow takes. No I/O: it acts through struct fm_ops (core/world.h), and every
+ * call brings the time. Registration stands in registration.h, probing in health.h, the choice of
+ * paths in steer.h.
  *
  * Life: fm_host_init(), perhaps fm_host_restore(), fm_host_start(); then events as they come;
- * fm_host_down() and fm_host_is_down() to leave for good. A daemon that just ends calls nothing (D51).
+ * fm_host_down() and fm_host_is_down() to leave for good. A daemon that just ends calls nothing
+ * (D51).
  */
 #ifndef FM_CORE_HOST_H
 #define FM_CORE_HOST_H
@@ -13,10 +15,11 @@
 #include "core/steer.h"
 #include "core/world.h"
 
-#define FM_DSMIP_PORT 4191u	/* RFC 5555 §2.3.2.2; local and remote */
-#define FM_HOST_RULES_MAX 32u	/* selectors of all steering rules together */
-#define FM_HOST_FLOWS_MAX 128u	/* flows moved by hand; the first FM_RULES_MAX also as flow bindings */
-#define FM_HOST_FORWARDING_ID 1u /* id of the host's one struct fm_forwarding */
+#define FM_DSMIP_PORT 4191u   /* RFC 5555 §2.3.2.2; local and remote */
+#define FM_HOST_RULES_MAX 32u /* selectors of all steering rules together */
+/* Flows moved by hand; the first FM_RULES_MAX also as flow bindings. */
+#define FM_HOST_FLOWS_MAX 128u
+#define FM_HOST_FORWARDING_ID 1u  /* id of the host's one struct fm_forwarding */
 #define FM_HOST_RECORD_MAX 24576u /* octets of its record at most */
 
 /**
@@ -31,10 +34,10 @@ struct fm_host_access_conf {
 
 /**
  * struct fm_host_rule_conf - flows of a selector and how they choose
- * @selector: seen in the host's outgoing direction: src is the host's end. (Flow bindings on the wire
- *            are seen from the anchor, RFC 6088 §3.1; the core swaps them, D26.)
- * @number:   the rule's number in the configuration, from 1; several selectors may share it. It comes
- *            back as fid of struct fm_rule.
+ * @selector: seen in the host's outgoing direction: src is the host's end. (Flow bindings on the
+ * wire are seen from the anchor, RFC 6088 §3.1; the core swaps them, D26.)
+ * @number:   the rule's number in the configuration, from 1; several selectors may share it. It
+ * comes back as fid of struct fm_rule.
  */
 struct fm_host_rule_conf {
 	uint16_t number;
@@ -52,7 +55,8 @@ struct fm_host_rule_conf {
  * @ipv4:         ask for an IPv4 home address
  * @force_udp:    UDP also where no NAT was found
  * @vendor_id:    of the on-demand options; 0: 32473
- * @wall_us:      CLOCK_REALTIME minus the clock of now_us, microseconds: records and timestamps need it
+ * @wall_us:      CLOCK_REALTIME minus the clock of now_us, microseconds: records and timestamps
+ * need it
  * @default_type: service type kept ready for programs that ask for nothing (digest §9.1); 0: none
  * @lifetime_s:   preferred lifetime asked for it; 0: 24 h
  * @fallback:     steering of what no rule claims; n_via 0: all accesses by preference
@@ -76,8 +80,8 @@ struct fm_host_conf {
 /**
  * struct fm_host_facts - what netlink says of an access
  * @coa6, @coa4: routable addresses with a default router, or none; coa4 v4-mapped
- * @is_home: the link where the anchor's own prefix is on-link. It is registered as any other access: leases
- *           lie in pools behind the anchor, so their packets need the tunnel there too (§14.2)
+ * @is_home: the link where the anchor's own prefix is on-link. It is registered as any other
+ * access: leases lie in pools behind the anchor, so their packets need the tunnel there too (§14.2)
  */
 struct fm_host_facts {
 	bool is_up, is_home;
@@ -95,12 +99,12 @@ enum fm_access_state {
 /* Why flows changed their access. */
 enum fm_handover_reason {
 	FM_HANDOVER_NONE,
-	FM_HANDOVER_FIRST,	 /* the first access */
-	FM_HANDOVER_CARRIER,	 /* link or address lost */
-	FM_HANDOVER_SILENT,	 /* probes unanswered */
-	FM_HANDOVER_LOSS,	 /* above its loss limit */
-	FM_HANDOVER_REVOKED,	 /* the anchor took it off */
-	FM_HANDOVER_RECOVERED,	 /* a better one is back */
+	FM_HANDOVER_FIRST,     /* the first access */
+	FM_HANDOVER_CARRIER,   /* link or address lost */
+	FM_HANDOVER_SILENT,    /* probes unanswered */
+	FM_HANDOVER_LOSS,      /* above its loss limit */
+	FM_HANDOVER_REVOKED,   /* the anchor took it off */
+	FM_HANDOVER_RECOVERED, /* a better one is back */
 };
 
 /* What a binding update is for. */
@@ -132,7 +136,8 @@ struct fm_host_sent {
  * @coa:       to be registered now; none: nothing. @is_v4: of which family it is
  * @bound_coa: what the anchor holds until @until_us, while @is_bound
  * @is_cut:    @cut_sequence may have taken it off: no path
- * @has_cut:   @cut_sequence is the last that did or may have: acceptances of older updates mean nothing
+ * @has_cut:   @cut_sequence is the last that did or may have: acceptances of older updates mean
+ * nothing
  * @must:      register again though it seems bound
  * @is_barred: the anchor refuses this care-of address (status 174)
  * @is_udp:    user packets need UDP (RFC 5555 §4.2)
@@ -191,12 +196,14 @@ struct fm_host_lease {
 };
 
 /**
- * struct fm_host_flow - one flow or selector bound to an access, by hand or by the anchor (RFC 7109)
+ * struct fm_host_flow - one flow or selector bound to an access, by hand or by the anchor (RFC
+ * 7109)
  * @fid:      0: a pin of the data path only (more than FM_RULES_MAX were moved, or refused)
  * @selector: seen from the anchor, as on the wire
  * @is_new:   to be sent in full; @is_known: the anchor has it under this FID (a summary names it)
  * @said:     the binding update that said it in full, while @is_said
- * @rule:     place of the steering rule that it tells the anchor of, from 1 (host_flow_rule.c); 0: none
+ * @rule:     place of the steering rule that it tells the anchor of, from 1 (host_flow_rule.c); 0:
+ * none
  * @paths:    of such a one: bit i: a copy over access i; @is_withdrawn: the anchor wants none of it
  */
 struct fm_host_flow {
@@ -284,29 +291,32 @@ struct fm_host {
 
 /**
  * fm_host_init() - a host that knows nothing yet
- * @ops, @world: must outlive the host. In ops, save, forward, unforward, pin, probe, lease and tell may be
- *               called from every function below, send and wake_at too.
+ * @ops, @world: must outlive the host. In ops, save, forward, unforward, pin, probe, lease and tell
+ * may be called from every function below, send and wake_at too.
  */
 void fm_host_init(struct fm_host *h, const struct fm_host_conf *conf, const struct fm_ops *ops,
 		  void *world);
 
 /**
  * fm_host_restore() - go on from the record that ops->save() was last given (D43, D51)
- * Puts leases that still live on fm0 (ops->lease). Before fm_host_start(); left out when there is none.
- * Return: 0; -EINVAL not a record of ours, or of another MN-ID or anchor: the host is as after init.
+ * Puts leases that still live on fm0 (ops->lease). Before fm_host_start(); left out when there is
+ * none.
+ * Return: 0; -EINVAL not a record of ours, or of another MN-ID or anchor: the host is as
+ * after init.
  */
 int fm_host_restore(struct fm_host *h, const uint8_t *record, size_t len, uint64_t now_us);
 
 /**
  * fm_host_start() - begin
- * Tell the facts of all accesses that are there first: the forwarding that this puts into the data path
- * is then the one that a daemon before left there, and no packet is lost (D51).
+ * Tell the facts of all accesses that are there first: the forwarding that this puts into the data
+ * path is then the one that a daemon before left there, and no packet is lost (D51).
  */
 void fm_host_start(struct fm_host *h, uint64_t now_us);
 
 /**
  * fm_host_reconfigure() - go on with other rules, preferences, types or keys
- * Registrations, leases and moved flows stay. The accesses, the anchor and who we are must be the same.
+ * Registrations, leases and moved flows stay. The accesses, the anchor and who we are must be the
+ * same.
  */
 void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uint64_t now_us);
 
@@ -316,10 +326,11 @@ void fm_host_access(struct fm_host *h, uint8_t index, const struct fm_host_facts
 
 /**
  * fm_host_receive() - a Mobility Header came
- * @via: access, outermost addresses, src and dst of the IPv6 header next to the Mobility Header, and the
- *       type 2 routing header's address as hoa
- * Return: what became of it, for counters: 0 acted on; -EBADMSG refused by wire/ or by its checksum;
- * -EKEYREJECTED authentication; -ESTALE old or unasked for; -EPROTONOSUPPORT answered by a Binding Error.
+ * @via: access, outermost addresses, src and dst of the IPv6 header next to the Mobility Header,
+ * and the type 2 routing header's address as hoa
+ * Return: what became of it, for counters: 0 acted
+ * on; -EBADMSG refused by wire/ or by its checksum; -EKEYREJECTED authentication; -ESTALE old or
+ * unasked for; -EPROTONOSUPPORT answered by a Binding Error.
  */
 int fm_host_receive(struct fm_host *h, const struct fm_via *via, const uint8_t *mh, size_t len,
 		    uint64_t now_us);
@@ -335,10 +346,11 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us);
 
 /**
  * fm_host_move() - send a flow over another access from its next packet on
- * Pins it at once (ops->pin) and registers a flow binding, so that it holds when the host is silent.
- * Ends with the flow (fm_host_flow_ended), at @until_us, or when that access dies.
+ * Pins it at once (ops->pin) and registers a flow binding, so that it holds when the host is
+ * silent. Ends with the flow (fm_host_flow_ended), at @until_us, or when that access dies.
  * @until_us: UINT64_MAX: no end
- * Return: 0; -ENODEV no such access; -ENETDOWN no path over it, or a dead one; -ENOBUFS too many moved flows.
+ * Return: 0; -ENODEV no such access; -ENETDOWN no path over it, or a dead one; -ENOBUFS too many
+ * moved flows.
  * Source: RFC 6089 §5.2.2; selector seen from the anchor: RFC 6088 §3.1.
  */
 int fm_host_move(struct fm_host *h, const struct fm_tuple *flow, uint8_t access, uint64_t until_us,
@@ -350,7 +362,8 @@ void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t
 /* Ends of flows are told to the anchor some seconds later, together; this tells them now. */
 void fm_host_tell_ends(struct fm_host *h, uint64_t now_us);
 
-/* De-registers everything and releases the leases; ask fm_host_is_down() until it is done (5 s at most). */
+/* De-registers everything and releases the leases; ask fm_host_is_down() until it is done (5 s at
+ * most). */
 void fm_host_down(struct fm_host *h, uint64_t now_us);
 bool fm_host_is_down(const struct fm_host *h);
 
@@ -372,7 +385,8 @@ void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_
 
 /**
  * struct fm_address_status - one address on fm0
- * @type: service type (§9.1); @state: FM_LEASE_WANTED also while a renewal waits without a valid prefix
+ * @type: service type (§9.1); @state: FM_LEASE_WANTED also while a renewal waits without a valid
+ * prefix
  * @preferred_s, @valid_s: left; UINT32_MAX: without end
  */
 struct fm_address_status {
@@ -392,9 +406,9 @@ bool fm_host_is_bound(const struct fm_host *h, uint64_t now_us);
 
 /**
  * fm_host_forwarding() - what ops->forward() is given, at any time
- * paths[i] is access i, bid i + 1, for all accesses: those without a path have FM_ENCAP_NONE. Rules are
- * seen in the host's outgoing direction (src: the host). A rule with paths 0 claims its packets and they
- * wait; so do packets without a rule when default_path is n_paths.
+ * paths[i] is access i, bid i + 1, for all accesses: those without a path have FM_ENCAP_NONE. Rules
+ * are seen in the host's outgoing direction (src: the host). A rule with paths 0 claims its packets
+ * and they wait; so do packets without a rule when default_path is n_paths.
  */
 void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out);
 

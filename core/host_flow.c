@@ -1,14 +1,16 @@
 /*
- * Moved flows: pinned in the data path, and registered as flow bindings (RFC 6089) so that the anchor
- * keeps to them when the host is silent. Flow bindings that the anchor made (RFC 7109) live here too.
+ * Moved flows: pinned in the data path, and registered as flow bindings (RFC 6089) so that the
+ * anchor keeps to them when the host is silent. Flow bindings that the anchor made (RFC 7109) live
+ * here too.
  */
 #include "core/host_inner.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define PRIORITY_BASE 100u /* FID-PRI of a moved flow is this plus its FID: unique, RFC 6089 §4.2 */
-#define FULL_MAX 12u	   /* options in full in one update: stays below 1280 octets (D35) */
+/* FID-PRI of a moved flow is this plus its FID: unique, RFC 6089 §4.2. */
+#define PRIORITY_BASE 100u
+#define FULL_MAX 12u /* options in full in one update: stays below 1280 octets (D35) */
 #define REFUSALS_MAX 3u
 #define END_TOLD_US (10 * FM_SECOND_US) /* ends of flows are gathered for so long */
 
@@ -96,8 +98,11 @@ static bool tuple_of(const struct fm_selector *s, struct fm_tuple *t)
 
 	if (s->has_start != all || s->has_end != 0)
 		return false;
-	*t = (struct fm_tuple){ .local = s->dst[0], .remote = s->src[0], .local_port = s->dport[0],
-				.remote_port = s->sport[0], .ip_proto = s->proto[0] };
+	*t = (struct fm_tuple){ .local = s->dst[0],
+				.remote = s->src[0],
+				.local_port = s->dport[0],
+				.remote_port = s->sport[0],
+				.ip_proto = s->proto[0] };
 	return true;
 }
 
@@ -125,7 +130,8 @@ void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f)
 		h->ops->pin(h->world, &f->tuple, 0);
 	else
 		h->is_dirty = true;
-	f->is_used = false; /* an update that does not name it removes it at the anchor (RFC 6089 §5.3.4) */
+	f->is_used = false; /* an update that does not name it removes it at the anchor (RFC 6089
+			       §5.3.4) */
 	/* Also one whose acceptance we have not seen. What is in flight now does not tell of it. */
 	if (f->fid != 0 && h->reg.tell_us <= h->woken_us)
 		h->reg.tell_us = h->woken_us + END_TOLD_US;
@@ -186,7 +192,7 @@ void fm_host_tell_ends(struct fm_host *h, uint64_t now_us)
 }
 
 struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t priority,
-				   const struct fm_selector *selector, uint8_t access)
+					const struct fm_selector *selector, uint8_t access)
 {
 	struct fm_host_flow *f = fm_host_flow_take_place(h);
 
@@ -329,7 +335,8 @@ void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *
 		struct fm_host_flow *f = &h->flows[i];
 
 		f->is_said = false;
-		if (is_full && f->is_used && f->is_new && n < FULL_MAX && put_full(m, f, sent->sequence))
+		if (is_full && f->is_used && f->is_new && n < FULL_MAX &&
+		    put_full(m, f, sent->sequence))
 			n++;
 	}
 	sent->has_flows = n > 0;
@@ -363,7 +370,8 @@ static void take_option(struct fm_host *h, const struct fm_opt_flow_id *o, uint1
 		}
 		return;
 	}
-	if (f->refusals++ >= REFUSALS_MAX || (o->status != STATUS_NO_FID && o->status != STATUS_NO_BID)) {
+	if (f->refusals++ >= REFUSALS_MAX ||
+	    (o->status != STATUS_NO_FID && o->status != STATUS_NO_BID)) {
 		fm_host_flow_forget_fid(h, f, o->status);
 		return;
 	}
@@ -404,8 +412,9 @@ static struct fm_selector mirror(const struct fm_selector *s)
 	memcpy(m.dport, s->sport, sizeof(m.dport));
 	m.has_start = s->has_start & kept;
 	m.has_end = s->has_end & kept;
-	m.has_start |= (uint8_t)((s->has_start & src ? dst : 0) | (s->has_start & dst ? src : 0) |
-				 (s->has_start & sport ? dport : 0) | (s->has_start & dport ? sport : 0));
+	m.has_start |=
+		(uint8_t)((s->has_start & src ? dst : 0) | (s->has_start & dst ? src : 0) |
+			  (s->has_start & sport ? dport : 0) | (s->has_start & dport ? sport : 0));
 	m.has_end |= (uint8_t)((s->has_end & src ? dst : 0) | (s->has_end & dst ? src : 0) |
 			       (s->has_end & sport ? dport : 0) | (s->has_end & dport ? sport : 0));
 	return m;
@@ -423,7 +432,8 @@ uint8_t fm_host_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t
 		uint8_t at = n++;
 		for (; at > 0 && out[at - 1].priority > f->priority; at--)
 			out[at] = out[at - 1];
-		out[at] = (struct fm_rule){ .fid = f->fid, .priority = f->priority,
+		out[at] = (struct fm_rule){ .fid = f->fid,
+					    .priority = f->priority,
 					    .paths = (uint16_t)(1u << f->access),
 					    .selector = mirror(&f->selector) };
 	}

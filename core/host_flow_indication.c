@@ -1,6 +1,6 @@
 /*
- * Flow Binding Indications (RFC 7109): the anchor adds, moves or removes flow bindings of the host. The
- * host answers, does it, and repeats it in its next binding update, which is the truth (D32).
+ * Flow Binding Indications (RFC 7109): the anchor adds, moves or removes flow bindings of the host.
+ * The host answers, does it, and repeats it in its next binding update, which is the truth (D32).
  */
 #include "core/host_inner.h"
 
@@ -8,8 +8,9 @@
 
 enum { INDICATION = 1, ACKNOWLEDGEMENT = 2 };
 enum { WANTS_ANSWER = 0x80 };
-enum { ADD = 11, DELETE = 12, MODIFY = 13, REFRESH = 14, MOVE = 15, REVOKE = 16 }; /* RFC 7109 §6.2.1 */
-enum { DONE = 0, NO_TARGET = 128, NOT_AUTHORIZED = 129 };			   /* RFC 7109 §6.1.2 */
+/* RFC 7109 §6.2.1. */
+enum { ADD = 11, DELETE = 12, MODIFY = 13, REFRESH = 14, MOVE = 15, REVOKE = 16 };
+enum { DONE = 0, NO_TARGET = 128, NOT_AUTHORIZED = 129 }; /* RFC 7109 §6.1.2 */
 
 /* One option of an indication, and what it names. */
 struct request {
@@ -31,8 +32,8 @@ static uint8_t access_of_coa(const struct fm_host *h, const struct fm_ip *coa)
 }
 
 /* RFC 7109 §5: the binding reference, else the target care-of address. */
-static void read_target(const struct fm_host *h, const struct fm_msg *m, const struct fm_item *option,
-			struct request *r)
+static void read_target(const struct fm_host *h, const struct fm_msg *m,
+			const struct fm_item *option, struct request *r)
 {
 	const struct fm_item *bids = fm_msg_sub(m, option, FM_SUB_BINDING_REFERENCE);
 	const struct fm_item *coa = fm_msg_sub(m, option, FM_SUB_TARGET_COA);
@@ -48,8 +49,8 @@ static void read_target(const struct fm_host *h, const struct fm_msg *m, const s
 		r->has_target = false; /* must for move, RFC 7109 §6.2.2 */
 }
 
-static bool read_request(const struct fm_host *h, const struct fm_msg *m, const struct fm_item *option,
-			 struct request *r)
+static bool read_request(const struct fm_host *h, const struct fm_msg *m,
+			 const struct fm_item *option, struct request *r)
 {
 	const struct fm_item *action = fm_msg_sub(m, option, FM_SUB_ACTION);
 	const struct fm_item *selector = fm_msg_sub(m, option, FM_SUB_TRAFFIC_SELECTOR);
@@ -74,8 +75,9 @@ static uint8_t judge(struct fm_host *h, const struct request *r)
 	case ADD:
 		if (r->has_target && r->access == FM_NO_ACCESS)
 			return NO_TARGET;
-		return r->id->fid != 0 && r->has_target && (r->has_selector || is_known) ?
-			       DONE : NOT_AUTHORIZED;
+		return r->id->fid != 0 && r->has_target && (r->has_selector || is_known)
+			       ? DONE
+			       : NOT_AUTHORIZED;
 	case MOVE:
 		if (!r->has_target)
 			return NOT_AUTHORIZED; /* D32 */
@@ -100,8 +102,8 @@ static uint8_t judge(struct fm_host *h, const struct request *r)
 static void add(struct fm_host *h, const struct request *r, struct fm_host_flow *known)
 {
 	const struct fm_selector *selector = r->has_selector ? &r->selector : &known->selector;
-	struct fm_host_flow *f = fm_host_flow_adopt(h, known ? 0 : r->id->fid, r->id->fid_pri, selector,
-					       r->access);
+	struct fm_host_flow *f =
+		fm_host_flow_adopt(h, known ? 0 : r->id->fid, r->id->fid_pri, selector, r->access);
 
 	if (f && !known)
 		f->is_known = true;
@@ -184,16 +186,18 @@ static void acknowledge(struct fm_host *h, const struct fm_via *via, const struc
 
 		if (from->depth == 0)
 			is_flow = from->type == FM_OPT_FLOW_ID;
-		struct fm_item *to = !is_flow ? NULL : from->depth == 0 ?
-				     fm_msg_add(&answer, from->type) : fm_msg_add_sub(&answer, from->type);
+		struct fm_item *to = !is_flow		? NULL
+				     : from->depth == 0 ? fm_msg_add(&answer, from->type)
+							: fm_msg_add_sub(&answer, from->type);
 		if (to)
 			*to = *from;
 	}
 	fm_host_indication_answer(h, via, &answer);
 }
 
-int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
-			    const struct fm_octets *mh, uint64_t now_us)
+int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via,
+				 const struct fm_msg *m, const struct fm_octets *mh,
+				 uint64_t now_us)
 {
 	uint16_t sequence = m->flow_binding.sequence;
 
@@ -205,7 +209,8 @@ int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via, co
 	if (h->fbi.is_set && sequence == h->fbi.sequence) {
 		acknowledge(h, via, m, h->fbi.status);
 		if (h->fbi.status == DONE)
-			h->reg.asked_us = now_us; /* what the anchor does on this answer only an update confirms */
+			h->reg.asked_us = now_us; /* what the anchor does on this answer only an
+						     update confirms */
 		return 0;
 	}
 	if (h->fbi.is_set && !fm_is_newer(sequence, h->fbi.sequence))

@@ -1,6 +1,6 @@
 /*
- * What the anchor asks for unasked: a refresh (RFC 6275 §11.7.4), a revocation (RFC 5846 §10), and the
- * hint of a Binding Error. All but the hint are authenticated (D30).
+ * What the anchor asks for unasked: a refresh (RFC 6275 §11.7.4), a revocation (RFC 5846 §10), and
+ * the hint of a Binding Error. All but the hint are authenticated (D30).
  */
 #include "core/auth.h"
 #include "core/host_inner.h"
@@ -38,7 +38,7 @@ void fm_host_indication_answer(struct fm_host *h, const struct fm_via *via, stru
 
 /* RFC 6275 §11.7.4; RFC 5648 §5.8: BID options name what to refresh. It has no sequence number. */
 int fm_host_indication_refresh(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
-			  const struct fm_octets *mh, uint64_t now_us)
+			       const struct fm_octets *mh, uint64_t now_us)
 {
 	const struct fm_item *bid = fm_msg_next(m, FM_OPT_BID, NULL);
 	int err = fm_host_check(h, m, mh, &h->accesses[via->access].reg.bound_coa);
@@ -146,7 +146,7 @@ static void acknowledge(struct fm_host *h, const struct fm_via *via, const struc
 }
 
 int fm_host_indication_revoke(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
-			 const struct fm_octets *mh, uint64_t now_us)
+			      const struct fm_octets *mh, uint64_t now_us)
 {
 	uint16_t sequence = m->revocation.sequence;
 
@@ -200,8 +200,8 @@ int fm_host_indication_refuse(struct fm_host *h, const struct fm_via *via, uint6
 	back.has_hoa = false; /* it goes to the source of the packet, RFC 6275 §9.3.3 */
 	fm_msg_init(&m, FM_MH_BE);
 	m.be.status = 2;
-	int len = fm_auth_finish(&m, NULL, &back.src, &h->hoa, &back.src, &back.dst, h->ops, h->world,
-				 buf);
+	int len = fm_auth_finish(&m, NULL, &back.src, &h->hoa, &back.src, &back.dst, h->ops,
+				 h->world, buf);
 	if (len > 0)
 		h->ops->send(h->world, &back, buf, (size_t)len);
 	return -EPROTONOSUPPORT;

@@ -38,7 +38,8 @@ bool fm_host_has_path(const struct fm_host *h, uint8_t access, uint64_t now_us);
 enum fm_rank fm_host_rank(const struct fm_host *h, uint8_t access, uint64_t now_us);
 /* Best access with a living path that is not in @skip; FM_NO_ACCESS: none. */
 uint8_t fm_host_carrier(const struct fm_host *h, uint16_t skip, uint64_t now_us);
-/* Notes what changed since the last time, and chooses paths anew. Returns when it wants to do so again. */
+/* Notes what changed since the last time, and chooses paths anew. Returns when it wants to do so
+ * again. */
 uint64_t fm_host_steer(struct fm_host *h, uint64_t now_us);
 
 /* registration.c: binding updates. */
@@ -56,13 +57,14 @@ void fm_registration_stop(struct fm_host *h, int32_t status, uint64_t now_us);
 
 /* host_update.c: one binding update, from the state of the host to octets. */
 void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uint16_t removed,
-		    uint64_t now_us);
+			 uint64_t now_us);
 
-struct fm_via fm_host_update_via(const struct fm_host *h, uint8_t access); /* from an access to the anchor */
+struct fm_via fm_host_update_via(const struct fm_host *h,
+				 uint8_t access); /* from an access to the anchor */
 
 /* host_reaction.c: what the host does on each status of a binding acknowledgement. */
-void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m, uint8_t status,
-		      uint64_t now_us);
+void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m,
+			   uint8_t status, uint64_t now_us);
 
 /* host_lease.c: on-demand prefixes and the IPv4 home address. */
 void fm_host_lease_start(struct fm_host *h);
@@ -71,7 +73,7 @@ bool fm_host_lease_is_due(const struct fm_host *h);
 uint32_t fm_host_vendor_id(const struct fm_host *h);
 void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent);
 void fm_host_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
-		   uint64_t now_us);
+			uint64_t now_us);
 void fm_host_lease_renew(struct fm_host *h);
 uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us);
 void fm_host_lease_show(struct fm_host *h, uint64_t now_us); /* puts what is valid on fm0 */
@@ -94,7 +96,7 @@ void fm_host_flow_end_all(struct fm_host *h);
 struct fm_host_flow *fm_host_flow_find(struct fm_host *h, uint16_t fid);
 /* A flow binding that the anchor made (RFC 7109 §5); NULL: no room. */
 struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_t priority,
-				   const struct fm_selector *selector, uint8_t access);
+					const struct fm_selector *selector, uint8_t access);
 void fm_host_flow_send_over(struct fm_host *h, struct fm_host_flow *f, uint8_t access);
 void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f);
 uint8_t fm_host_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t room);
@@ -108,19 +110,21 @@ void fm_host_flow_forget_fid(struct fm_host *h, struct fm_host_flow *f, uint8_t 
 void fm_host_flow_rule_sync(struct fm_host *h);
 void fm_host_flow_rule_retry(struct fm_host *h); /* also what the anchor refused */
 
-/* host_indication.c: what the anchor asks for: refresh, revocation; hints; what is not for a host. */
+/* host_indication.c: what the anchor asks for: refresh, revocation; hints; what is not for a host.
+ */
 int fm_host_indication_refresh(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
-			  const struct fm_octets *mh, uint64_t now_us);
+			       const struct fm_octets *mh, uint64_t now_us);
 int fm_host_indication_revoke(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
-			 const struct fm_octets *mh, uint64_t now_us);
+			      const struct fm_octets *mh, uint64_t now_us);
 int fm_host_indication_hint(struct fm_host *h, const struct fm_msg *m, uint64_t now_us);
 int fm_host_indication_refuse(struct fm_host *h, const struct fm_via *via, uint64_t now_us);
 /* Signs and sends an answer over the access that @via came by. */
 void fm_host_indication_answer(struct fm_host *h, const struct fm_via *via, struct fm_msg *m);
 
 /* host_flow_indication.c: flow bindings that the anchor makes or changes (RFC 7109). */
-int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
-			    const struct fm_octets *mh, uint64_t now_us);
+int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via,
+				 const struct fm_msg *m, const struct fm_octets *mh,
+				 uint64_t now_us);
 
 /* host_record.c */
 void fm_host_save(struct fm_host *h, uint64_t now_us);

@@ -1,6 +1,6 @@
 /*
- * Addresses of the host: on-demand prefixes (digest §14.4, §14.6), the registration address where the
- * anchor knows none (§14.7), and the IPv4 home address (RFC 5555 §3.1.1).
+ * Addresses of the host: on-demand prefixes (digest §14.4, §14.6), the registration address where
+ * the anchor knows none (§14.7), and the IPv4 home address (RFC 5555 §3.1.1).
  */
 #include "core/host_inner.h"
 
@@ -56,8 +56,12 @@ static void want(struct fm_host *h, struct fm_host_lease *l, uint8_t type)
 {
 	uint8_t refusals = l->refusals;
 
-	*l = (struct fm_host_lease){ .state = FM_LEASE_WANTED, .type = type, .pid = new_pid(h),
-				     .is_due = true, .again_us = FM_NEVER, .refusals = refusals };
+	*l = (struct fm_host_lease){ .state = FM_LEASE_WANTED,
+				     .type = type,
+				     .pid = new_pid(h),
+				     .is_due = true,
+				     .again_us = FM_NEVER,
+				     .refusals = refusals };
 	h->is_unsaved = true;
 }
 
@@ -66,7 +70,8 @@ void fm_host_lease_start(struct fm_host *h)
 	if (h->conf.default_type == 0)
 		return;
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state != FM_LEASE_NONE && h->leases[i].type == h->conf.default_type)
+		if (h->leases[i].state != FM_LEASE_NONE &&
+		    h->leases[i].type == h->conf.default_type)
 			return;
 	}
 	want(h, &h->leases[0], h->conf.default_type);
@@ -75,9 +80,12 @@ void fm_host_lease_start(struct fm_host *h)
 /* Tells fm0 about one address; valid_s 0 takes it off. */
 static void show(struct fm_host *h, const struct fm_host_lease *l, uint64_t now_us)
 {
-	struct fm_odp odp = { .service_type = l->type, .pid = l->pid, .prefix_length = 64,
+	struct fm_odp odp = { .service_type = l->type,
+			      .pid = l->pid,
+			      .prefix_length = 64,
 			      .preferred_s = left_s(l->preferred_us, now_us),
-			      .valid_s = left_s(l->valid_us, now_us), .prefix = l->prefix };
+			      .valid_s = left_s(l->valid_us, now_us),
+			      .prefix = l->prefix };
 
 	h->ops->lease(h->world, &odp, &l->address);
 	h->is_dirty = true;
@@ -96,8 +104,11 @@ static void hide(struct fm_host *h, struct fm_host_lease *l)
 static void show_single(struct fm_host *h, const struct fm_ip *ip, bool is_valid_now)
 {
 	uint32_t life_s = is_valid_now ? INFINITE_S : 0;
-	struct fm_odp odp = { .service_type = TYPE_SESSION_LASTING, .prefix_length = 128,
-			      .preferred_s = life_s, .valid_s = life_s, .prefix = *ip };
+	struct fm_odp odp = { .service_type = TYPE_SESSION_LASTING,
+			      .prefix_length = 128,
+			      .preferred_s = life_s,
+			      .valid_s = life_s,
+			      .prefix = *ip };
 
 	h->ops->lease(h->world, &odp, ip);
 	h->is_dirty = true;
@@ -194,7 +205,8 @@ static bool put_odp(struct fm_host *h, struct fm_msg *m, const struct fm_host_le
 
 	if (!option || !data)
 		return false;
-	odp.valid_s = preferred_s < INFINITE_S - VALID_MORE_S ? preferred_s + VALID_MORE_S : INFINITE_S;
+	odp.valid_s =
+		preferred_s < INFINITE_S - VALID_MORE_S ? preferred_s + VALID_MORE_S : INFINITE_S;
 	if (l->state == FM_LEASE_HELD) { /* renew just this one */
 		odp.prefix = l->prefix;
 		odp.prefix_length = 64;
@@ -238,7 +250,8 @@ void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent 
 		if (l->state != FM_LEASE_NONE && l->is_due && put_odp(h, m, l))
 			sent->has_odp = true;
 	}
-	/* A refresh has it too: an anchor that lost a lease says so, and the host need not wait for renewal. */
+	/* A refresh has it too: an anchor that lost a lease says so, and the host need not wait for
+	 * renewal. */
 	if ((h->reg.is_set_due || sent->is_first || sent->is_refresh) && put_set(h, m))
 		sent->has_set = true;
 }
@@ -285,7 +298,7 @@ static void grant(struct fm_host *h, struct fm_host_lease *l, const struct fm_od
 		hide(h, l);
 		l->prefix = l->address = odp->prefix;
 		h->ops->random(h->world, l->address.b + 8, 8);
-		l->address.b[15] |= 1; /* never the anycast address of the prefix, RFC 4291 §2.6.1 */
+		l->address.b[15] |= 1; /* not the anycast address: RFC 4291 §2.6.1 */
 	}
 	l->state = FM_LEASE_HELD;
 	l->is_due = false;
@@ -318,8 +331,8 @@ static void take_odp(struct fm_host *h, const struct fm_odp *odp, uint64_t now_u
 	h->is_unsaved = true;
 	if (odp->status == GRANTED && is_unicast_prefix(odp))
 		grant(h, l, odp, now_us);
-	else if (odp->status == NO_SUCH_LEASE || odp->status == RELEASED || odp->status == GRANTED ||
-		 (odp->status == MALFORMED && l->state == FM_LEASE_HELD))
+	else if (odp->status == NO_SUCH_LEASE || odp->status == RELEASED ||
+		 odp->status == GRANTED || (odp->status == MALFORMED && l->state == FM_LEASE_HELD))
 		lose(h, l);
 	else
 		refuse(h, l, odp->status, now_us);
@@ -374,7 +387,7 @@ static void take_silence(struct fm_host *h, uint64_t now_us)
 }
 
 void fm_host_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
-		   uint64_t now_us)
+			uint64_t now_us)
 {
 	struct fm_octets pids;
 	struct fm_odp odp;
@@ -442,7 +455,9 @@ uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us)
 
 static void status_of(const struct fm_host_lease *l, uint64_t now_us, struct fm_address_status *out)
 {
-	*out = (struct fm_address_status){ .type = l->type, .state = l->state, .status = l->status };
+	*out = (struct fm_address_status){ .type = l->type,
+					   .state = l->state,
+					   .status = l->status };
 	if (!is_valid(l, now_us))
 		return;
 	out->prefix = (struct fm_prefix){ .ip = l->prefix, .len = 64 };
@@ -453,9 +468,12 @@ static void status_of(const struct fm_host_lease *l, uint64_t now_us, struct fm_
 
 static void status_of_single(const struct fm_ip *ip, struct fm_address_status *out)
 {
-	*out = (struct fm_address_status){ .type = TYPE_SESSION_LASTING, .state = FM_LEASE_HELD,
-					   .prefix = { .ip = *ip, .len = 128 }, .address = *ip,
-					   .preferred_s = INFINITE_S, .valid_s = INFINITE_S };
+	*out = (struct fm_address_status){ .type = TYPE_SESSION_LASTING,
+					   .state = FM_LEASE_HELD,
+					   .prefix = { .ip = *ip, .len = 128 },
+					   .address = *ip,
+					   .preferred_s = INFINITE_S,
+					   .valid_s = INFINITE_S };
 }
 
 bool fm_host_address_status(const struct fm_host *h, uint32_t i, uint64_t now_us,

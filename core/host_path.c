@@ -1,6 +1,6 @@
 /*
- * Accesses as paths: which of them carry packets, which path each rule takes, and what the data path is
- * told. The choice itself is made in steer.c, the judgement of health in health.c.
+ * Accesses as paths: which of them carry packets, which path each rule takes, and what the data
+ * path is told. The choice itself is made in steer.c, the judgement of health in health.c.
  */
 #include "core/host_inner.h"
 
@@ -74,7 +74,8 @@ static enum fm_handover_reason reason_of(const struct fm_host_access *a, enum fm
 	return a->health.state == FM_HEALTH_DOWN ? FM_HANDOVER_SILENT : FM_HANDOVER_REVOKED;
 }
 
-/* An access that carried packets does so no longer: what was moved to it by hand falls to the rules. */
+/* An access that carried packets does so no longer: what was moved to it by hand falls to the
+ * rules. */
 static void lose(struct fm_host *h, uint8_t access, enum fm_rank rank, uint64_t now_us)
 {
 	struct fm_host_access *a = &h->accesses[access];
@@ -161,8 +162,9 @@ static void note_choice(struct fm_host *h, uint8_t to, uint64_t now_us)
 	if (to == FM_NO_ACCESS || to == h->last_chosen)
 		return;
 	if (h->last_chosen == FM_NO_ACCESS) {
-		h->handover = (struct fm_handover){ .at_us = now_us, .from = FM_NO_ACCESS, .to = to,
-						    .reason = FM_HANDOVER_FIRST };
+		h->handover = (struct fm_handover){
+			.at_us = now_us, .from = FM_NO_ACCESS, .to = to, .reason = FM_HANDOVER_FIRST
+		};
 	} else {
 		note_handover(h, h->last_chosen, to, now_us);
 	}
@@ -185,8 +187,8 @@ uint64_t fm_host_steer(struct fm_host *h, uint64_t now_us)
 	for (uint8_t i = 0; i <= h->conf.n_rules; i++) {
 		const struct fm_steer *s = steer_of(h, i);
 		uint8_t to = fm_steer_choose(s, &h->order, seen, h->chosen[i], now_us, &again_us);
-		uint16_t copies = s->mode == FM_STEER_REDUNDANT ?
-					  fm_steer_copies(s, &h->order, seen) : 0;
+		uint16_t copies =
+			s->mode == FM_STEER_REDUNDANT ? fm_steer_copies(s, &h->order, seen) : 0;
 
 		if (to != h->chosen[i] || copies != h->copies[i])
 			h->is_dirty = true;
@@ -242,7 +244,8 @@ static void put_rules(const struct fm_host *h, struct fm_forwarding *out)
 	}
 }
 
-/* The default as a rule of its own, where it takes several paths: struct fm_forwarding has one only. */
+/* The default as a rule of its own, where it takes several paths: struct fm_forwarding has one
+ * only. */
 static void put_default(const struct fm_host *h, struct fm_forwarding *out)
 {
 	uint8_t chosen = h->chosen[h->conf.n_rules];
@@ -250,7 +253,8 @@ static void put_default(const struct fm_host *h, struct fm_forwarding *out)
 
 	out->default_path = chosen == FM_NO_ACCESS ? out->n_paths : chosen;
 	for (uint8_t format = 1; copies && format <= 2 && out->n_rules < FM_RULES_MAX; format++)
-		out->rules[out->n_rules++] = (struct fm_rule){ .priority = UINT16_MAX, .paths = copies,
+		out->rules[out->n_rules++] = (struct fm_rule){ .priority = UINT16_MAX,
+							       .paths = copies,
 							       .selector.format = format };
 }
 

@@ -1,6 +1,6 @@
 /*
- * What the host does on each status of a binding acknowledgement that refuses: the table of digest §7.5.
- * The message was authenticated. What follows is sent by registration.c.
+ * What the host does on each status of a binding acknowledgement that refuses: the table of digest
+ * §7.5. The message was authenticated. What follows is sent by registration.c.
  */
 #include "core/host_inner.h"
 
@@ -200,7 +200,8 @@ static const struct {
 };
 /* clang-format on */
 
-/* RFC 5648 §6.2: one unknown BID, and nothing is removed. Of several we do not know which: one by one. */
+/* RFC 5648 §6.2: one unknown BID, and nothing is removed. Of several we do not know which: one by
+ * one. */
 static void settle_removed(struct fm_host *h, uint16_t sequence)
 {
 	struct fm_host_registration *last = NULL;
@@ -220,12 +221,13 @@ static void settle_removed(struct fm_host *h, uint16_t sequence)
 		h->reg.is_single = true;
 }
 
-void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m, uint8_t status,
-		      uint64_t now_us)
+void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m,
+			   uint8_t status, uint64_t now_us)
 {
 	struct fm_host_sent sent = h->accesses[access].reg.sent;
-	struct refusal f = { .access = access, .status = status, .m = m, .sent = &sent,
-			     .now_us = now_us };
+	struct refusal f = {
+		.access = access, .status = status, .m = m, .sent = &sent, .now_us = now_us
+	};
 	unsigned i = 0;
 
 	if (sent.job == FM_JOB_REMOVE && (status == 133 || status == 167))

@@ -1,7 +1,8 @@
 /*
- * The host's record: registration address, last sequence number, what the anchor holds of each access,
- * leases and flow bindings. Read back by fm_host_restore() after a restart (D43, D51).
- * Layout: a version, then fields in the order of put_all(); times are CLOCK_REALTIME in microseconds.
+ * The host's record: registration address, last sequence number, what the anchor holds of each
+ * access, leases and flow bindings. Read back by fm_host_restore() after a restart (D43, D51).
+ * Layout: a version, then fields in the order of put_all(); times are CLOCK_REALTIME in
+ * microseconds.
  */
 #include "core/host_inner.h"
 
@@ -242,7 +243,8 @@ static void sift(struct fm_host *h, uint64_t now_us)
 		if (l->state == FM_LEASE_HELD && now_us >= l->valid_us)
 			*l = (struct fm_host_lease){ 0 };
 		/* Its renewal was under way. */
-		l->is_due = l->state == FM_LEASE_HELD && l->again_us == FM_NEVER && l->valid_us != FM_NEVER;
+		l->is_due = l->state == FM_LEASE_HELD && l->again_us == FM_NEVER &&
+			    l->valid_us != FM_NEVER;
 	}
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		struct fm_host_flow *f = &h->flows[i];
@@ -268,15 +270,16 @@ int fm_host_restore(struct fm_host *h, const uint8_t *record, size_t len, uint64
 	struct fm_host_conf conf = h->conf;
 	const struct fm_ops *ops = h->ops;
 	void *world = h->world;
-	struct tape t = { .at = (uint8_t *)(uintptr_t)record, .is_reading = true,
+	struct tape t = { .at = (uint8_t *)(uintptr_t)record,
+			  .is_reading = true,
 			  .wall_us = conf.wall_us };
 
 	t.end = t.at + len;
 	if (!walk_owner(&t, h) || t.has_failed)
 		return -EINVAL;
 	walk_all(&t, h);
-	bool is_other_address = !fm_ip_is_none(&conf.home_address) &&
-				!fm_ip_equal(&conf.home_address, &h->hoa);
+	bool is_other_address =
+		!fm_ip_is_none(&conf.home_address) && !fm_ip_equal(&conf.home_address, &h->hoa);
 	if (t.has_failed || is_other_address) {
 		fm_host_init(h, &conf, ops, world);
 		return -EINVAL;

@@ -1,13 +1,13 @@
 /*
- * One binding update, from the state of the host to octets (digest §7.5, §14.3). When one is sent is
- * for registration.c to say.
+ * One binding update, from the state of the host to octets (digest §7.5, §14.3). When one is sent
+ * is for registration.c to say.
  */
 #include "core/auth.h"
 #include "core/host_inner.h"
 #include "wire/size_option.h"
 
-#define LIFETIME 225u		  /* 900 s in units of 4 s, D43; RFC 6275 §6.1.7 */
-#define NTP_UNIX_S 2208988800ull  /* 1900 to 1970, RFC 4285 §6 */
+#define LIFETIME 225u		 /* 900 s in units of 4 s, D43; RFC 6275 §6.1.7 */
+#define NTP_UNIX_S 2208988800ull /* 1900 to 1970, RFC 4285 §6 */
 
 static void put_mn_id(const struct fm_host *h, struct fm_msg *m)
 {
@@ -31,7 +31,8 @@ static uint8_t bid_priority(const struct fm_host *h, uint8_t access)
 	return (uint8_t)(i + 1);
 }
 
-/* RFC 5648 §4.3, RFC 6089 §4.1; with its care-of address always: the anchor may have forgotten it. */
+/* RFC 5648 §4.3, RFC 6089 §4.1; with its care-of address always: the anchor may have forgotten it.
+ */
 static void put_bid(const struct fm_host *h, struct fm_msg *m, uint8_t access)
 {
 	struct fm_item *option = fm_msg_add(m, FM_OPT_BID);
@@ -152,7 +153,9 @@ static void put_options(struct fm_host *h, struct fm_msg *m, uint8_t access, uin
 struct fm_via fm_host_update_via(const struct fm_host *h, uint8_t access)
 {
 	const struct fm_host_registration *r = &h->accesses[access].reg;
-	struct fm_via via = { .access = access, .local = r->coa, .dst = h->conf.anchor, .hoa = h->hoa };
+	struct fm_via via = {
+		.access = access, .local = r->coa, .dst = h->conf.anchor, .hoa = h->hoa
+	};
 
 	if (r->is_v4) {
 		via.remote = h->conf.anchor_v4;
@@ -176,11 +179,12 @@ static struct fm_ip mac_coa(const struct fm_host *h, uint8_t access, enum fm_job
 	return r->coa;
 }
 
-/* RFC 5648 §6.2: an update with O wipes what it does not name; what came before it means nothing. */
+/* RFC 5648 §6.2: an update with O wipes what it does not name; what came before it means nothing.
+ */
 static void note_cuts(struct fm_host *h, uint8_t access, uint16_t removed, bool is_first)
 {
 	if (is_first)
-		removed = (uint16_t)~(1u << access);
+		removed = (uint16_t) ~(1u << access);
 	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++) {
 		struct fm_host_registration *r = &h->accesses[i].reg;
 
@@ -192,7 +196,7 @@ static void note_cuts(struct fm_host *h, uint8_t access, uint16_t removed, bool 
 }
 
 void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uint16_t removed,
-		    uint64_t now_us)
+			 uint64_t now_us)
 {
 	const struct fm_sa *sa = h->conf.n_sas > 0 ? &h->conf.sas[0] : NULL;
 	struct fm_host_registration *r = &h->accesses[access].reg;
@@ -200,8 +204,11 @@ void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uin
 	uint8_t buf[FM_MH_MAX];
 	struct fm_msg m;
 
-	r->sent = (struct fm_host_sent){ .job = job, .sequence = ++h->reg.sequence, .coa = r->coa,
-					 .at_us = now_us, .mac_coa = mac_coa(h, access, job) };
+	r->sent = (struct fm_host_sent){ .job = job,
+					 .sequence = ++h->reg.sequence,
+					 .coa = r->coa,
+					 .at_us = now_us,
+					 .mac_coa = mac_coa(h, access, job) };
 	r->sent.is_first = job == FM_JOB_FIRST || (is_registering(job) && h->reg.needs_first);
 	r->sent.is_refresh = job == FM_JOB_OWN && r->is_bound && !r->is_cut &&
 			     fm_ip_equal(&r->bound_coa, &r->coa);

@@ -1,28 +1,29 @@
 /*
  * Registration with the anchor: when a binding update is sent, over which access, and what an
- * acknowledgement means. One is outstanding at a time (D43); whatever changes meanwhile is in the state
- * of the host and so in the next one. What an update says is in host_update.c, refusals are in host_reaction.c.
+ * acknowledgement means. One is outstanding at a time (D43); whatever changes meanwhile is in the
+ * state of the host and so in the next one. What an update says is in host_update.c, refusals are
+ * in host_reaction.c.
  *
- * An access registers itself over itself. What all share (flows, leases, accesses to be taken off) goes
- * over the best one that works; unanswered, over each other one, then RFC 6275's back-off.
+ * An access registers itself over itself. What all share (flows, leases, accesses to be taken off)
+ * goes over the best one that works; unanswered, over each other one, then RFC 6275's back-off.
  */
 #include "core/host_inner.h"
 
 #include <errno.h>
 
-#define FIRST_WAIT_US 1500000u		      /* RFC 6275 §11.8, InitialBindackTimeoutFirstReg */
-#define WAIT_US 1000000u		      /* INITIAL_BINDACK_TIMEOUT */
-#define WAIT_MAX_US (32 * FM_SECOND_US)	      /* MAX_BINDACK_TIMEOUT */
-#define RECOVER_US 500000u		      /* first try over an access that died */
-#define STEADY_US (10 * FM_SECOND_US)	      /* bound for less, it died again */
-#define RECOVER_MAX_US (8 * FM_SECOND_US)     /* while others work, D50 */
-#define TURN_MIN_US 100000u		      /* D43 */
-#define TURN_UNKNOWN_US 500000u		      /* the same, round trip not measured yet */
-#define STOP_US (3600 * FM_SECOND_US)	      /* digest §7.5: again hourly */
+#define FIRST_WAIT_US 1500000u		  /* RFC 6275 §11.8, InitialBindackTimeoutFirstReg */
+#define WAIT_US 1000000u		  /* INITIAL_BINDACK_TIMEOUT */
+#define WAIT_MAX_US (32 * FM_SECOND_US)	  /* MAX_BINDACK_TIMEOUT */
+#define RECOVER_US 500000u		  /* first try over an access that died */
+#define STEADY_US (10 * FM_SECOND_US)	  /* bound for less, it died again */
+#define RECOVER_MAX_US (8 * FM_SECOND_US) /* while others work, D50 */
+#define TURN_MIN_US 100000u		  /* D43 */
+#define TURN_UNKNOWN_US 500000u		  /* the same, round trip not measured yet */
+#define STOP_US (3600 * FM_SECOND_US)	  /* digest §7.5: again hourly */
 #define LEAVE_ROUNDS 4u
-#define V6_TRIES 3u			      /* RFC 5555 §4.4.1 */
-#define NAT_KEEPALIVE_S 110u		      /* RFC 5555 §4.3 */
-#define NO_NAT UINT32_MAX		      /* RFC 5555 §3.2.2: no keepalive needed */
+#define V6_TRIES 3u	     /* RFC 5555 §4.4.1 */
+#define NAT_KEEPALIVE_S 110u /* RFC 5555 §4.3 */
+#define NO_NAT UINT32_MAX    /* RFC 5555 §3.2.2: no keepalive needed */
 #define STATUS_ACCEPTED_MAX 127u
 
 enum input {
@@ -39,7 +40,8 @@ static bool is_ready(const struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	const struct fm_host_registration *r = &h->accesses[access].reg;
 
-	return !fm_ip_is_none(&r->coa) && !r->is_barred && r->try_us <= now_us && r->quiet_us <= now_us;
+	return !fm_ip_is_none(&r->coa) && !r->is_barred && r->try_us <= now_us &&
+	       r->quiet_us <= now_us;
 }
 
 static bool is_live(const struct fm_host_registration *r, uint64_t now_us)
@@ -122,8 +124,8 @@ static uint8_t find_needy(const struct fm_host *h, uint64_t now_us)
 }
 
 /*
- * Bound, but of no use any more: gone, dead, or its new address does not answer. After a start, accesses
- * that netlink has not shown yet are not taken for gone.
+ * Bound, but of no use any more: gone, dead, or its new address does not answer. After a start,
+ * accesses that netlink has not shown yet are not taken for gone.
  */
 static bool is_to_remove(const struct fm_host *h, uint8_t access, uint64_t now_us)
 {
@@ -276,7 +278,8 @@ static void end_round(struct fm_host *h, enum fm_job job, uint64_t sent_us)
 {
 	struct fm_registration *g = &h->reg;
 
-	g->wait_us = doubled(g->wait_us, job == FM_JOB_FIRST ? FIRST_WAIT_US : WAIT_US, WAIT_MAX_US);
+	g->wait_us =
+		doubled(g->wait_us, job == FM_JOB_FIRST ? FIRST_WAIT_US : WAIT_US, WAIT_MAX_US);
 	g->hold_us = sent_us + g->wait_us;
 	g->tried = 0;
 }
@@ -421,8 +424,8 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	struct fm_ip was = r->coa;
 
 	/* RFC 5555 §4.4.1: the family is kept, over a restart too. */
-	bool keeps_v4 = r->is_v4 && (!fm_ip_is_none(&was) || (r->is_bound && fm_ip_equal(&r->bound_coa,
-											  &a->facts.coa4)));
+	bool keeps_v4 = r->is_v4 && (!fm_ip_is_none(&was) ||
+				     (r->is_bound && fm_ip_equal(&r->bound_coa, &a->facts.coa4)));
 	r->is_v4 = has_v4 && (!has_v6 || keeps_v4);
 	r->coa = r->is_v4 ? a->facts.coa4 : a->facts.coa6;
 	if (!a->facts.is_up)
@@ -437,7 +440,8 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	r->must = true; /* what the anchor holds may be older than this change */
 	if (!fm_ip_is_none(&r->coa))
 		fm_health_start(&a->health, now_us);
-	/* D43: the outstanding update left by the access that changed, or all wait: the next at once. */
+	/* D43: the outstanding update left by the access that changed, or all wait: the next at
+	 * once. */
 	bool is_out = h->reg.state == FM_REG_FIRST || h->reg.state == FM_REG_UPDATE;
 	if (h->reg.state == FM_REG_LEAVING || (is_out && h->reg.over != access))
 		return;
@@ -446,7 +450,8 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	clear_round(h);
 }
 
-/* Probes say it is dead: tried again by an update over it (D50), less often when it does so often. */
+/* Probes say it is dead: tried again by an update over it (D50), less often when it does so often.
+ */
 void fm_registration_died(struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	struct fm_host_access *a = &h->accesses[access];
@@ -460,7 +465,8 @@ void fm_registration_died(struct fm_host *h, uint8_t access, uint64_t now_us)
 	/* Updates came through in UDP, and no user packet ever did: RFC 5555 §3.1.1, the F flag. */
 	if (r->is_v4 && a->health.heard_us == r->bound_us)
 		r->wants_udp = !r->is_udp;
-	/* All dead at once may mean that the anchor has forgotten us: what it holds is asked, too. */
+	/* All dead at once may mean that the anchor has forgotten us: what it holds is asked, too.
+	 */
 	if (fm_host_carrier(h, 0, now_us) == FM_NO_ACCESS)
 		h->reg.is_set_due = true;
 	r->wait_us = RECOVER_US << r->flaps;
@@ -497,8 +503,8 @@ void fm_registration_stop(struct fm_host *h, int32_t status, uint64_t now_us)
 static uint8_t find_asked(const struct fm_host *h, const struct fm_via *via, const struct fm_msg *m)
 {
 	if (m->ba.status == 135)
-		return h->accesses[via->access].reg.sent.job != FM_JOB_NONE ? via->access :
-									      FM_NO_ACCESS;
+		return h->accesses[via->access].reg.sent.job != FM_JOB_NONE ? via->access
+									    : FM_NO_ACCESS;
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
 		const struct fm_host_sent *sent = &h->accesses[i].reg.sent;
 
@@ -562,7 +568,8 @@ static void keep_binding(struct fm_host *h, uint8_t access, const struct fm_msg 
 	r->wait_us = r->try_us = 0;
 	take_lifetime(r, m, take_nat(r, m));
 	if (!had_path || a->health.state == FM_HEALTH_DOWN) {
-		/* What was measured before may be of another path; too short, and it would die again. */
+		/* What was measured before may be of another path; too short, and it would die
+		 * again. */
 		a->health.srtt_us = a->health.rttvar_us = 0;
 		fm_health_measured(&a->health, (uint32_t)(now_us - r->sent.at_us));
 		fm_health_start(&a->health, now_us);
@@ -633,8 +640,8 @@ static bool is_stamp_right(const struct fm_host_sent *sent, const struct fm_msg 
 		return true;
 	if (!stamp)
 		return false;
-	return m->ba.status == 144 ? (uint32_t)stamp->u64 == (uint32_t)sent->stamp :
-				     stamp->u64 == sent->stamp;
+	return m->ba.status == 144 ? (uint32_t)stamp->u64 == (uint32_t)sent->stamp
+				   : stamp->u64 == sent->stamp;
 }
 
 /* 128 and above, of the update or, with status 4, of the access' own BID (RFC 5648 §5.7). */

@@ -1,6 +1,6 @@
 /*
- * The choice of a path: the best rank wins, the order decides among equals, and what recovered has to
- * show some health first. No state: the caller keeps what was chosen.
+ * The choice of a path: the best rank wins, the order decides among equals, and what recovered has
+ * to show some health first. No state: the caller keeps what was chosen.
  */
 #include "core/steer.h"
 
@@ -22,7 +22,8 @@ static void add_candidate(struct candidates *c, uint8_t access)
 		c->at[c->n++] = access;
 }
 
-static struct candidates list_candidates(const struct fm_steer *s, const struct fm_steer_order *order)
+static struct candidates list_candidates(const struct fm_steer *s,
+					 const struct fm_steer_order *order)
 {
 	struct candidates c = { 0 };
 
@@ -63,7 +64,8 @@ static uint8_t pick_best(const struct fm_steer *s, const struct candidates *c, u
 }
 
 /* on-none: the others are asked only when none of the rule's own works. */
-static uint8_t pick(const struct fm_steer *s, const struct candidates *c, const struct fm_view *view)
+static uint8_t pick(const struct fm_steer *s, const struct candidates *c,
+		    const struct fm_view *view)
 {
 	uint8_t own = pick_best(s, c, 0, view), other;
 

@@ -10,14 +10,16 @@
 
 #include "core/world.h"
 
-#define FM_NO_ACCESS 0xffu	  /* none can be used: packets wait */
-#define FM_RETURN_AFTER_US 2000000u /* on-recovery return: health that an access must show first */
+#define FM_NO_ACCESS 0xffu /* none can be used: packets wait */
+#define FM_RETURN_AFTER_US                                                                         \
+	2000000u /* on-recovery return: health that an access must show first                      \
+		  */
 
 /* Names of 3GPP TS 24.193; the numbers are those of the configuration, which refuses the others. */
 enum fm_steer_mode {
 	FM_STEER_ACTIVE_STANDBY = 0, /* the first of via that works */
 	FM_STEER_SMALLEST_DELAY = 1, /* the one with the smallest round trip */
-	FM_STEER_REDUNDANT = 4,	     /* a copy over each of via that has a path, suspected ones too */
+	FM_STEER_REDUNDANT = 4, /* a copy over each of via that has a path, suspected ones too */
 };
 
 /**

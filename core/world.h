@@ -13,11 +13,11 @@
 #include "wire/addr.h"
 #include "wire/msg.h"
 
-#define FM_PATHS_MAX 16u /* care-of addresses of one mobile node, digest D35 */
+#define FM_PATHS_MAX 16u   /* care-of addresses of one mobile node, digest D35 */
 #define FM_ACCESSES_MAX 8u /* accesses of one host */
-#define FM_RULES_MAX 64u /* flow bindings of one mobile node, digest D35 */
-#define FM_LEASES_MAX 16u /* on-demand prefixes of one mobile node, digest §14.5 */
-#define FM_NAI_MAX 253u	 /* octets of an MN-ID, digest D35 */
+#define FM_RULES_MAX 64u   /* flow bindings of one mobile node, digest D35 */
+#define FM_LEASES_MAX 16u  /* on-demand prefixes of one mobile node, digest §14.5 */
+#define FM_NAI_MAX 253u	   /* octets of an MN-ID, digest D35 */
 
 /* How user packets travel between a care-of address and the anchor, digest §6.1. */
 enum fm_encap {
@@ -33,8 +33,8 @@ enum fm_encap {
  * @local, @remote: outer addresses as this side sends; v4-mapped for IPv4
  * @local_port, @remote_port: UDP, host order; 0 unless FM_ENCAP_UDP4
  * @access:    host: index of the access; anchor: 0
- * @ifindex, @next_hop, @mtu: filled by the daemon (mtu: of the path, outer; 0: not known; at an anchor
- *               the core says what the host found, the daemon lowers it)
+ * @ifindex, @next_hop, @mtu: filled by the daemon (mtu: of the path, outer; 0: not known; at an
+ * anchor the core says what the host found, the daemon lowers it)
  * A BID keeps its index among the paths for as long as it is registered.
  */
 struct fm_path {
@@ -116,7 +116,7 @@ struct fm_sa {
 
 /* Records that outlive a restart. Keys and values are octets that core/ alone understands. */
 enum fm_record_kind {
-	FM_RECORD_BINDING = 1, /* anchor: one binding with its care-of addresses, leases and flows */
+	FM_RECORD_BINDING = 1, /* anchor: a binding with care-of addresses, leases, flows */
 	FM_RECORD_REPLAY,      /* anchor: last sequence and timestamp of an MN-ID (D29, D46) */
 	FM_RECORD_RESERVED,    /* anchor: fixed prefixes of an MN-ID */
 	FM_RECORD_PREFIX,      /* anchor: who held a prefix last, until when it rests */
@@ -125,12 +125,12 @@ enum fm_record_kind {
 
 /* What happened, for `flowmob events` and the log; texts and advice are rows in core/event.h. */
 struct fm_event {
-	uint16_t id;	     /* enum fm_event_id */
+	uint16_t id; /* enum fm_event_id */
 	uint16_t bid;
 	uint8_t access;
-	int32_t detail;	     /* status, count or errno, as the row says */
+	int32_t detail; /* status, count or errno, as the row says */
 	struct fm_ip address;
-	const char *mn_id;   /* anchor: whose; NULL: nobody's */
+	const char *mn_id; /* anchor: whose; NULL: nobody's */
 };
 
 /**
@@ -138,16 +138,19 @@ struct fm_event {
  * @send:    a finished Mobility Header, checksum included
  * @wake_at: call fm_host_wake() or fm_ha_wake() then; replaces the time asked for before
  * @random:  fills octets; cryptographic in the daemon, seeded in sim/
- * @mac:     HMAC over the @n parts in order, truncated as @sa->algorithm says; writes 16 or 12 octets
- * @save:    keeps a record; value NULL deletes it. Whatever is sent in the same call into the core may
- *           leave only after it is durable: the daemon commits, then sends.
+ * @mac:     HMAC over the @n parts in order, truncated as @sa->algorithm says; writes 16 or 12
+ * octets
+ * @save:    keeps a record; value NULL deletes it. Whatever is sent in the same call into the core
+ * may leave only after it is durable: the daemon commits, then sends.
  * @forward: the binding's forwarding changed: put it whole into the data path
  * @unforward: that binding is gone
  * @pin:     host: this flow goes by path @bid from now on; bid 0: as the rules say
  * @probe:   host: send a path probe over @access, answered by fm_host_probe_answered() (D50)
- * @lease:   host: the addresses of this prefix belong on fm0 (preferred_s, valid_s), or off it (valid_s 0)
+ * @lease:   host: the addresses of this prefix belong on fm0 (preferred_s, valid_s), or off it
+ * (valid_s 0)
  * @tell:    an event
- * @problem: anchor: answer the message being received with ICMPv6 Parameter Problem, code 0, that points to
+ * @problem: anchor: answer the message being received with ICMPv6 Parameter Problem, code 0, that
+ * points to
  *           @offset from Payload Proto (RFC 6275 §9.2); limited by the caller (D49). NULL: left out
  */
 struct fm_ops {
