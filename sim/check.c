@@ -72,7 +72,8 @@ void fm_sim_check_binding(struct fm_sim *s, const struct fm_binding *b)
 		if (b->coas[i].is_used && b->coas[i].expires_us + LATE_US < s->now_us)
 			fm_sim_violate(s, UINT32_MAX, "a care-of address outlived its lifetime");
 	}
-	for (const struct fm_list *l = b->subscriber->held.next; l != &b->subscriber->held; l = l->next) {
+	for (const struct fm_list *l = b->subscriber->held.next; l != &b->subscriber->held;
+	     l = l->next) {
 		const struct fm_lease *lease = FM_ENTRY(l, struct fm_lease, list);
 
 		if (lease->valid_us != UINT64_MAX && lease->valid_us + LATE_US < s->now_us)
@@ -103,7 +104,8 @@ static const char *differ_in_accesses(const struct fm_sim_host *h, struct fm_bin
 			return "the anchor does not have a care-of address";
 		if (!fm_ip_equal(&coa->claimed, &status.coa))
 			return "host and anchor have different care-of addresses";
-		if (coa->port != 0 && h->accesses[i].nat_port != 0 && coa->port != h->accesses[i].nat_port)
+		if (coa->port != 0 && h->accesses[i].nat_port != 0 &&
+		    coa->port != h->accesses[i].nat_port)
 			return "the anchor has an old NAT mapping";
 		if ((coa->encap == FM_ENCAP_UDP4) != status.is_udp)
 			return "host and anchor encapsulate differently";
@@ -117,7 +119,8 @@ static const char *differ_in_flows(const struct fm_sim_host *h, const struct fm_
 
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		const struct fm_host_flow *f = &h->host.flows[i];
-		const struct fm_flow *there = f->is_used && f->fid != 0 ? fm_flowbinding_find(b, f->fid) : NULL;
+		const struct fm_flow *there =
+			f->is_used && f->fid != 0 ? fm_flowbinding_find(b, f->fid) : NULL;
 
 		if (!f->is_used || f->fid == 0)
 			continue;
@@ -131,7 +134,8 @@ static const char *differ_in_flows(const struct fm_sim_host *h, const struct fm_
 			return "host and anchor mean different flows by a FID";
 	}
 	if (h->host.reg.tell_us + TOLD_US > h->sim->now_us)
-		return NULL; /* flows ended just now: their ends are told together, ten seconds later */
+		return NULL; /* flows ended just now: their ends are told together, ten seconds
+				later */
 	return n == b->n_flows ? NULL : "the anchor has a flow binding that the host does not have";
 }
 
@@ -159,7 +163,8 @@ static const char *differ_in_leases(const struct fm_sim_host *h, const struct fm
 		if (!v4 || !fm_ip_equal(&v4->prefix, &h->host.hoa4))
 			return "host and anchor have different IPv4 home addresses";
 	}
-	for (const struct fm_list *l = b->subscriber->held.next; l != &b->subscriber->held; l = l->next)
+	for (const struct fm_list *l = b->subscriber->held.next; l != &b->subscriber->held;
+	     l = l->next)
 		n_there++;
 	return n == n_there ? NULL : "the anchor holds a lease that the host does not have";
 }
@@ -170,7 +175,8 @@ void fm_sim_check_agreement(struct fm_sim *s)
 	for (uint32_t i = 0; i < s->conf.n_hosts; i++) {
 		struct fm_sim_host *h = &s->hosts[i];
 		struct fm_binding *b = fm_binding_find(s->ha, &h->host.hoa);
-		const char *what = b ? differ_in_accesses(h, b) : "the anchor has no binding of a host";
+		const char *what =
+			b ? differ_in_accesses(h, b) : "the anchor has no binding of a host";
 
 		if (!what)
 			what = differ_in_flows(h, b);

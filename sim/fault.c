@@ -91,8 +91,10 @@ static void kill_anchor(struct fm_sim_host *h)
 
 static struct fm_tuple any_flow(struct fm_sim_host *h)
 {
-	struct fm_tuple t = { .ip_proto = 17, .remote_port = 443,
-			      .local_port = (uint16_t)(40000 + fm_sim_below(h->sim, FM_SIM_FLOWS)) };
+	struct fm_tuple t = { .ip_proto = 17,
+			      .remote_port = 443,
+			      .local_port =
+				      (uint16_t)(40000 + fm_sim_below(h->sim, FM_SIM_FLOWS)) };
 
 	t.local = h->host.leases[0].address;
 	t.remote = fm_sim_anchor();

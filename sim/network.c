@@ -1,6 +1,6 @@
 /*
- * The network: where an address leads, how long it takes, what is lost, repeated or overtaken, and what
- * a NAT makes of it.
+ * The network: where an address leads, how long it takes, what is lost, repeated or overtaken, and
+ * what a NAT makes of it.
  */
 #include "sim/world.h"
 
@@ -36,9 +36,9 @@ static struct fm_ip address6(uint32_t host, uint8_t access, uint8_t generation)
 
 static struct fm_ip address4(uint32_t host, uint8_t access, uint8_t generation, bool is_outside)
 {
-	return fm_ip_from_v4((const uint8_t[4]){ is_outside ? 45 : 20, (uint8_t)(host >> 8),
-						 (uint8_t)host,
-						 (uint8_t)((access << 6 | (generation & 0x3f)) + 0) });
+	return fm_ip_from_v4(
+		(const uint8_t[4]){ is_outside ? 45 : 20, (uint8_t)(host >> 8), (uint8_t)host,
+				    (uint8_t)((access << 6 | (generation & 0x3f)) + 0) });
 }
 
 /* Does @ip lead to @host over some access that has it now? */
@@ -47,13 +47,15 @@ static bool find_access(const struct fm_sim *s, const struct fm_ip *ip, uint32_t
 {
 	bool is_v4 = fm_ip_is_v4(ip);
 
-	*host = is_v4 ? (uint32_t)(ip->b[13] << 8 | ip->b[14]) : (uint32_t)(ip->b[6] << 8 | ip->b[7]);
+	*host = is_v4 ? (uint32_t)(ip->b[13] << 8 | ip->b[14])
+		      : (uint32_t)(ip->b[6] << 8 | ip->b[7]);
 	*access = is_v4 ? ip->b[15] >> 6 : ip->b[5];
 	if (*host >= s->conf.n_hosts || *access >= FM_SIM_ACCESSES)
 		return false;
 	const struct fm_sim_access *a = &s->hosts[*host].accesses[*access];
 	uint8_t generation = is_v4 ? ip->b[15] & 0x3f : ip->b[14];
-	return a->is_up && !a->is_cut && generation == (is_v4 ? a->generation & 0x3f : a->generation);
+	return a->is_up && !a->is_cut &&
+	       generation == (is_v4 ? a->generation & 0x3f : a->generation);
 }
 
 void fm_sim_facts(const struct fm_sim_host *h, uint8_t access, struct fm_host_facts *out)
@@ -117,13 +119,21 @@ static void carry(struct fm_sim *s, const struct fm_sim_event *e, const struct f
 }
 
 /* Leaves by the access it says, as far as that one works and has the address. */
-void fm_sim_from_host(struct fm_sim_host *h, const struct fm_via *via, const uint8_t *mh, size_t len)
+void fm_sim_from_host(struct fm_sim_host *h, const struct fm_via *via, const uint8_t *mh,
+		      size_t len)
 {
 	const struct fm_sim_access *a = &h->accesses[via->access];
-	struct fm_via seen = { .local = via->remote, .remote = via->local, .src = via->src,
-			       .dst = via->dst, .hoa = via->hoa, .has_hoa = via->has_hoa,
-			       .local_port = via->remote_port, .remote_port = via->local_port };
-	struct fm_sim_event e = { .kind = FM_SIM_TO_ANCHOR, .host = h->index, .access = via->access };
+	struct fm_via seen = { .local = via->remote,
+			       .remote = via->local,
+			       .src = via->src,
+			       .dst = via->dst,
+			       .hoa = via->hoa,
+			       .has_hoa = via->has_hoa,
+			       .local_port = via->remote_port,
+			       .remote_port = via->local_port };
+	struct fm_sim_event e = { .kind = FM_SIM_TO_ANCHOR,
+				  .host = h->index,
+				  .access = via->access };
 	struct fm_host_facts facts;
 
 	fm_sim_facts(h, via->access, &facts);
@@ -139,16 +149,22 @@ void fm_sim_from_host(struct fm_sim_host *h, const struct fm_via *via, const uin
 void fm_sim_from_anchor(struct fm_sim *s, const struct fm_via *via, const uint8_t *mh, size_t len)
 {
 	struct fm_sim_event e = { .kind = FM_SIM_TO_HOST };
-	struct fm_via seen = { .remote = via->local, .local = via->remote, .src = via->src,
-			       .dst = via->dst, .hoa = via->hoa, .has_hoa = via->has_hoa,
-			       .remote_port = via->local_port, .local_port = via->remote_port };
+	struct fm_via seen = { .remote = via->local,
+			       .local = via->remote,
+			       .src = via->src,
+			       .dst = via->dst,
+			       .hoa = via->hoa,
+			       .has_hoa = via->has_hoa,
+			       .remote_port = via->local_port,
+			       .local_port = via->remote_port };
 	bool leads = find_access(s, &via->remote, &e.host, &e.access);
 
 	if (e.host >= s->conf.n_hosts)
 		return;
 	fm_sim_check_answer(s, e.host, mh, len);
 	const struct fm_sim_access *a = &s->hosts[e.host].accesses[e.access % FM_SIM_ACCESSES];
-	if (!leads || (via->remote_port != 0 && a->nat_port != 0 && via->remote_port != a->nat_port))
+	if (!leads ||
+	    (via->remote_port != 0 && a->nat_port != 0 && via->remote_port != a->nat_port))
 		return;
 	seen.access = e.access;
 	if (via->remote_port != 0) {
@@ -163,8 +179,9 @@ void fm_sim_probe(struct fm_sim_host *h, uint8_t access, uint64_t nonce)
 {
 	struct fm_sim *s = h->sim;
 	const struct fm_sim_access *a = &h->accesses[access];
-	struct fm_sim_event e = { .kind = FM_SIM_PROBE, .host = h->index, .access = access,
-				  .detail.number = nonce };
+	struct fm_sim_event e = {
+		.kind = FM_SIM_PROBE, .host = h->index, .access = access, .detail.number = nonce
+	};
 
 	s->result->n_probes++;
 	if (!a->is_up || a->is_cut || is_lost(s) || is_lost(s))

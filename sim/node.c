@@ -11,9 +11,12 @@
 
 static void add_subscriber(struct fm_sim *s, const struct fm_sim_host *h)
 {
-	struct fm_ha_subscriber_conf conf = { .mn_id_len = h->conf.mn_id_len, .n_sas = 1, .types = 0x1e,
+	struct fm_ha_subscriber_conf conf = { .mn_id_len = h->conf.mn_id_len,
+					      .n_sas = 1,
+					      .types = 0x1e,
 					      .default_type = FM_TYPE_SESSION_LASTING,
-					      .max_prefixes = FM_LEASES_MAX, .max_fixed = 2,
+					      .max_prefixes = FM_LEASES_MAX,
+					      .max_fixed = 2,
 					      .grace_us = 30 * FM_SIM_SECOND_US };
 
 	memcpy(conf.mn_id, h->conf.mn_id, h->conf.mn_id_len);
@@ -39,8 +42,10 @@ static void restore_anchor(struct fm_sim *s)
 		memcpy(copy, e->octets, (size_t)e->key_len + e->value_len);
 		struct fm_octets key = { copy + 1, (uint16_t)(e->key_len - 1) };
 		struct fm_octets value = { copy + e->key_len, e->value_len };
-		if (fm_ha_restore(s->ha, (enum fm_record_kind)copy[0], &key, &value, s->now_us) != 0)
-			fm_sim_violate(s, UINT32_MAX, "the anchor did not take a record of its own");
+		if (fm_ha_restore(s->ha, (enum fm_record_kind)copy[0], &key, &value, s->now_us) !=
+		    0)
+			fm_sim_violate(s, UINT32_MAX,
+				       "the anchor did not take a record of its own");
 		free(copy);
 	}
 }

@@ -59,8 +59,8 @@ static void host_wake_at(void *world, uint64_t at_us)
 	if (at_us == UINT64_MAX || at_us >= h->queued_us)
 		return;
 	h->queued_us = at_us;
-	fm_sim_put(h->sim, &(struct fm_sim_event){ .at_us = at_us, .kind = FM_SIM_WAKE_HOST,
-						   .host = h->index });
+	fm_sim_put(h->sim, &(struct fm_sim_event){
+				   .at_us = at_us, .kind = FM_SIM_WAKE_HOST, .host = h->index });
 }
 
 static void host_random(void *world, void *out, size_t len)
@@ -116,10 +116,17 @@ static void host_tell(void *world, const struct fm_event *e)
 }
 
 const struct fm_ops fm_sim_host_ops = {
-	.send = host_send,	.wake_at = host_wake_at, .random = host_random,
-	.mac = host_mac,	.save = host_save,	 .forward = host_forward,
-	.unforward = host_unforward, .pin = host_pin,	 .probe = host_probe,
-	.lease = host_lease,	.tell = host_tell,
+	.send = host_send,
+	.wake_at = host_wake_at,
+	.random = host_random,
+	.mac = host_mac,
+	.save = host_save,
+	.forward = host_forward,
+	.unforward = host_unforward,
+	.pin = host_pin,
+	.probe = host_probe,
+	.lease = host_lease,
+	.tell = host_tell,
 };
 
 static void anchor_send(void *world, const struct fm_via *via, const uint8_t *mh, size_t len)
@@ -171,7 +178,12 @@ static void anchor_tell(void *world, const struct fm_event *e)
 }
 
 const struct fm_ops fm_sim_anchor_ops = {
-	.send = anchor_send, .wake_at = anchor_wake_at, .random = anchor_random,
-	.mac = anchor_mac,   .save = anchor_save,	.forward = anchor_forward,
-	.unforward = anchor_unforward, .tell = anchor_tell,
+	.send = anchor_send,
+	.wake_at = anchor_wake_at,
+	.random = anchor_random,
+	.mac = anchor_mac,
+	.save = anchor_save,
+	.forward = anchor_forward,
+	.unforward = anchor_unforward,
+	.tell = anchor_tell,
 };

@@ -11,12 +11,12 @@
 enum fm_sim_kind {
 	FM_SIM_TO_ANCHOR,
 	FM_SIM_TO_HOST,
-	FM_SIM_PROBE,	    /* the answer to a probe arrives at its host */
+	FM_SIM_PROBE, /* the answer to a probe arrives at its host */
 	FM_SIM_WAKE_HOST,
 	FM_SIM_WAKE_ANCHOR,
-	FM_SIM_FAULT,	    /* the next one of a host */
-	FM_SIM_PHASE,	    /* storm and calm */
-	FM_SIM_SCAN,	    /* of all bindings */
+	FM_SIM_FAULT, /* the next one of a host */
+	FM_SIM_PHASE, /* storm and calm */
+	FM_SIM_SCAN,  /* of all bindings */
 };
 
 /* @detail: what the kind needs: a message, a nonce */

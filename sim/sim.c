@@ -79,9 +79,16 @@ void fm_sim_violate(struct fm_sim *s, uint32_t host, const char *what)
 
 void fm_sim_conf_init(struct fm_sim_conf *conf)
 {
-	*conf = (struct fm_sim_conf){ .n_hosts = 2, .loss_ppm = 300000, .repeat_ppm = 20000,
-				      .faults = UINT32_MAX, .storm_s = 300, .calm_s = 120, .fault_s = 60,
-				      .probe_s = 10, .seed = 1, .hours = 1 };
+	*conf = (struct fm_sim_conf){ .n_hosts = 2,
+				      .loss_ppm = 300000,
+				      .repeat_ppm = 20000,
+				      .faults = UINT32_MAX,
+				      .storm_s = 300,
+				      .calm_s = 120,
+				      .fault_s = 60,
+				      .probe_s = 10,
+				      .seed = 1,
+				      .hours = 1 };
 }
 
 static void plan_fault(struct fm_sim *s, uint32_t host)
@@ -89,8 +96,8 @@ static void plan_fault(struct fm_sim *s, uint32_t host)
 	double u = (double)(fm_sim_random(s) >> 11) / 9007199254740992.0;
 	uint64_t wait_us = (uint64_t)(-log(1 - u) * s->conf.fault_s * 1e6) + 1000;
 
-	fm_sim_put(s, &(struct fm_sim_event){ .at_us = s->now_us + wait_us, .kind = FM_SIM_FAULT,
-					      .host = host });
+	fm_sim_put(s, &(struct fm_sim_event){
+			      .at_us = s->now_us + wait_us, .kind = FM_SIM_FAULT, .host = host });
 }
 
 static void change_phase(struct fm_sim *s)
@@ -117,8 +124,8 @@ static void wake_host(struct fm_sim *s, struct fm_sim_host *h, uint64_t asked_us
 		if (at_us == UINT64_MAX)
 			return;
 		h->queued_us = at_us;
-		fm_sim_put(s, &(struct fm_sim_event){ .at_us = at_us, .kind = FM_SIM_WAKE_HOST,
-						      .host = h->index });
+		fm_sim_put(s, &(struct fm_sim_event){
+				      .at_us = at_us, .kind = FM_SIM_WAKE_HOST, .host = h->index });
 		return;
 	}
 	h->wake_us = UINT64_MAX;
@@ -190,7 +197,9 @@ static void make_host(struct fm_sim *s, uint32_t i)
 	h->queued_us = UINT64_MAX;
 	len = snprintf((char *)h->conf.mn_id, FM_NAI_MAX, "host%u@example.net", i);
 	h->conf.mn_id_len = (uint8_t)len;
-	h->sa = (struct fm_sa){ .spi = 256 + i, .algorithm = FM_MAC_HMAC_SHA256_128, .key_len = 16 };
+	h->sa = (struct fm_sa){ .spi = 256 + i,
+				.algorithm = FM_MAC_HMAC_SHA256_128,
+				.key_len = 16 };
 	memcpy(h->sa.key, &i, sizeof(i));
 	h->conf.sas = &h->sa;
 	h->conf.n_sas = 1;
@@ -204,7 +213,8 @@ static void make_host(struct fm_sim *s, uint32_t i)
 	for (uint8_t a = 0; a < FM_SIM_ACCESSES; a++) {
 		h->conf.accesses[a].preference = a;
 		h->conf.accesses[a].probe_interval_us = s->conf.probe_s * FM_SIM_SECOND_US;
-		h->accesses[a] = (struct fm_sim_access){ .is_up = true, .generation = 1,
+		h->accesses[a] = (struct fm_sim_access){ .is_up = true,
+							 .generation = 1,
 							 .delay_us = 10000u + 15000u * a };
 	}
 	if (i % 2 == 1)
@@ -244,8 +254,9 @@ static void begin(struct fm_sim *s)
 		fm_sim_host_boot(&s->hosts[i]);
 		plan_fault(s, i);
 	}
-	fm_sim_put(s, &(struct fm_sim_event){ .at_us = s->now_us + s->conf.calm_s * FM_SIM_SECOND_US,
-					      .kind = FM_SIM_PHASE });
+	fm_sim_put(s,
+		   &(struct fm_sim_event){ .at_us = s->now_us + s->conf.calm_s * FM_SIM_SECOND_US,
+					   .kind = FM_SIM_PHASE });
 	scan(s);
 }
 
@@ -290,7 +301,8 @@ int fm_sim_run(const struct fm_sim_conf *conf, struct fm_sim_result *result)
 
 	memset(result, 0, sizeof(*result));
 	if (conf->n_hosts == 0 || conf->n_hosts > FM_SIM_HOSTS_MAX || conf->hours <= 0 ||
-	    conf->loss_ppm > 1000000 || conf->storm_s == 0 || conf->calm_s == 0 || conf->fault_s == 0)
+	    conf->loss_ppm > 1000000 || conf->storm_s == 0 || conf->calm_s == 0 ||
+	    conf->fault_s == 0)
 		return -EINVAL;
 	s = calloc(1, sizeof(*s));
 	if (!s)

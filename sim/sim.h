@@ -1,7 +1,7 @@
 /*
- * The core under virtual time: one home agent and many mobile nodes in one process, over a network that
- * delays, loses, repeats and reorders, while accesses, daemons and addresses come and go. Storms (faults,
- * loss) and calms alternate; a seed reproduces a run exactly.
+ * The core under virtual time: one home agent and many mobile nodes in one process, over a network
+ * that delays, loses, repeats and reorders, while accesses, daemons and addresses come and go.
+ * Storms (faults, loss) and calms alternate; a seed reproduces a run exactly.
  */
 #ifndef FM_SIM_SIM_H
 #define FM_SIM_SIM_H
@@ -36,7 +36,8 @@ struct fm_sim_violation {
 
 /* What happened; @digest is equal for equal runs. */
 struct fm_sim_result {
-	uint64_t digest, n_events, n_messages, n_lost, n_repeated, n_probes, n_faults, n_checks, n_accepted;
+	uint64_t digest, n_events, n_messages, n_lost, n_repeated, n_probes, n_faults, n_checks,
+		n_accepted;
 	uint64_t n_violations;
 	uint32_t max_bindings;
 	struct fm_sim_violation violations[FM_SIM_VIOLATIONS_MAX];

@@ -17,7 +17,8 @@ static uint64_t hash_of(const uint8_t *p, size_t len)
 
 static bool is_key(const struct fm_sim_entry *e, uint64_t hash, const void *key, size_t len)
 {
-	return e->octets && e->hash == hash && e->key_len == len && memcmp(e->octets, key, len) == 0;
+	return e->octets && e->hash == hash && e->key_len == len &&
+	       memcmp(e->octets, key, len) == 0;
 }
 
 /* The slot of a key, or the free one where it would go. */
@@ -96,7 +97,8 @@ bool fm_sim_table_put(struct fm_sim_table *t, const void *key, size_t key_len, c
 		      size_t value_len)
 {
 	uint64_t hash = hash_of(key, key_len);
-	struct fm_sim_entry *e = (struct fm_sim_entry *)(uintptr_t)fm_sim_table_find(t, key, key_len);
+	struct fm_sim_entry *e =
+		(struct fm_sim_entry *)(uintptr_t)fm_sim_table_find(t, key, key_len);
 
 	if (!value) {
 		if (e) {

@@ -1,6 +1,6 @@
 /*
- * A hash table from octets to octets that remembers the order of insertion: the store of the simulated
- * daemons, and who holds which prefix.
+ * A hash table from octets to octets that remembers the order of insertion: the store of the
+ * simulated daemons, and who holds which prefix.
  */
 #ifndef FM_SIM_TABLE_H
 #define FM_SIM_TABLE_H

@@ -1,5 +1,6 @@
 /*
- * The simulated world: hosts with their accesses, the anchor, the store, and the network between them.
+ * The simulated world: hosts with their accesses, the anchor, the store, and the network between
+ * them.
  */
 #ifndef FM_SIM_WORLD_H
 #define FM_SIM_WORLD_H
@@ -69,7 +70,8 @@ extern const struct fm_ops fm_sim_host_ops, fm_sim_anchor_ops;
 
 /* network.c */
 void fm_sim_facts(const struct fm_sim_host *h, uint8_t access, struct fm_host_facts *out);
-void fm_sim_from_host(struct fm_sim_host *h, const struct fm_via *via, const uint8_t *mh, size_t len);
+void fm_sim_from_host(struct fm_sim_host *h, const struct fm_via *via, const uint8_t *mh,
+		      size_t len);
 void fm_sim_from_anchor(struct fm_sim *s, const struct fm_via *via, const uint8_t *mh, size_t len);
 void fm_sim_probe(struct fm_sim_host *h, uint8_t access, uint64_t nonce);
 void fm_sim_deliver(struct fm_sim *s, const struct fm_sim_event *e);
