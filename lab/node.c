@@ -111,7 +111,8 @@ static void use_own_resolvers(const char *dir)
 	if (fd >= 0)
 		close(fd);
 	if (unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) == 0)
-		(void)mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL); /* fails where there is none */
+		(void)mount(path, "/etc/resolv.conf", NULL, MS_BIND,
+			    NULL); /* fails where there is none */
 }
 
 static void exec_daemon(const struct fm_lab_world *w, const char *daemon, int node, bool own_clock)

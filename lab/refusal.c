@@ -13,7 +13,8 @@
 #include "lab/node.h"
 #include "lab/ns.h"
 
-/* The number behind the last # of a line of the configuration; 0: the lab wrote that line itself. */
+/* The number behind the last # of a line of the configuration; 0: the lab wrote that line itself.
+ */
 static int scenario_line(const char *conf, int line)
 {
 	char text[4096];
@@ -45,8 +46,8 @@ static void tell(const struct fm_lab_world *w, int host, const char *conf, const
 		own ? own : w->s->hosts[host].conf->line, fm_scenario_node_name(host), rest);
 }
 
-static pid_t start_check(const struct fm_lab_world *w, const char *daemon, const char *conf, int host,
-			 int out[2])
+static pid_t start_check(const struct fm_lab_world *w, const char *daemon, const char *conf,
+			 int host, int out[2])
 {
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return -errno;
