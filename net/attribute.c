@@ -10,7 +10,8 @@ const struct nlattr *fm_attribute(const struct nlmsghdr *n, size_t body, uint16_
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each (a, n, (unsigned int)body) {
+	mnl_attr_for_each(a, n, (unsigned int)body)
+	{
 		if (mnl_attr_get_type(a) == type)
 			return a;
 	}
@@ -65,7 +66,8 @@ static void read_multipath(const struct nlattr *multipath,
 		const struct nlattr *attr; /* the macro wants this name */
 
 		mnl_attr_for_each_payload((const void *)RTNH_DATA(next),
-					  next->rtnh_len - sizeof(*next)) {
+					  next->rtnh_len - sizeof(*next))
+		{
 			read_gateway(attr, &h);
 		}
 		each(ctx, &h);
@@ -80,7 +82,8 @@ void fm_attribute_hops(const struct nlmsghdr *route,
 	struct fm_hop h = { .ifindex = 0 };
 	const struct nlattr *a;
 
-	mnl_attr_for_each (a, route, sizeof(struct rtmsg)) {
+	mnl_attr_for_each(a, route, sizeof(struct rtmsg))
+	{
 		if (mnl_attr_get_type(a) == RTA_MULTIPATH)
 			read_multipath(a, each, ctx);
 		else if (mnl_attr_get_type(a) == RTA_OIF)

@@ -34,8 +34,7 @@ static int shrink(void)
 	if (!caps)
 		return -ENOMEM;
 	if (cap_set_flag(caps, CAP_PERMITTED, N_KEPT, kept, CAP_SET) < 0 ||
-	    cap_set_flag(caps, CAP_EFFECTIVE, N_KEPT, kept, CAP_SET) < 0 ||
-	    cap_set_proc(caps) < 0)
+	    cap_set_flag(caps, CAP_EFFECTIVE, N_KEPT, kept, CAP_SET) < 0 || cap_set_proc(caps) < 0)
 		err = -errno;
 	cap_free(caps);
 	return err;

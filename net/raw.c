@@ -106,7 +106,7 @@ static uint8_t traffic_class(const uint8_t *inner)
 
 static void put_header6(uint8_t *out, const struct fm_path *path, uint8_t class, uint8_t next)
 {
-	fm_put32(out, 0x60000000u | (uint32_t)class << 20);
+	fm_put32(out, 0x60000000u | (uint32_t) class << 20);
 	out[6] = next;
 	out[7] = HOP_LIMIT;
 	memcpy(out + 8, path->local.b, 16);

@@ -100,7 +100,8 @@ int fm_route_home_drop(struct fm_netlink *n, const struct fm_prefix *home)
 	return drop_rule(n, &rule);
 }
 
-/* IPv6 sources never match a rule from ::/128, so FOREIGN stands before; IPv4 can say "no source". */
+/* IPv6 sources never match a rule from ::/128, so FOREIGN stands before; IPv4 can say "no source".
+ */
 static struct rule default_rule(bool is_v4)
 {
 	struct rule rule = { FM_RULE_DEFAULT, FM_ROUTE_TABLE, { .len = 0 }, false, false };

@@ -51,8 +51,8 @@ struct fm_signal_udp {
  * @accesses: host: whose devices are listened to; NULL: anchor, every device
  *             but ours, fm0 and what belongs to it: what comes out of the tunnel is no signalling
  * @own6:     anchor: its address; signalling that it routes for others is left alone
- * @data:     an IP packet in UDP that is no signalling: user data that came in fragments, which eBPF leaves
- *            to the kernel; src, dst and hoa of @via are not set. NULL: it is counted only
+ * @data:     an IP packet in UDP that is no signalling: user data that came in fragments, which
+ * eBPF leaves to the kernel; src, dst and hoa of @via are not set. NULL: it is counted only
  * @received: a Mobility Header, from Payload Proto to the end of its packet; valid during the call
  */
 struct fm_signal {
@@ -80,8 +80,9 @@ struct fm_signal {
 
 /**
  * fm_signal_open() - open the sockets
- * The caller sets accesses, raw, own6, received and ctx. @anchor4: the anchor's IPv4 address; NULL at a
- * host, whose UDP sockets follow with fm_signal_access(). Return: 0 or -errno.
+ * The caller sets accesses, raw, own6, received and ctx. @anchor4: the anchor's IPv4 address; NULL
+ * at a host, whose UDP sockets follow with fm_signal_access().
+ * Return: 0 or -errno.
  */
 int fm_signal_open(struct fm_signal *s, uv_loop_t *loop, const struct fm_ip *anchor4);
 void fm_signal_close(struct fm_signal *s);
@@ -104,7 +105,8 @@ int fm_signal_send(struct fm_signal *s, const struct fm_via *via, const uint8_t 
 /**
  * fm_signal_problem() - answer the message being received with ICMPv6 Parameter Problem, code 0
  * Only from inside @received, only for plain IPv6, at most 10 a second (digest D49).
- * @offset: of the bad field from Payload Proto. Source: RFC 6275 §9.2.
+ * @offset: of the bad field from Payload Proto.
+ * Source: RFC 6275 §9.2.
  */
 void fm_signal_problem(struct fm_signal *s, uint32_t offset);
 

@@ -75,8 +75,8 @@ static void look(void *ctx, const struct fm_link *l)
 }
 
 /*
- * Packets come in by it whose way back is another device: fm0. Loose filtering (RFC 3704 §2.4) would
- * do, but Linux makes it strict on a device without an IPv4 address.
+ * Packets come in by it whose way back is another device: fm0. Loose filtering (RFC 3704 §2.4)
+ * would do, but Linux makes it strict on a device without an IPv4 address.
  */
 static void settle(const char *device)
 {
