@@ -13,7 +13,7 @@
 #include "cli/units.h"
 
 #define POLL_MS 50
-#define SAME_S 0.01 /* handovers are further apart */
+#define SAME_S 0.01  /* handovers are further apart */
 #define PAST_MS 5000 /* the daemon has its past events at hand */
 
 /* "12:34:56.123  path-lost      wifi: carrier lost  access=wifi bid=2" */
@@ -99,7 +99,7 @@ int fm_cmd_events(int argc, char **argv)
 struct seen {
 	bool has_looked;
 	double handover_s; /* when the last one was, CLOCK_MONOTONIC; 0: none was */
-	json_t *moves; /* id: moves */
+	json_t *moves;	   /* id: moves */
 };
 
 static bool is_bound(const json_t *status)
@@ -231,9 +231,9 @@ static int wait_for(const char *what, double timeout_s, bool json)
 				    "flowmob check tells what is missing",
 				    "%s does not hold after %.3g s", what, timeout_s);
 	if (json)
-		return fm_say_object(
-			json_pack("{s:s, s:f}", "for", what, "after_s", clock_s(CLOCK_MONOTONIC) - start),
-			FM_EXIT_OK);
+		return fm_say_object(json_pack("{s:s, s:f}", "for", what, "after_s",
+					       clock_s(CLOCK_MONOTONIC) - start),
+				     FM_EXIT_OK);
 	return FM_EXIT_OK;
 }
 
