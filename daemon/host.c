@@ -95,7 +95,7 @@ static void op_lease(void *world, const struct fm_odp *lease, const struct fm_ip
 	struct fm_daemon *d = world;
 
 	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "an address on fm0",
-	     fm_homes_lease(&d->host->homes, lease, address));
+		     fm_homes_lease(&d->host->homes, lease, address));
 	changed(d);
 }
 
@@ -154,7 +154,7 @@ static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
 
 	attach(d, i);
 	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the UDP socket of an access",
-	     fm_signal_access(&d->host->signal, i));
+		     fm_signal_access(&d->host->signal, i));
 	fm_events_put(
 		&d->events, &fm_daemon_events[FM_DAEMON_EVENT_ACCESS],
 		a->ifindex == 0 ? "no interface"
@@ -250,7 +250,7 @@ static void forward(struct fm_daemon *d)
 
 	look_forwarding(h);
 	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the registration address on fm0",
-	     fm_homes_registration(&h->homes, &f->registration));
+		     fm_homes_registration(&h->homes, &f->registration));
 	usable = *f;
 	for (uint8_t i = 0; i < usable.n_rules;
 	     i++) /* the data path sees rules from the anchor (D26) */

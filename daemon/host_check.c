@@ -10,8 +10,9 @@
 #include "daemon/host.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
-#define RESOLVED_CONF "/run/systemd/resolve/resolv.conf" /* what is behind systemd's own resolver  \
-							  */
+#define RESOLVED_CONF                                                                              \
+	"/run/systemd/resolve/resolv.conf" /* what is behind systemd's own resolver                \
+					    */
 #define DNS_ROUND_US 500000u
 #define DNS_ROUNDS 4u /* of asking and waiting */
 

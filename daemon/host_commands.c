@@ -80,7 +80,8 @@ static json_t *refuse_move(int err)
 	return fm_control_error("refused", strerror(-err));
 }
 
-void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access, const char *reason)
+void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access,
+		       const char *reason)
 {
 	char local[FM_ADDRESS_TEXT_MAX + 8], remote[FM_ADDRESS_TEXT_MAX + 8];
 

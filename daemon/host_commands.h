@@ -16,7 +16,8 @@ json_t *fm_host_command_explain(struct fm_daemon *d, struct fm_client *client, j
 json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, json_t *request);
 
 /* A flow goes by @access from now on, for that reason. */
-void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access, const char *reason);
+void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access,
+		       const char *reason);
 
 /* "tcp", or its number; may return @buf. */
 const char *fm_host_proto_name(uint8_t proto, char buf[8]);
