@@ -11,6 +11,7 @@
 
 #define VERSION 1u
 #define WITHOUT_END UINT64_MAX
+#define TYPE_LAST 4u /* graceful replacement, digest §9.1 */
 
 /* Octets at most: 54 and a selector of 98 a flow, 62 a lease, 32 an access, the rest once. */
 _Static_assert(FM_HOST_FLOWS_MAX * 152 + FM_LEASES_MAX * 62 + FM_ACCESSES_MAX * 32 + 400 <=
@@ -238,6 +239,8 @@ static void sift(struct fm_host *h, uint64_t now_us)
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		struct fm_host_lease *l = &h->leases[i];
 
+		if (l->state > FM_LEASE_REFUSED || l->type > TYPE_LAST)
+			*l = (struct fm_host_lease){ 0 };
 		if (l->state == FM_LEASE_WANTED || l->state == FM_LEASE_REFUSED)
 			l->state = fm_ip_is_none(&l->prefix) ? FM_LEASE_NONE : FM_LEASE_HELD;
 		if (l->state == FM_LEASE_HELD && now_us >= l->valid_us)

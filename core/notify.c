@@ -78,9 +78,12 @@ static void add_mn_id(struct fm_msg *m, const struct fm_subscriber *s)
 	}
 }
 
+/* After a restart of the machine its clock may be younger than that. */
 static uint64_t quarter_left_us(const struct fm_coa *c)
 {
-	return c->expires_us - (uint64_t)c->life_s * SECOND_US / 4;
+	uint64_t quarter_us = (uint64_t)c->life_s * SECOND_US / 4;
+
+	return c->expires_us > quarter_us ? c->expires_us - quarter_us : 0;
 }
 
 /* D48; the BID options name the bindings to refresh (RFC 5648 §5.8). */

@@ -113,7 +113,10 @@ static void get_coa(struct fm_reader *r, const struct fm_ha *ha, struct fm_coa *
 	c->bid = (uint16_t)get_number(r, 2);
 	c->port = (uint16_t)get_number(r, 2);
 	c->bid_pri = fm_get_u8(r);
-	c->encap = (enum fm_encap)fm_get_u8(r);
+	uint8_t encap = fm_get_u8(r);
+	if (encap > FM_ENCAP_UDP4)
+		fm_refuse(r, FM_REFUSE_TYPE, 0);
+	c->encap = (enum fm_encap)encap;
 	c->coa = get_ip(r);
 	c->claimed = get_ip(r);
 	c->mac_coa = get_ip(r);

@@ -752,9 +752,33 @@ static void a_replayed_update_changes_nothing(void **state)
 	world_end(w);
 }
 
+/* The data path has a row for each encapsulation, and none for others. */
+static void a_record_with_an_unknown_encapsulation_is_refused(void **state)
+{
+	static const size_t encap_at = 1 + 16 + 1 + 2 + 2 + 1; /* version, HoA, used, BID, port, BID-PRI */
+	const struct fm_octets key = { (const uint8_t *)MN_ID, (uint16_t)strlen(MN_ID) };
+	struct world *w = start();
+	uint8_t octets[8192];
+	struct record *r;
+
+	(void)state;
+	assert_int_equal(bind_bid(w, 1, 1, COA), 0);
+	r = record_find(w, FM_RECORD_BINDING, &key);
+	memcpy(octets, r->value, r->len);
+	assert_int_equal(octets[encap_at], FM_ENCAP_IP6);
+	octets[encap_at] = FM_ENCAP_UDP4 + 1;
+	struct fm_octets value = { octets, r->len };
+	fm_binding_end(w->ha, binding(w), w->now_us);
+	assert_int_equal(fm_ha_restore(w->ha, FM_RECORD_BINDING, &key, &value, w->now_us), -EINVAL);
+	octets[encap_at] = FM_ENCAP_IP6;
+	assert_int_equal(fm_ha_restore(w->ha, FM_RECORD_BINDING, &key, &value, w->now_us), 0);
+	world_end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_record_with_an_unknown_encapsulation_is_refused),
 		cmocka_unit_test(answers_go_the_way_they_came),
 		cmocka_unit_test(the_size_that_a_host_found_holds),
 		cmocka_unit_test(a_nat_that_forgets_is_followed),
