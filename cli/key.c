@@ -16,6 +16,7 @@
 
 #define KEY_OCTETS 32 /* as long as SHA-256's output: RFC 2104 §3 */
 #define ALGORITHM "hmac-sha256-128"
+#define UNSAFE " \t\r\n\"'\\`$;&|<>()*?" /* what a shell or the configuration reads as its own */
 
 static int make_line(long spi, char *out, size_t size)
 {
@@ -112,7 +113,7 @@ int fm_cmd_key(int argc, char **argv)
 
 	if (!fm_args_read(&a, argc, argv, &code))
 		return code;
-	if (!id || strchr(id, '"') || strlen(id) > 253)
+	if (!id || !*id || strpbrk(id, UNSAFE) || strlen(id) > 253)
 		return fm_say_error(a.json, FM_EXIT_USAGE, "usage",
 				    "for example --id truck7@example.net", "whose key is it?");
 	errno = 0;
