@@ -184,7 +184,10 @@ void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, u
 
 		if (paths) /* RFC 6089 §4.3: Inactive entries are not matched */
 			out->rules[out->n_rules++] =
-				(struct fm_rule){ f->fid, f->priority, paths, f->selector };
+				(struct fm_rule){ .fid = f->fid,
+						   .priority = f->priority,
+						   .paths = paths,
+						   .selector = f->selector };
 	}
 }
 

@@ -407,8 +407,8 @@ bool fm_host_is_bound(const struct fm_host *h, uint64_t now_us);
 /**
  * fm_host_forwarding() - what ops->forward() is given, at any time
  * paths[i] is access i, bid i + 1, for all accesses: those without a path have FM_ENCAP_NONE. Rules
- * are seen in the host's outgoing direction (src: the host). A rule with paths 0 claims its packets
- * and they wait; so do packets without a rule when default_path is n_paths.
+ * are seen in the host's outgoing direction (src: the host). A rule with is_wait claims its packets
+ * also with paths 0, and they wait; so do packets without a rule when default_path is n_paths.
  */
 void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out);
 

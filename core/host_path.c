@@ -236,6 +236,7 @@ static void put_rules(const struct fm_host *h, struct fm_forwarding *out)
 
 		*r = (struct fm_rule){ .fid = h->conf.rules[i].number,
 				       .priority = (uint16_t)(i + 1),
+				       .is_wait = h->conf.rules[i].steer.is_wait,
 				       .selector = h->conf.rules[i].selector };
 		if (h->copies[i])
 			r->paths = h->copies[i];

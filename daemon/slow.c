@@ -90,13 +90,18 @@ static const struct fm_path *path_of_rule(const struct fm_forwarding *f, const s
 static const struct fm_path *choose(const struct fm_slow *s, const struct fm_forwarding *f,
 				    const struct fm_tuple *t)
 {
+	const struct fm_path *path;
+
 	for (uint8_t i = 0; i < f->n_rules; i++) {
 		struct fm_selector selector = f->rules[i].selector;
 
 		if (s->is_anchor)
 			selector = fm_selector_mirror(&selector);
-		if (fm_flows_match(t, &selector))
-			return path_of_rule(f, &f->rules[i]);
+		if (!fm_flows_match(t, &selector))
+			continue;
+		path = path_of_rule(f, &f->rules[i]);
+		if (path || f->rules[i].is_wait)
+			return path;
 	}
 	if (f->default_path < f->n_paths && is_usable(&f->paths[f->default_path]))
 		return &f->paths[f->default_path];

@@ -123,6 +123,8 @@ struct fm_match {
 	__u32 paths, fid;
 };
 
+#define FM_WAITS 0x10000u /* instead of a mask of paths: the rule that fits would rather wait */
+
 static __always_inline bool fm_addr_in(const __u64 v[2], const __u64 range[2][2])
 {
 	bool above = v[0] > range[0][0] || (v[0] == range[0][0] && v[1] >= range[0][1]);
@@ -154,7 +156,10 @@ static __always_inline bool fm_rule_fits(const struct fm_dp_rule *r, const struc
 	return !(has & FM_DP_HAS_SPI) || (m->spi >= r->spi[0] && m->spi <= r->spi[1]);
 }
 
-/* RFC 6089 §4.3: the first entry that is active decides, and is active with one BID left. */
+/*
+ * RFC 6089 §4.3: the first entry that is active decides, and is active with one BID left. A host's
+ * rule with on-none = wait decides in any case.
+ */
 static long fm_try_rule(__u64 i, struct fm_match *m)
 {
 	if (i >= FM_DP_RULES || i >= m->count)
@@ -162,9 +167,9 @@ static long fm_try_rule(__u64 i, struct fm_match *m)
 	const struct fm_dp_rule *r = &m->rules->rules[i];
 	__u32 paths = r->paths & m->usable;
 
-	if (!paths || !fm_rule_fits(r, m))
+	if ((!paths && !r->waits) || !fm_rule_fits(r, m))
 		return 0;
-	m->paths = paths;
+	m->paths = paths ? paths : FM_WAITS;
 	m->fid = r->fid;
 	return 1;
 }
@@ -175,7 +180,7 @@ static __always_inline void fm_words(__u64 to[2], const union fm_addr *a)
 	to[1] = bpf_be64_to_cpu(a->d[1]);
 }
 
-/* Mask of paths by the rules; 0: none fits. @is_uplink: source and destination change places. */
+/* Mask of paths by the rules; 0: none fits; or FM_WAITS. @is_uplink: source and destination change places. */
 static __always_inline __u32 fm_by_rules(const struct fm_dp_block *b, const struct fm_packet *p,
 					 const bool is_uplink, __u16 *fid)
 {
@@ -264,6 +269,8 @@ static __always_inline __u32 fm_flow_choose(const struct fm_dp_block *b, const s
 	f->fid = 0;
 	if (!mask)
 		mask = fm_by_rules(b, p, true, &f->fid);
+	if (mask == FM_WAITS)
+		return 0;
 	return mask ? mask : fm_by_default(b);
 }
 

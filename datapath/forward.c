@@ -288,6 +288,7 @@ static void make_rule(struct fm_dp_rule *to, const struct fm_rule *from)
 	to->family = s->format == 2 ? 6 : 4;
 	to->has = s->has_start;
 	to->paths = from->paths;
+	to->waits = from->is_wait;
 	to->fid = from->fid;
 	to->priority = from->priority;
 	make_addresses(to->src, s->src, s->has_end & FM_DP_HAS_SRC);

@@ -94,6 +94,7 @@ _Static_assert(sizeof(struct fm_dp_block) == 24 + 380 + 1024,
  * struct fm_dp_rule - one traffic selector, RFC 6088, as the anchor sees it: towards the host
  * Host order, [0] to [1] inclusive; addresses as two numbers, high one first, IPv4 v4-mapped.
  * @family: 4 or 6
+ * @waits: host: packets wait while none of @paths is usable; 0: the next rule decides
  */
 struct fm_dp_rule {
 	__u64 src[2][2], dst[2][2];
@@ -101,7 +102,7 @@ struct fm_dp_rule {
 	__u16 sport[2], dport[2];
 	__u8 tc[2], proto[2];
 	__u16 paths, fid, priority;
-	__u8 has, family, pad[4];
+	__u8 has, family, waits, pad[3];
 };
 _Static_assert(sizeof(struct fm_dp_rule) == 104, "changes a pinned map: raise its version");
 

@@ -306,6 +306,15 @@ def rules(d):
     bind(d, "host", "ip6", ["rule 7 0x12 2 17 1000 0"])
     _, _, changed, _ = d.run(run, frame(up6()))
     tell("a rule with two paths makes a copy", "copied" in changed and "encapsulated" in changed, f"{changed}")
+    gone = ["rule 7 0 2 17 1000 0"]
+    bind(d, "host", "ip6", gone + ["rule 8 0x10 2 17 1000 0"])
+    sends(d, run, "a rule without a usable path leaves it to the next", up6(), wrap("alt", up6()))
+    bind(d, "host", "ip6", gone + ["waits", "rule 8 0x10 2 17 1000 0"])
+    leaves_alone(d, run, "unless it would rather wait", up6(), "to-daemon")
+    other = up6(sport=1001)
+    sends(d, run, "and what it does not claim goes on", other, wrap("ip6", other))
+    bind(d, "host", "ip6", ["rule 7 0x10 2 17 1000 0", "waits"])
+    sends(d, run, "a rule that would rather wait sends where it can", up6(), wrap("alt", up6()))
     bind(d, "host", "ip6", [f"rule {i + 1} 0x2 2 17 {5000 + i} 0" for i in range(63)] + ["rule 64 0x10 2 17 1000 0"])
     sends(d, run, "the sixty-fourth rule is found", up6(), wrap("alt", up6()))
 

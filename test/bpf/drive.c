@@ -108,6 +108,14 @@ static int do_path(struct drive *d, char **w)
 	return 0;
 }
 
+/* The rule before it: on-none = wait. */
+static int do_waits(struct drive *d, char **w)
+{
+	(void)w;
+	d->f.rules[d->f.n_rules - 1].is_wait = true;
+	return 0;
+}
+
 /* rule FID PATHS FORMAT PROTO DPORT-LOW DPORT-HIGH: as the anchor sees them; 0: any */
 static int do_rule(struct drive *d, char **w)
 {
@@ -302,6 +310,7 @@ static const struct {
 	{ "prefix", 3, do_prefix },
 	{ "path", 10, do_path },
 	{ "rule", 7, do_rule },
+	{ "waits", 1, do_waits },
 	{ "forward", 1, do_forward },
 	{ "unforward", 2, do_unforward },
 	{ "pin", 7, do_pin },
