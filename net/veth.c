@@ -4,16 +4,15 @@
 #include "net/veth.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "net/links.h"
+#include "net/sysctl.h"
 
 static int make_pair(struct fm_netlink *n)
 {
@@ -36,18 +35,13 @@ static int make_pair(struct fm_netlink *n)
 	return fm_netlink_ask(n, &r, NULL, NULL);
 }
 
+/* A kernel without that family needs no such setting; another failure is seen as loss. */
 static void set(const char *family, const char *device, const char *key, const char *value)
 {
 	char path[128];
-	int fd;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, device, key);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return; /* a kernel without that family needs no such setting */
-	if (write(fd, value, strlen(value)) < 0)
-		fprintf(stderr, "flowmobd: %s: %s\n", path, strerror(errno));
-	close(fd);
+	snprintf(path, sizeof(path), "net/%s/conf/%s/%s", family, device, key);
+	(void)fm_sysctl_put(path, value);
 }
 
 static int bring_up(struct fm_netlink *n, uint32_t ifindex)

@@ -10,7 +10,7 @@ USAGE = [
     ['move'], ['move', '7'], ['move', '--app', 'a', '--match', 'udp', 'lte'], ['move', '--app', 'a', '7', 'lte'],
     ['move', '7', 'lte', '--for', 'soon'], ['move', '7', 'lte', 'more'], ['check', 'wifi', 'lte'], ['explain'], ['explain', 'tcp', 'a', 'b'],
     ['check', '--handover', 'wifi'], ['wait'], ['wait', '--for', 'luck'], ['wait', '--for', 'access='],
-    ['wait', '--for', 'bound', '--timeout', '-1s'], ['events', '-f=1'], ['key'], ['key', 'f'], ['key', 'f', '--id', 'a', '--spi', '255'],
+    ['wait', '--for', 'bound', '--timeout', '-1s'], ['events', '-f=1'], ['key'], ['key', 'f'], ['key', 'f', '--id', 'a', '--spi', '255'], ['key', 'f', '--id', 'a;b'],
    
     ['bench', 'nonsense'], ['bench', 'wire', '--rounds', '3'],
 ]
