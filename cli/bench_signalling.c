@@ -151,8 +151,9 @@ static size_t build(struct client *c, uint32_t i, const struct update *u, uint8_
 		for (uint16_t f = 1; f <= 4; f++)
 			add_flow(m, f);
 	}
-	int len = fm_auth_finish(m, &c->sa, &c->coa, &hoa, &hoa, &fm_bench_anchor_v6, &client_ops,
-				 c->crypto, mh);
+	int len = fm_auth_finish(m,
+				 &(struct fm_auth){ &c->sa, &c->coa, &hoa, &client_ops, c->crypto },
+				 &hoa, &fm_bench_anchor_v6, mh);
 	if (len < 0 || len > (int)(ROOM - IP6_LEN))
 		return 0;
 	memcpy(out + IP6_LEN, mh, (size_t)len);
@@ -207,8 +208,9 @@ static bool is_right(struct client *c, uint32_t i)
 		return false;
 	return c->msg->type == FM_MH_BA && c->msg->ba.status == 0 &&
 	       c->msg->ba.sequence == c->sequence &&
-	       fm_auth_check(c->msg, p + IP6_LEN, h->msg_len - IP6_LEN, &c->sa, &c->coa, &hoa,
-			     &client_ops, c->crypto) == 0;
+	       fm_auth_check(c->msg, p + IP6_LEN, h->msg_len - IP6_LEN,
+			     &(struct fm_auth){ &c->sa, &c->coa, &hoa, &client_ops, c->crypto }) ==
+		       0;
 }
 
 static bool check_all(struct client *c)

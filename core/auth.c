@@ -18,47 +18,45 @@ uint8_t fm_auth_len(const struct fm_sa *sa)
 }
 
 /* RFC 4285 §5.1: care-of address, home address, and the header up to the SPI. */
-static int mac(const struct fm_sa *sa, const struct fm_ip *coa, const struct fm_ip *hoa,
-	       const struct fm_octets *covered, const struct fm_ops *ops, void *world, uint8_t *out)
+static int mac(const struct fm_auth *a, const struct fm_octets *covered, uint8_t *out)
 {
 	static const uint8_t zero[2];
 	uint16_t rest = CHECKSUM_AT + 2;
 	struct fm_octets parts[] = {
-		{ coa->b, 16 },
-		{ hoa->b, 16 },
+		{ a->coa->b, 16 },
+		{ a->hoa->b, 16 },
 		{ covered->p, CHECKSUM_AT },
 		{ zero, 2 },
 		{ covered->p + rest, (uint16_t)(covered->len - rest) },
 	};
 
-	return ops->mac(world, sa, parts, sizeof(parts) / sizeof(parts[0]), out);
+	return a->ops->mac(a->world, a->sa, parts, sizeof(parts) / sizeof(parts[0]), out);
 }
 
-int fm_auth_finish(struct fm_msg *m, const struct fm_sa *sa, const struct fm_ip *coa,
-		   const struct fm_ip *hoa, const struct fm_ip *src, const struct fm_ip *dst,
-		   const struct fm_ops *ops, void *world, uint8_t *buf)
+int fm_auth_finish(struct fm_msg *m, const struct fm_auth *a, const struct fm_ip *src,
+		   const struct fm_ip *dst, uint8_t *buf)
 {
 	static const uint8_t zero[MAC_LEN_MAX];
 	uint8_t out[MAC_LEN_MAX] = { 0 };
 	struct fm_item *it = NULL;
 
-	if (sa) {
+	if (a->sa) {
 		it = fm_msg_add(m, FM_OPT_AUTH);
 		if (!it)
 			return -EMSGSIZE;
 		it->auth.subtype = MN_HA;
-		it->auth.spi = sa->spi;
-		it->auth.data = (struct fm_octets){ zero, fm_auth_len(sa) };
+		it->auth.spi = a->sa->spi;
+		it->auth.data = (struct fm_octets){ zero, fm_auth_len(a->sa) };
 	}
 	int len = fm_msg_encode(m, buf, FM_MH_MAX);
 	if (len < 0)
 		return len;
 	if (it) {
 		struct fm_octets covered = { buf, (uint16_t)(it->at + COVERED_HEAD) };
-		int err = mac(sa, coa, hoa, &covered, ops, world, out);
+		int err = mac(a, &covered, out);
 		if (err)
 			return err;
-		memcpy(buf + covered.len, out, fm_auth_len(sa));
+		memcpy(buf + covered.len, out, fm_auth_len(a->sa));
 	}
 	fm_mh_checksum_put(buf, (size_t)len, src, dst);
 	return len;
@@ -103,9 +101,7 @@ static bool is_equal(const uint8_t *a, const uint8_t *b, size_t len)
 	return difference == 0;
 }
 
-int fm_auth_check(const struct fm_msg *m, const uint8_t *mh, size_t len, const struct fm_sa *sa,
-		  const struct fm_ip *coa, const struct fm_ip *hoa, const struct fm_ops *ops,
-		  void *world)
+int fm_auth_check(const struct fm_msg *m, const uint8_t *mh, size_t len, const struct fm_auth *a)
 {
 	const struct fm_item *it = NULL;
 	uint8_t out[MAC_LEN_MAX] = { 0 };
@@ -114,9 +110,10 @@ int fm_auth_check(const struct fm_msg *m, const uint8_t *mh, size_t len, const s
 	if (err)
 		return err;
 	struct fm_octets covered = { mh, (uint16_t)(it->at + COVERED_HEAD) };
-	if (covered.len > len || it->auth.spi != sa->spi || it->auth.data.len != fm_auth_len(sa))
+	if (covered.len > len || it->auth.spi != a->sa->spi ||
+	    it->auth.data.len != fm_auth_len(a->sa))
 		return -EKEYREJECTED;
-	err = mac(sa, coa, hoa, &covered, ops, world, out);
+	err = mac(a, &covered, out);
 	if (err || !is_equal(out, it->auth.data.p, it->auth.data.len))
 		return -EKEYREJECTED;
 	return 0;

@@ -185,6 +185,13 @@ static void start(struct fm_ha *ha, const struct fm_update *u)
 	m->ba.lifetime = is_accepted(u) ? u->lifetime : 0;
 }
 
+static int finish(struct fm_ha *ha, const struct fm_update *u)
+{
+	const struct fm_auth auth = { u->sa, &u->mac_coa, &u->hoa, ha->ops, ha->world };
+
+	return fm_auth_finish(&ha->out, &auth, &u->via->dst, &u->hoa, ha->buf);
+}
+
 static int build(struct fm_ha *ha, const struct fm_update *u, enum brief brief)
 {
 	struct fm_msg *m = &ha->out;
@@ -198,8 +205,7 @@ static int build(struct fm_ha *ha, const struct fm_update *u, enum brief brief)
 	add_leases(ha, m, u, brief);
 	add_flows(ha, m, u, brief);
 	add_stamp(ha, m, u);
-	return fm_auth_finish(m, u->sa, &u->mac_coa, &u->hoa, &u->via->dst, &u->hoa, ha->ops,
-			      ha->world, ha->buf);
+	return finish(ha, u);
 }
 
 /* Back to where the update came from; type 2 routing header unless that was the home address (D14).
@@ -228,7 +234,5 @@ void fm_answer(struct fm_ha *ha, const struct fm_update *u)
 void fm_answer_bare(struct fm_ha *ha, const struct fm_update *u)
 {
 	start(ha, u);
-	send_back(ha, u,
-		  fm_auth_finish(&ha->out, u->sa, &u->mac_coa, &u->hoa, &u->via->dst, &u->hoa,
-				 ha->ops, ha->world, ha->buf));
+	send_back(ha, u, finish(ha, u));
 }

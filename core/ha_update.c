@@ -145,7 +145,8 @@ static int authenticate(struct fm_ha *ha, struct fm_update *u, const uint8_t *mh
 		return -EKEYREJECTED;
 	}
 	u->binding = u->subscriber->binding;
-	err = fm_auth_check(u->m, mh, len, u->sa, &u->mac_coa, &u->hoa, ha->ops, ha->world);
+	const struct fm_auth auth = { u->sa, &u->mac_coa, &u->hoa, ha->ops, ha->world };
+	err = fm_auth_check(u->m, mh, len, &auth);
 	if (err == 0)
 		return 0;
 	ha->count[FM_HA_BAD_AUTH]++;

@@ -164,6 +164,7 @@ static bool may_hint(struct fm_ha *ha)
 /* RFC 6275 §9.3.3: to the source, never to one that is not unicast. */
 static int send_error(struct fm_ha *ha, const struct fm_via *via)
 {
+	const struct fm_auth none = { .sa = NULL };
 	struct fm_via back = *via;
 	int len;
 
@@ -176,8 +177,7 @@ static int send_error(struct fm_ha *ha, const struct fm_via *via)
 	back.src = via->dst;
 	back.dst = via->src;
 	back.has_hoa = false;
-	len = fm_auth_finish(&ha->out, NULL, &via->src, &via->src, &back.src, &back.dst, ha->ops,
-			     ha->world, ha->buf);
+	len = fm_auth_finish(&ha->out, &none, &back.src, &back.dst, ha->buf);
 	if (len > 0)
 		ha->ops->send(ha->world, &back, ha->buf, (size_t)len);
 	return -EPROTONOSUPPORT;
@@ -223,8 +223,10 @@ static bool is_authentic(struct fm_ha *ha, const struct fm_binding *b, const str
 	const struct fm_ha_subscriber_conf *conf = &b->subscriber->conf;
 
 	for (uint8_t i = 0; c && i < conf->n_sas; i++) {
-		if (fm_auth_check(&ha->in, mh->p, mh->len, &conf->sas[i], &c->mac_coa, &b->hoa,
-				  ha->ops, ha->world) == 0)
+		const struct fm_auth auth = { &conf->sas[i], &c->mac_coa, &b->hoa, ha->ops,
+					      ha->world };
+
+		if (fm_auth_check(&ha->in, mh->p, mh->len, &auth) == 0)
 			return true;
 	}
 	return false;

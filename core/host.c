@@ -31,8 +31,9 @@ int fm_host_check(const struct fm_host *h, const struct fm_msg *m, const struct 
 	if (h->conf.n_sas == 0)
 		return 0;
 	for (uint8_t i = 0; i < h->conf.n_sas; i++) {
-		if (fm_auth_check(m, mh->p, mh->len, &h->conf.sas[i], coa, &h->hoa, h->ops,
-				  h->world) == 0)
+		const struct fm_auth auth = { &h->conf.sas[i], coa, &h->hoa, h->ops, h->world };
+
+		if (fm_auth_check(m, mh->p, mh->len, &auth) == 0)
 			return 0;
 	}
 	return -EKEYREJECTED;

@@ -29,8 +29,9 @@ void fm_host_indication_answer(struct fm_host *h, const struct fm_via *via, stru
 	const struct fm_sa *sa = h->conf.n_sas > 0 ? &h->conf.sas[0] : NULL;
 	struct fm_via back = fm_host_update_via(h, via->access);
 	uint8_t buf[FM_MH_MAX];
-	int len = fm_auth_finish(m, sa, &h->accesses[via->access].reg.bound_coa, &h->hoa, &h->hoa,
-				 &back.dst, h->ops, h->world, buf);
+	const struct fm_auth auth = { sa, &h->accesses[via->access].reg.bound_coa, &h->hoa, h->ops,
+				      h->world };
+	int len = fm_auth_finish(m, &auth, &h->hoa, &back.dst, buf);
 
 	if (len > 0)
 		h->ops->send(h->world, &back, buf, (size_t)len);
@@ -200,8 +201,8 @@ int fm_host_indication_refuse(struct fm_host *h, const struct fm_via *via, uint6
 	back.has_hoa = false; /* it goes to the source of the packet, RFC 6275 §9.3.3 */
 	fm_msg_init(&m, FM_MH_BE);
 	m.be.status = 2;
-	int len = fm_auth_finish(&m, NULL, &back.src, &h->hoa, &back.src, &back.dst, h->ops,
-				 h->world, buf);
+	int len = fm_auth_finish(&m, &(const struct fm_auth){ .sa = NULL }, &back.src, &back.dst,
+				 buf);
 	if (len > 0)
 		h->ops->send(h->world, &back, buf, (size_t)len);
 	return -EPROTONOSUPPORT;

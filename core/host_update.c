@@ -219,8 +219,8 @@ void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uin
 	m.bu.lifetime = is_registering(job) ? LIFETIME : 0;
 	put_options(h, &m, access, removed, now_us);
 	note_cuts(h, access, removed, r->sent.is_first || (h->reg.is_plain && is_registering(job)));
-	int len = fm_auth_finish(&m, sa, &r->sent.mac_coa, &h->hoa, &h->hoa, &via.dst, h->ops,
-				 h->world, buf);
+	const struct fm_auth auth = { sa, &r->sent.mac_coa, &h->hoa, h->ops, h->world };
+	int len = fm_auth_finish(&m, &auth, &h->hoa, &via.dst, buf);
 	fm_host_save(h, now_us);
 	if (len > 0)
 		h->ops->send(h->world, &via, buf, (size_t)len);

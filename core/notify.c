@@ -54,8 +54,8 @@ static void send_out(struct fm_ha *ha, const struct fm_binding *b, uint16_t bid)
 
 	const struct fm_coa *c = &b->coas[i];
 	struct fm_via via = via_to(ha, b, c);
-	int len = fm_auth_finish(&ha->out, &s->conf.sas[0], &c->mac_coa, &b->hoa, &ha->conf.address,
-				 &b->hoa, ha->ops, ha->world, ha->buf);
+	const struct fm_auth auth = { &s->conf.sas[0], &c->mac_coa, &b->hoa, ha->ops, ha->world };
+	int len = fm_auth_finish(&ha->out, &auth, &ha->conf.address, &b->hoa, ha->buf);
 	if (len > 0)
 		ha->ops->send(ha->world, &via, ha->buf, (size_t)len);
 }

@@ -53,7 +53,8 @@ static int check(struct example *e)
 	uint32_t offset;
 
 	assert_int_equal(fm_msg_decode(e->mh, e->len, NULL, NULL, &e->w->bu, &offset), FM_REFUSE_NONE);
-	return fm_auth_check(&e->w->bu, e->mh, e->len, &e->sa, &e->coa, &e->hoa, &world_ops, e->w);
+	return fm_auth_check(&e->w->bu, e->mh, e->len,
+			     &(struct fm_auth){ &e->sa, &e->coa, &e->hoa, &world_ops, e->w });
 }
 
 static void both_examples_are_right(void **state)
@@ -80,7 +81,9 @@ static void every_covered_octet_counts(void **state)
 
 		e.mh[i] ^= 0x40;
 		if (fm_msg_decode(e.mh, e.len, NULL, NULL, &e.w->bu, &offset) == FM_REFUSE_NONE) {
-			int err = fm_auth_check(&e.w->bu, e.mh, e.len, &e.sa, &e.coa, &e.hoa, &world_ops, e.w);
+			int err = fm_auth_check(
+				&e.w->bu, e.mh, e.len,
+				&(struct fm_auth){ &e.sa, &e.coa, &e.hoa, &world_ops, e.w });
 
 			if ((err == 0) != is_checksum) {
 				print_error("octet %zu: %d\n", i, err);
@@ -126,7 +129,9 @@ static void the_example_is_written_like_that(void **state)
 	bu_bid(e.w, 1, 10, EXAMPLE_COA);
 	bu_odp(e.w, 1, 2, NULL, UINT32_MAX, UINT32_MAX);
 	bu_odp_set(e.w, &pid, 0);
-	int len = fm_auth_finish(&e.w->bu, &e.sa, &e.coa, &e.hoa, &e.hoa, &e.ha, &world_ops, e.w, mh);
+	int len = fm_auth_finish(&e.w->bu,
+				 &(struct fm_auth){ &e.sa, &e.coa, &e.hoa, &world_ops, e.w },
+				 &e.hoa, &e.ha, mh);
 	assert_int_equal(len, e.len);
 	assert_memory_equal(mh, e.mh, e.len);
 	world_end(e.w);
@@ -183,8 +188,9 @@ static void sha1_keeps_12_octets(void **state)
 	(void)state;
 	e.sa.algorithm = FM_MAC_HMAC_SHA1_96;
 	bu_start(e.w, 1, FM_BU_A | FM_BU_H, 10, MN_ID);
-	e.len = (size_t)fm_auth_finish(&e.w->bu, &e.sa, &e.coa, &e.hoa, &e.hoa, &e.ha, &world_ops, e.w,
-				       e.mh);
+	e.len = (size_t)fm_auth_finish(&e.w->bu,
+				       &(struct fm_auth){ &e.sa, &e.coa, &e.hoa, &world_ops, e.w },
+				       &e.hoa, &e.ha, e.mh);
 	assert_int_equal(e.len % 8, 0);
 	assert_int_equal(check(&e), 0);
 	assert_int_equal(fm_msg_next(&e.w->bu, FM_OPT_AUTH, NULL)->length, 17); /* RFC 4285 §5.1 */

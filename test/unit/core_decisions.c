@@ -701,8 +701,10 @@ static void send_update(struct world *w, const json_t *row, const struct fm_via 
 			is_valid = json_is_true(json_object_get(v, "valid"));
 		}
 	}
-	int len = fm_auth_finish(&w->bu, is_signed ? &sa : NULL, &coa, via_hoa(via), via_hoa(via),
-				 &via->dst, &world_ops, w, mh);
+	int len = fm_auth_finish(
+		&w->bu,
+		&(struct fm_auth){ is_signed ? &sa : NULL, &coa, via_hoa(via), &world_ops, w },
+		via_hoa(via), &via->dst, mh);
 	CHECK(len > 0);
 	if (fm_msg_next(&w->bu, 250, NULL))
 		patch(w, mh, &coa, via);

@@ -454,7 +454,9 @@ static void a_wrong_key_learns_nothing(void **state)
 	bu_start(w, 1, AH, 100, MN_ID);
 	bu_bid(w, 1, 10, COA);
 	bu_odp(w, 1, 2, NULL, 1000, 1000);
-	int len = fm_auth_finish(&w->bu, &sa, &via.src, &via.hoa, &via.hoa, &via.dst, &world_ops, w, mh);
+	int len =
+		fm_auth_finish(&w->bu, &(struct fm_auth){ &sa, &via.src, &via.hoa, &world_ops, w },
+			       &via.hoa, &via.dst, mh);
 	w->n_sent = 0;
 	assert_int_equal(fm_ha_receive(w->ha, &via, mh, (size_t)len, w->now_us), -EKEYREJECTED);
 	assert_int_equal(w->n_sent, 1);
@@ -734,7 +736,9 @@ static void a_replayed_update_changes_nothing(void **state)
 	(void)state;
 	bu_start(w, 1, AH, 100, MN_ID);
 	bu_bid(w, 1, 10, COA);
-	int len = fm_auth_finish(&w->bu, &sa, &via.src, &via.hoa, &via.hoa, &via.dst, &world_ops, w, mh);
+	int len =
+		fm_auth_finish(&w->bu, &(struct fm_auth){ &sa, &via.src, &via.hoa, &world_ops, w },
+			       &via.hoa, &via.dst, mh);
 	assert_int_equal(fm_ha_receive(w->ha, &via, mh, (size_t)len, w->now_us), 0);
 	assert_int_equal(bind_bid(w, 2, 1, COA_2), 0);
 	struct fm_forwarding before = w->forwarding;

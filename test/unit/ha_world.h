@@ -412,7 +412,8 @@ static inline const struct fm_msg *reply_read(struct world *w, const struct fm_s
 	assert_int_equal(fm_msg_decode(w->sent, w->sent_len, &w->sent_via.src, dst, &w->reply, &offset),
 			 FM_REFUSE_NONE);
 	if (sa)
-		assert_int_equal(fm_auth_check(&w->reply, w->sent, w->sent_len, sa, coa, hoa, &world_ops, w),
+		assert_int_equal(fm_auth_check(&w->reply, w->sent, w->sent_len,
+					       &(struct fm_auth){ sa, coa, hoa, &world_ops, w }),
 				 0);
 	return &w->reply;
 }
@@ -423,8 +424,9 @@ static inline const struct fm_msg *bu_send(struct world *w, const struct fm_via 
 	struct fm_sa sa = world_sa();
 	struct fm_ip coa = bu_mac_coa(&w->bu, via);
 	uint8_t mh[FM_MH_MAX];
-	int len = fm_auth_finish(&w->bu, &sa, &coa, via_hoa(via), via_hoa(via), &via->dst, &world_ops, w,
-				 mh);
+	int len =
+		fm_auth_finish(&w->bu, &(struct fm_auth){ &sa, &coa, via_hoa(via), &world_ops, w },
+			       via_hoa(via), &via->dst, mh);
 
 	assert_true(len > 0);
 	w->n_sent = 0;

@@ -363,8 +363,10 @@ static inline int world_deliver(struct world *w, const struct sent *to, struct f
 	uint8_t buf[FM_MH_MAX];
 
 	via.dst = via.has_hoa ? to->via.src : w->h.hoa;
-	int len = fm_auth_finish(m, is_signed ? &w->sa : NULL, mac_coa, &w->h.hoa, &via.src, &w->h.hoa,
-				 &world_ops, w, buf);
+	int len = fm_auth_finish(
+		m,
+		&(struct fm_auth){ is_signed ? &w->sa : NULL, mac_coa, &w->h.hoa, &world_ops, w },
+		&via.src, &w->h.hoa, buf);
 	assert_true(len > 0);
 	return fm_host_receive(&w->h, &via, buf, (size_t)len, w->now_us);
 }
