@@ -260,6 +260,15 @@ static void dns_done(struct fm_daemon *d)
 		finish(d);
 }
 
+/* Probes stay away just now, or none was answered yet: in a moment more is known. */
+static bool is_in_doubt(const struct fm_daemon *d, uint8_t i)
+{
+	struct fm_access_status s;
+
+	fm_host_access_status(&d->host->core, i, fm_now_us(), &s);
+	return s.is_registered && (s.state == FM_ACCESS_SUSPECT || s.rtt_us == 0);
+}
+
 /* Every access that could ask has a good answer, or has waited long enough. */
 static bool has_all(const struct fm_daemon *d)
 {
@@ -268,7 +277,9 @@ static bool has_all(const struct fm_daemon *d)
 	for (uint8_t i = 0; i < d->config->host.n_accesses; i++) {
 		const struct fm_dns_query *q = best_answer(c, i);
 
-		if (was_asked(c, i) && (!q || q->rcode != 0))
+		if (!(c->accesses & 1u << i))
+			continue;
+		if (is_in_doubt(d, i) || (was_asked(c, i) && (!q || q->rcode != 0)))
 			return false;
 	}
 	return true;
