@@ -60,6 +60,12 @@ static void rest_slot(struct fm_slots *s, uint32_t slot)
 	s->resting[s->n_resting++] = slot;
 }
 
+/* What was taken and is seen by nobody yet. */
+static void give_slot_back(struct fm_slots *s, uint32_t slot)
+{
+	s->free[s->n_free++] = slot;
+}
+
 static int slots_init(struct fm_slots *s, uint32_t count)
 {
 	s->count = count;
@@ -388,7 +394,11 @@ static int place_rules(struct fm_dp *dp, const struct fm_dp_block *old, struct f
 	if (err < 0)
 		return err;
 	dp->scratch.generation = b->rules_generation = next_generation(dp);
-	return bpf_map_update_elem(fd, &b->rules, &dp->scratch, BPF_ANY) < 0 ? -errno : 0;
+	if (bpf_map_update_elem(fd, &b->rules, &dp->scratch, BPF_ANY) == 0)
+		return 0;
+	err = -errno;
+	give_slot_back(&dp->rules, b->rules);
+	return fm_dp_fail(err, "data path: cannot write the rules of a binding");
 }
 
 /* Writes @b to a fresh slot and turns everything to it; @old (NULL: none) goes to rest. */
@@ -401,8 +411,11 @@ static int publish(struct fm_dp *dp, struct fm_dp_entry *e, struct fm_dp_block *
 	if (err < 0)
 		return err;
 	b->generation = next_generation(dp);
-	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, b, BPF_ANY) < 0)
-		return fm_dp_fail(-errno, "data path: cannot write a binding");
+	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, b, BPF_ANY) < 0) {
+		err = -errno;
+		give_slot_back(&dp->blocks, slot);
+		return fm_dp_fail(err, "data path: cannot write a binding");
+	}
 	err = turn_words(dp, b, slot);
 	if (old)
 		drop_words(dp, old, old_slot, b);
@@ -470,7 +483,12 @@ int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 		return 0;
 	}
 	count_sync(dp, e, has_old ? &dp->sync.repaired : &dp->sync.added);
-	return publish(dp, e, &b, has_old ? &old : NULL);
+	uint32_t slot = e->slot;
+
+	err = publish(dp, e, &b, has_old ? &old : NULL);
+	if (err < 0 && e->slot == slot && b.n_rules && (!has_old || b.rules != old.rules))
+		give_slot_back(&dp->rules, b.rules); /* no block names them */
+	return err;
 }
 
 static void forget(struct fm_dp *dp, struct fm_dp_entry *e)
