@@ -142,7 +142,7 @@ static void find_link(void *ctx, const struct fm_link *l)
 {
 	struct found_links *f = ctx;
 
-	if (l->is_ethernet && l->is_up && strncmp(l->name, FM_TUN_NAME, 3) != 0 &&
+	if (l->is_ethernet && l->is_up && !fm_tun_is_ours(l->name) &&
 	    f->n < FM_ATTACHED_MAX)
 		f->list[f->n++] = *l;
 }

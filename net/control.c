@@ -207,6 +207,12 @@ static void add_client(struct fm_control *server, struct fm_client *c)
 	server->clients++;
 }
 
+/* Who may do nothing must not keep out, by staying, those who may. */
+static uint32_t room_for(enum fm_control_right right)
+{
+	return right == FM_CONTROL_NONE ? FM_CONTROL_CLIENTS_MAX / 2 : FM_CONTROL_CLIENTS_MAX;
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
 	struct fm_control *server = stream->data;
@@ -219,12 +225,15 @@ static void on_connection(uv_stream_t *stream, int status)
 	}
 	c->pipe.data = c;
 	if (uv_accept(stream, (uv_stream_t *)&c->pipe) < 0 ||
-	    server->clients >= FM_CONTROL_CLIENTS_MAX ||
 	    uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0) {
 		uv_close((uv_handle_t *)&c->pipe, on_closed);
 		return;
 	}
 	c->right = find_right(fd);
+	if (server->clients >= room_for(c->right)) {
+		uv_close((uv_handle_t *)&c->pipe, on_closed);
+		return;
+	}
 	add_client(server, c);
 	if (uv_read_start((uv_stream_t *)&c->pipe, on_room, on_read) < 0)
 		close_client(c);

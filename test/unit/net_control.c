@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -265,6 +266,57 @@ static void a_living_daemon_keeps_its_path_and_a_dead_one_does_not(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* A child without rights that connects as often as it can, and stays. */
+static pid_t start_stranger(int ready)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	pid_t child = fork();
+
+	if (child != 0)
+		return child;
+	alarm(10); /* also when the test fails */
+	strcpy(to.sun_path, w.path);
+	if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+		_exit(1);
+	for (unsigned i = 0; i < FM_CONTROL_CLIENTS_MAX + 4; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+			_exit(1);
+	}
+	if (write(ready, "x", 1) != 1)
+		_exit(1);
+	pause();
+	_exit(0);
+}
+
+static void strangers_leave_room_for_others(void **state)
+{
+	int ready[2], fd;
+	char octet;
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(pipe2(ready, O_NONBLOCK), 0);
+	child = start_stranger(ready[1]);
+	for (int i = 0; i < 100000 && read(ready[0], &octet, 1) != 1; i++)
+		turn();
+	turn();
+	assert_int_equal(w.control.clients, FM_CONTROL_CLIENTS_MAX / 2);
+	fd = dial();
+	say(fd, "{\"command\":\"a\"}\n");
+	expect(fd, "{\"schema\":1,\"right\":2,\"echo\":\"a\"}\n");
+	close(fd);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	turn();
+	assert_int_equal(w.control.clients, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +327,7 @@ int main(void)
 		TEST(a_slow_follower_loses_events_and_is_told_how_many),
 		TEST(a_stranger_has_no_right),
 		TEST(a_living_daemon_keeps_its_path_and_a_dead_one_does_not),
+		cmocka_unit_test_setup_teardown(strangers_leave_room_for_others, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
