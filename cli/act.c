@@ -138,8 +138,7 @@ static bool checks_hold(const json_t *answer)
 
 	if (json_is_false(json_object_get(answer, "ok")))
 		return false;
-	json_array_foreach(json_object_get(answer, "checks"), i, check)
-	{
+	json_array_foreach(json_object_get(answer, "checks"), i, check) {
 		if (json_is_false(json_object_get(check, "ok")))
 			return false;
 	}

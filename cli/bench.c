@@ -243,7 +243,8 @@ static void report(const struct fm_bench *b, const char *name, int code, bool js
 	       b->rounds, json_string_value(json_object_get(json_object_get(o, "machine"), "cpu")),
 	       json_string_value(json_object_get(json_object_get(o, "machine"), "kernel")),
 	       (unsigned long long)b->checked, (unsigned long long)b->wrong);
-	json_array_foreach(b->rows, i, row) print_row(row);
+	json_array_foreach(b->rows, i, row)
+		print_row(row);
 	fflush(stdout);
 	json_decref(o);
 }

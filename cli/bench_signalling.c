@@ -173,8 +173,10 @@ static bool build_all(struct client *c, const struct update *u)
 	return true;
 }
 
-/* All messages of a round, WINDOW of them on the way at most. Return: seconds; negative: one was
- * lost. */
+/*
+ * All messages of a round, WINDOW of them on the way at most. Return: seconds; negative: one was
+ * lost.
+ */
 static double exchange(struct client *c, int fd)
 {
 	uint64_t start = fm_bench_now_ns();

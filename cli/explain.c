@@ -50,7 +50,8 @@ static void print_explained(const json_t *o)
 	}
 	if (json_array_size(history) > 0)
 		printf("\n");
-	json_array_foreach(history, i, event) fm_print_event(event);
+	json_array_foreach(history, i, event)
+		fm_print_event(event);
 }
 
 int fm_cmd_explain(int argc, char **argv)

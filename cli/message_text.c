@@ -26,8 +26,7 @@ static void print_field(const char *name, const json_t *value, int indent, FILE 
 	fprintf(out, "%*s%-28s ", indent, "", name);
 	if (json_is_array(value) && json_array_size(value) == 0)
 		fputs("none", out);
-	json_array_foreach(value, i, entry)
-	{
+	json_array_foreach(value, i, entry) {
 		fputs(i > 0 ? " " : "", out);
 		print_value(entry, out);
 	}
@@ -77,13 +76,13 @@ static void print_option(const json_t *option, FILE *out)
 	size_t i;
 
 	print_head(option, INDENT, out);
-	json_object_foreach(json_object_get(option, "fields"), name, value)
-	{
+	json_object_foreach(json_object_get(option, "fields"), name, value) {
 		if (!is_list_of_objects(value)) {
 			print_field(name, value, 2 * INDENT, out);
 			continue;
 		}
-		json_array_foreach(value, i, entry) print_leaf(entry, 2 * INDENT, out);
+		json_array_foreach(value, i, entry)
+			print_leaf(entry, 2 * INDENT, out);
 	}
 }
 

@@ -97,8 +97,7 @@ static void say_list(const json_t *list, char *out, size_t size)
 	char one[64];
 
 	out[0] = '\0';
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		fm_say_value(v, FM_FORM_TEXT, one, sizeof(one));
 		int n = snprintf(out + used, size - used, "%s%s", i ? "," : "", one);
 		if (n < 0 || (size_t)n >= size - used)

@@ -307,8 +307,7 @@ static void print_bindings(const json_t *bindings)
 
 	if (json_array_size(bindings) == 0)
 		printf("nobody is registered\n");
-	json_array_foreach(bindings, i, b)
-	{
+	json_array_foreach(bindings, i, b) {
 		printf("%s%s  %s\n", i ? "\n" : "", text_of(b, "id", "-"),
 		       text_of(b, "home_address", "-"));
 		print_part(b, "bids", bid_columns);

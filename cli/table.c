@@ -33,8 +33,7 @@ static bool is_right(const struct fm_column *c, const json_t *rows)
 
 	if (c->form != FM_FORM_TEXT)
 		return c->form != FM_FORM_STATE;
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		const json_t *v = json_object_get(row, c->key);
 		if (v && !json_is_number(v) && !json_is_null(v))
 			return false;
@@ -48,8 +47,7 @@ static int width_of(const struct fm_column *c, const json_t *rows)
 	size_t i, width = strlen(c->title);
 	json_t *row;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		fm_say_value(json_object_get(row, c->key), c->form, cell, sizeof(cell));
 		if (strlen(cell) > width)
 			width = strlen(cell);
@@ -82,8 +80,7 @@ static bool is_empty(const struct fm_column *c, const json_t *rows)
 	size_t i;
 	json_t *row;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		const json_t *v = json_object_get(row, c->key);
 		if (v && !json_is_null(v))
 			return false;
@@ -135,8 +132,7 @@ void fm_table_print(const json_t *rows, const struct fm_column *columns, int ind
 	printf("%*s", indent, "");
 	for (size_t c = 0; c < l.n; c++)
 		print_cell(l.columns[c]->title, l.width[c], l.right[c], c + 1 == l.n);
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		printf("%*s", indent, "");
 		print_row(&l, row);
 	}

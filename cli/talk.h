@@ -47,8 +47,10 @@ int fm_talk_next(struct fm_talk *c, int timeout_ms, json_t **out);
  */
 int fm_talk_ask(json_t *request, bool json, json_t **answer);
 
-/* Says the error in @answer, if it holds one. Return: the exit code it stands for, FM_EXIT_OK:
- * none. */
+/*
+ * Says the error in @answer, if it holds one. Return: the exit code it stands for, FM_EXIT_OK:
+ * none.
+ */
 int fm_talk_refused(const json_t *answer, bool json);
 
 #endif

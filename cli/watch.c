@@ -30,8 +30,7 @@ void fm_print_event(const json_t *e)
 	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&whole, &tm));
 	printf("%s.%03d  %-20s %s", clock, (int)((at - (double)whole) * 1000), name ? name : "-",
 	       reason ? reason : "");
-	json_object_foreach((json_t *)e, key, v)
-	{
+	json_object_foreach((json_t *)e, key, v) {
 		if (strcmp(key, "at_s") && strcmp(key, "event") && strcmp(key, "reason") &&
 		    strcmp(key, "schema"))
 			printf("  %s=%s", key, fm_say_value(v, FM_FORM_TEXT, cell, sizeof(cell)));
@@ -115,8 +114,7 @@ static bool is_access_up(const json_t *status, const char *access)
 	size_t i;
 	json_t *a;
 
-	json_array_foreach(json_object_get(status, "accesses"), i, a)
-	{
+	json_array_foreach(json_object_get(status, "accesses"), i, a) {
 		const char *name = json_string_value(json_object_get(a, "name"));
 		const char *state = json_string_value(json_object_get(a, "state"));
 		if (name && state && strcmp(name, access) == 0)
@@ -131,8 +129,7 @@ static json_t *moves_by_id(const json_t *flows)
 	char id[64];
 	size_t i;
 
-	json_array_foreach(json_object_get(flows, "flows"), i, f)
-	{
+	json_array_foreach(json_object_get(flows, "flows"), i, f) {
 		fm_say_value(json_object_get(f, "id"), FM_FORM_TEXT, id, sizeof(id));
 		json_object_set(moves, id, json_object_get(f, "moves"));
 	}
@@ -166,8 +163,7 @@ static bool has_moved(struct seen *s, const json_t *status, const json_t *flows)
 	bool moved = s->has_looked && fabs(at_s - s->handover_s) > SAME_S;
 	const char *id;
 
-	json_object_foreach(moves, id, now)
-	{
+	json_object_foreach(moves, id, now) {
 		before = json_object_get(s->moves, id);
 		if (before && json_integer_value(now) > json_integer_value(before))
 			moved = true;

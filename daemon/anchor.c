@@ -50,7 +50,8 @@ static void lower_mtu(struct fm_path *p, uint32_t mtu)
 		p->mtu = mtu;
 }
 
-/* How the kernel would send to a care-of address; no way or an unresolved next hop: packets wait.
+/*
+ * How the kernel would send to a care-of address; no way or an unresolved next hop: packets wait.
  */
 static void complete_path(struct fm_daemon *d, struct fm_path *p)
 {
@@ -142,8 +143,7 @@ static void find_link(void *ctx, const struct fm_link *l)
 {
 	struct found_links *f = ctx;
 
-	if (l->is_ethernet && l->is_up && !fm_tun_is_ours(l->name) &&
-	    f->n < FM_ATTACHED_MAX)
+	if (l->is_ethernet && l->is_up && !fm_tun_is_ours(l->name) && f->n < FM_ATTACHED_MAX)
 		f->list[f->n++] = *l;
 }
 
@@ -603,8 +603,10 @@ static bool has_subscriber(const struct fm_conf_anchor *conf, const struct fm_su
 	return false;
 }
 
-/* Subscribers come, go and change; what needs other memory or programs needs a restart, which loses
- * nothing. */
+/*
+ * Subscribers come, go and change; what needs other memory or programs needs a restart, which loses
+ * nothing.
+ */
 static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 {
 	struct fm_ha *ha = d->anchor->ha;

@@ -46,7 +46,8 @@ struct fm_anchor_role {
 	struct fm_client *leaving;
 };
 
-/* anchor_conf.c: the configuration as the core wants it; the pools are to be freed by the caller.
+/*
+ * anchor_conf.c: the configuration as the core wants it; the pools are to be freed by the caller.
  */
 int fm_anchor_conf_make(const struct fm_config *c, struct fm_ha_conf *out);
 void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,

@@ -171,8 +171,10 @@ struct fm_config {
 struct fm_config *fm_config_read(const char *path, const struct fm_config *old, FILE *err);
 void fm_config_free(struct fm_config *c);
 
-/* Looks up the addresses of a name, if it is one. Blocks. 0; -EADDRNOTAVAIL: no address, told on
- * @err. */
+/*
+ * Looks up the addresses of a name, if it is one. Blocks. 0; -EADDRNOTAVAIL: no address, told on
+ * @err.
+ */
 int fm_config_resolve(struct fm_conf_anchor_address *a, FILE *err);
 
 /* Names of service types (index: number of digest §9.1), modes and the like, NULL at the end. */

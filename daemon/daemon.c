@@ -272,8 +272,10 @@ static int start_role(struct fm_daemon *d)
 	return d->role->start(d);
 }
 
-/* Pins come and go with accesses and by `flowmob down`; a store that fails is put aside and made
- * anew. */
+/*
+ * Pins come and go with accesses and by `flowmob down`; a store that fails is put aside and made
+ * anew.
+ */
 static void give_directories(struct fm_daemon *d)
 {
 	const char *const paths[] = { d->options.pin, d->options.state, d->options.run };

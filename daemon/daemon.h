@@ -97,8 +97,10 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap);
 /* Something happened: call the role's turn before the loop waits again. */
 void fm_daemon_changed(struct fm_daemon *d);
 
-/* Fills in how decapsulated packets enter the stack; makes a device for it where the kernel needs
- * one. */
+/*
+ * Fills in how decapsulated packets enter the stack; makes a device for it where the kernel needs
+ * one.
+ */
 struct fm_dp_conf;
 int fm_daemon_way_in(struct fm_daemon *d, struct fm_dp_conf *conf);
 

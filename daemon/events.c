@@ -65,7 +65,8 @@ static void log_line(const struct fm_event_row *row, const char *reason, json_t 
 		return;
 	memset(line, 0, sizeof(line));
 	fprintf(f, "flowmobd: %s:", row->text);
-	json_object_foreach(about, key, value) print_value(f, key, value);
+	json_object_foreach(about, key, value)
+		print_value(f, key, value);
 	if (reason)
 		fprintf(f, " %s", reason);
 	if (left_out > 0)

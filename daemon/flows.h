@@ -64,8 +64,10 @@ void fm_flows_each(const struct fm_flows *f,
 /* TCP, UDP, UDP-Lite, SCTP, DCCP (digest D26). */
 bool fm_flows_has_ports(uint8_t ip_proto);
 
-/* Does a selector, as the host sends, match the flow? A selector that asks for what a tuple lacks
- * does not. */
+/*
+ * Does a selector, as the host sends, match the flow? A selector that asks for what a tuple lacks
+ * does not.
+ */
 bool fm_flows_match(const struct fm_tuple *t, const struct fm_selector *s);
 
 #endif

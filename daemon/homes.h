@@ -30,12 +30,16 @@ struct fm_homes {
 	struct fm_home list[FM_HOMES_MAX];
 };
 
-/* Policy rules that do not depend on addresses; addresses and rules of an earlier run stay. 0 or
- * -errno. */
+/*
+ * Policy rules that do not depend on addresses; addresses and rules of an earlier run stay. 0 or
+ * -errno.
+ */
 int fm_homes_open(struct fm_homes *h);
 
-/* The addresses of this prefix belong on fm0; off it when valid_s is 0. As fm_ops.lease. 0 or
- * -errno. */
+/*
+ * The addresses of this prefix belong on fm0; off it when valid_s is 0. As fm_ops.lease. 0 or
+ * -errno.
+ */
 int fm_homes_lease(struct fm_homes *h, const struct fm_odp *lease, const struct fm_ip *address);
 
 /* The registration address: for probes only, never chosen as a source. */

@@ -24,7 +24,8 @@ static void changed(struct fm_daemon *d)
 	fm_daemon_changed(d);
 }
 
-/* What the core wants forwarded, with what only the kernel knows: devices, next hops, sizes, ports.
+/*
+ * What the core wants forwarded, with what only the kernel knows: devices, next hops, sizes, ports.
  */
 
 static struct fm_ip next_hop(const struct fm_access *a, const struct fm_path *p)

@@ -16,8 +16,10 @@
 #define DNS_ROUND_US 500000u
 #define DNS_ROUNDS 4u /* of asking and waiting */
 
-/* A row; @more: further members, its reference is taken. @ok: json_true, json_false, or null: not
- * checked. */
+/*
+ * A row; @more: further members, its reference is taken. @ok: json_true, json_false, or null: not
+ * checked.
+ */
 static void add(json_t *rows, const char *access, const char *check, json_t *ok, const char *detail,
 		json_t *more)
 {
@@ -188,8 +190,7 @@ static bool is_ok(const json_t *rows)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		if (json_is_false(json_object_get(row, "ok")))
 			return false;
 	}

@@ -94,7 +94,8 @@ static bool is_open(const struct fm_selector *s)
 	return s->has_start & (1u << FM_SEL_TC | 1u << FM_SEL_LABEL);
 }
 
-/* The rule of that number: json_true, json_false, or null: packets differ. @at: where it matches.
+/*
+ * The rule of that number: json_true, json_false, or null: packets differ. @at: where it matches.
  */
 static json_t *match_rule(const struct question *q, uint16_t number, uint8_t *at)
 {

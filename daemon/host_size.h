@@ -25,7 +25,8 @@ struct fm_host_sizes {
 int fm_host_sizes_open(struct fm_daemon *d);
 void fm_host_sizes_close(struct fm_host_sizes *s);
 
-/* Lowers the MTU of @path, which is access @i's and has all else filled in, to what comes through.
+/*
+ * Lowers the MTU of @path, which is access @i's and has all else filled in, to what comes through.
  */
 void fm_host_sizes_limit(struct fm_host_sizes *s, uint8_t i, struct fm_path *path);
 

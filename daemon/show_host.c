@@ -236,11 +236,12 @@ static void list_flow(void *ctx, const struct fm_live_flow *f)
 		json_pack(
 			"{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o, s:I, s:f, s:i, s:I, s:I, "
 			"s:i}",
-			"id", (int)f->id, "proto", fm_host_proto_name(i->tuple.ip_proto, proto), "local",
-			fm_endpoint_text(&i->tuple.local, i->tuple.local_port, local), "remote",
-			fm_endpoint_text(&i->tuple.remote, i->tuple.remote_port, remote), "app",
-			f->app[0] ? f->app : NULL, "type", home ? fm_type_names[home->type] : NULL,
-			"access", i->bid ? access_name(l->d, (uint8_t)(i->bid - 1)) : NULL, "rule",
+			"id", (int)f->id, "proto", fm_host_proto_name(i->tuple.ip_proto, proto),
+			"local", fm_endpoint_text(&i->tuple.local, i->tuple.local_port, local),
+			"remote", fm_endpoint_text(&i->tuple.remote, i->tuple.remote_port, remote),
+			"app", f->app[0] ? f->app : NULL, "type",
+			home ? fm_type_names[home->type] : NULL, "access",
+			i->bid ? access_name(l->d, (uint8_t)(i->bid - 1)) : NULL, "rule",
 			rule_name(l->d, i), "rtt_ms", fm_show_ms(f->rtt_us), "rate_bps",
 			(json_int_t)(f->up_bps + f->down_bps), "age_s", (double)i->age_ns / 1e9,
 			"moves", (int)i->moves, "packets", (json_int_t)(i->packets + i->packets_in),

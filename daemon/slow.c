@@ -29,8 +29,10 @@ uint32_t fm_slow_inner_mtu(const struct fm_path *p)
 	return (p->mtu ? p->mtu : 1500u) - overhead[p->encap];
 }
 
-/* Where the payload begins and what it is; false: not an IP packet. Extension headers are not
- * followed. */
+/*
+ * Where the payload begins and what it is; false: not an IP packet. Extension headers are not
+ * followed.
+ */
 static bool read_header(const struct fm_packet *p, struct fm_ip *src, struct fm_ip *dst,
 			uint8_t *proto, size_t *at)
 {

@@ -87,7 +87,8 @@ static int play_move(struct fm_lab_stage *st, const struct fm_lab_event *e, char
 	int err;
 
 	while ((err = fm_node_move(&st->world, e->flow, st->links->flows[e->flow].host_port, e->to,
-				   error)) == -ENOENT && fm_stage_now() < end_ns)
+				   error)) == -ENOENT &&
+	       fm_stage_now() < end_ns)
 		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	return err;
 }

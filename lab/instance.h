@@ -22,8 +22,10 @@ struct fm_lab_instance {
 /* Fills the paths. Return: -EINVAL when the name is not of letters, digits, - and _. */
 int fm_instance_init(struct fm_lab_instance *in, const char *name);
 
-/* The same for a person: says what is wrong with the name, or that root is needed. Return: exit
- * code. */
+/*
+ * The same for a person: says what is wrong with the name, or that root is needed. Return: exit
+ * code.
+ */
 int fm_instance_open(struct fm_lab_instance *in, const char *name);
 
 /* Makes the directories; mounts a bpffs where the machine has none. -EEXIST: that world stands. */

@@ -51,7 +51,8 @@ static int64_t stop_ns(const struct fm_lab_flow *f)
 
 /* --- gaps and what belongs to which event --- */
 
-/* A gap belongs to the last event before its end: what happened while nothing came, or just before.
+/*
+ * A gap belongs to the last event before its end: what happened while nothing came, or just before.
  */
 static int event_before(const struct walk *w, int64_t at_ns)
 {
@@ -320,8 +321,10 @@ void fm_judge_last_path(const struct fm_lab_scenario *s, const struct fm_lab_flo
 
 /* --- expectations --- */
 
-/* A sender must have kept its pace, else the figures say nothing; a flow that is expected to break
- * cannot keep it. */
+/*
+ * A sender must have kept its pace, else the figures say nothing; a flow that is expected to break
+ * cannot keep it.
+ */
 static void check_pace(struct walk *w, int flow, bool may_break)
 {
 	const struct fm_lab_flow *f = &w->s->flows[flow];

@@ -141,7 +141,8 @@ static void exec_daemon(const struct fm_lab_world *w, const char *daemon, int no
 
 pid_t fm_node_start(const struct fm_lab_world *w, const char *daemon, int node, bool own_clock)
 {
-	/* In the instance's cgroup, not the node's: what hooks the node's programs leaves it alone.
+	/*
+	 * In the instance's cgroup, not the node's: what hooks the node's programs leaves it alone.
 	 */
 	pid_t pid = fm_ns_fork(w->ns[node], w->in->cgroup, false);
 
@@ -234,8 +235,7 @@ int fm_node_bound(const struct fm_lab_world *w, int host)
 
 	if (!status)
 		return -ECONNREFUSED;
-	json_array_foreach(json_object_get(status, "accesses"), i, access)
-	{
+	json_array_foreach(json_object_get(status, "accesses"), i, access) {
 		const char *state = json_string_value(json_object_get(access, "state"));
 		const char *coa = json_string_value(json_object_get(access, "care_of_address"));
 		n += state && strcmp(state, "up") == 0 && coa && *coa &&
@@ -262,8 +262,7 @@ static json_t *find_flow(const struct fm_lab_world *w, const struct fm_lab_flow 
 	json_t *id = NULL;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "flows"), i, flow)
-	{
+	json_array_foreach(json_object_get(answer, "flows"), i, flow) {
 		const char *p = json_string_value(json_object_get(flow, "proto"));
 		if (p && strcmp(p, proto) == 0 &&
 		    ends_with_port(json_string_value(json_object_get(flow, "remote")), f->port) &&

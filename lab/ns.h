@@ -28,7 +28,8 @@ int fm_ns_nft(int ns_fd, const char *commands);
 /* Writes one value under /proc/sys/net of that namespace: "ipv6/conf/all/forwarding". */
 int fm_ns_sysctl(int ns_fd, const char *name, const char *value);
 
-/* A child in that namespace and cgroup ("" or NULL: none), which dies with this process if asked.
+/*
+ * A child in that namespace and cgroup ("" or NULL: none), which dies with this process if asked.
  */
 pid_t fm_ns_fork(int ns_fd, const char *cgroup, bool dies_with_parent);
 

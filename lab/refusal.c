@@ -13,7 +13,8 @@
 #include "lab/node.h"
 #include "lab/ns.h"
 
-/* The number behind the last # of a line of the configuration; 0: the lab wrote that line itself.
+/*
+ * The number behind the last # of a line of the configuration; 0: the lab wrote that line itself.
  */
 static int scenario_line(const char *conf, int line)
 {

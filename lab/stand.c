@@ -61,7 +61,8 @@ static json_t *play_words(struct fm_lab_stage *st, const json_t *list)
 	if (n == 0 || n > WORDS_MAX)
 		return json_pack("{s:i, s:s}", "exit", FM_LAB_EXIT_USAGE, "message",
 				 "too many words");
-	/* fm_scenario_event() says on stderr what is wrong; the client has checked the same before.
+	/*
+	 * fm_scenario_event() says on stderr what is wrong; the client has checked the same before.
 	 */
 	if (fm_scenario_event((struct fm_lab_scenario *)st->s, words, (int)n, &e) < 0)
 		return json_pack("{s:i, s:s}", "exit", FM_LAB_EXIT_USAGE, "message",
@@ -420,8 +421,7 @@ int fm_lab_list(bool json)
 		json_decref(o);
 		return FM_LAB_EXIT_OK;
 	}
-	json_array_foreach(names, i, o)
-	{
+	json_array_foreach(names, i, o) {
 		bool stands = json_is_true(json_object_get(o, "stands"));
 		printf("%s%s\n", json_string_value(json_object_get(o, "name")),
 		       stands ? "" : "  (runs a scenario, or was left over)");

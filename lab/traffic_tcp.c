@@ -80,7 +80,8 @@ static bool sends_bulk(const struct fm_lab_flow *f, const struct conn *c)
 	return f->kind == FM_LAB_BULK && (f->direction == (c->is_peer ? FM_LAB_DOWN : FM_LAB_UP));
 }
 
-/* Room for what the pace releases while the path is away: else a cut would slow the program down.
+/*
+ * Room for what the pace releases while the path is away: else a cut would slow the program down.
  */
 static void make_room(const struct fm_lab_worker *w, const struct conn *c)
 {

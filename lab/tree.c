@@ -237,8 +237,10 @@ static int read_value(struct scan *s, struct fm_tree *t)
 	return err;
 }
 
-/* A key may stand once; a section once for each title. Sections without title repeat where
- * scenario.c lets them (event). */
+/*
+ * A key may stand once; a section once for each title. Sections without title repeat where
+ * scenario.c lets them (event).
+ */
 static void check_repeat(struct scan *s, const struct fm_tree *parent, const struct fm_tree *t)
 {
 	for (const struct fm_tree *o = parent->child; o && o != t; o = o->next) {

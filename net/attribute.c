@@ -10,8 +10,7 @@ const struct nlattr *fm_attribute(const struct nlmsghdr *n, size_t body, uint16_
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, n, (unsigned int)body)
-	{
+	mnl_attr_for_each(a, n, (unsigned int)body) {
 		if (mnl_attr_get_type(a) == type)
 			return a;
 	}
@@ -82,8 +81,7 @@ void fm_attribute_hops(const struct nlmsghdr *route,
 	struct fm_hop h = { .ifindex = 0 };
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, route, sizeof(struct rtmsg))
-	{
+	mnl_attr_for_each(a, route, sizeof(struct rtmsg)) {
 		if (mnl_attr_get_type(a) == RTA_MULTIPATH)
 			read_multipath(a, each, ctx);
 		else if (mnl_attr_get_type(a) == RTA_OIF)

@@ -4,8 +4,10 @@
 #ifndef FM_NET_PRIVILEGE_H
 #define FM_NET_PRIVILEGE_H
 
-/* Gives a file or directory to @user, who is to change it after fm_privilege_drop(). -ENOENT no
- * such user. */
+/*
+ * Gives a file or directory to @user, who is to change it after fm_privilege_drop(). -ENOENT no
+ * such user.
+ */
 int fm_privilege_give(const char *user, const char *path);
 
 /**

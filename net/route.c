@@ -100,7 +100,8 @@ int fm_route_home_drop(struct fm_netlink *n, const struct fm_prefix *home)
 	return drop_rule(n, &rule);
 }
 
-/* IPv6 sources never match a rule from ::/128, so FOREIGN stands before; IPv4 can say "no source".
+/*
+ * IPv6 sources never match a rule from ::/128, so FOREIGN stands before; IPv4 can say "no source".
  */
 static struct rule default_rule(bool is_v4)
 {
@@ -355,8 +356,7 @@ static int on_way(const struct nlmsghdr *msg, void *ctx)
 	fm_attribute_hops(msg, on_hop, l);
 	if (!metrics)
 		return MNL_CB_OK;
-	mnl_attr_for_each_nested(m, metrics)
-	{
+	mnl_attr_for_each_nested(m, metrics) {
 		if (mnl_attr_get_type(m) == RTAX_MTU)
 			l->way.mtu = mnl_attr_get_u32(m);
 	}

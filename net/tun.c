@@ -42,8 +42,10 @@ static const struct {
 	{ "ipv4", "ignore_routes_with_linkdown", "0" },
 	/* What comes out of the tunnel has sources that other devices route to. */
 	{ "ipv4", "rp_filter", "0" },
-	/* From host to host packets turn back here; there is no shorter way to tell of. Counts only
-	 * where "all" is 0 too. */
+	/*
+	 * From host to host packets turn back here; there is no shorter way to tell of. Counts only
+	 * where "all" is 0 too.
+	 */
 	{ "ipv4", "send_redirects", "0" },
 };
 

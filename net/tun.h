@@ -67,7 +67,8 @@ int fm_tun_remove(struct fm_netlink *n, const char *name);
 /* Sends a packet out of fm0 again, through the eBPF on its egress. Return: 0 or -errno. */
 int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p);
 
-/* Gives a packet with finished checksums to this machine, as if it had come in by fm0. 0 or -errno.
+/*
+ * Gives a packet with finished checksums to this machine, as if it had come in by fm0. 0 or -errno.
  */
 int fm_tun_deliver(struct fm_tun *t, const uint8_t *ip, size_t len);
 
