@@ -68,8 +68,10 @@ bool fm_fits_network_id(const uint8_t *body, size_t len)
 	return name < len && name + 1u + body[name] == len;
 }
 
-/* RFC 6088 §3: as long as the flags say; other formats are as long as they like (RFC 6089
- * §4.2.1.4). */
+/*
+ * RFC 6088 §3: as long as the flags say; other formats are as long as they like (RFC 6089
+ * §4.2.1.4).
+ */
 static bool selector_fits(uint8_t format, const uint8_t *selector, size_t len)
 {
 	return !fm_selector_is_known(format) || len == fm_selector_len(format, selector, len);
