@@ -152,8 +152,10 @@ static void describe_paths(const struct fm_ha *ha, const struct fm_binding *b,
 	out->default_path = best < 0 ? out->n_paths : (uint8_t)best; /* D44 (3) */
 }
 
-/* Leases that live, and the home address where it is configured to carry user packets (digest
- * §14.2). */
+/*
+ * Leases that live, and the home address where it is configured to carry user packets (digest
+ * §14.2).
+ */
 static void describe_prefixes(const struct fm_binding *b, uint64_t now_us,
 			      struct fm_forwarding *out)
 {
@@ -183,11 +185,10 @@ void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, u
 		uint16_t paths = fm_flowbinding_paths(b, f);
 
 		if (paths) /* RFC 6089 §4.3: Inactive entries are not matched */
-			out->rules[out->n_rules++] =
-				(struct fm_rule){ .fid = f->fid,
-						   .priority = f->priority,
-						   .paths = paths,
-						   .selector = f->selector };
+			out->rules[out->n_rules++] = (struct fm_rule){ .fid = f->fid,
+								       .priority = f->priority,
+								       .paths = paths,
+								       .selector = f->selector };
 	}
 }
 

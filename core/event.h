@@ -47,7 +47,8 @@
 enum fm_event_id { FM_EVENTS(FM_EVENT_ID) FM_EVENT_COUNT };
 /* clang-format on */
 
-/* One row: text for programs, at most @per_minute are told, @advice for people ("": nothing to do).
+/*
+ * One row: text for programs, at most @per_minute are told, @advice for people ("": nothing to do).
  */
 struct fm_event_row {
 	const char *text, *advice;

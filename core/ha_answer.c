@@ -26,7 +26,8 @@ static void add_mn_id(struct fm_msg *m, const struct fm_update *u)
 		it->mn_id = u->mn_id->mn_id;
 }
 
-/* RFC 5555 §4.5: only where option 29 was there, and then always; before any BID (RFC 5648 §8.2).
+/*
+ * RFC 5555 §4.5: only where option 29 was there, and then always; before any BID (RFC 5648 §8.2).
  */
 static void add_ipv4(struct fm_ha *ha, struct fm_msg *m, const struct fm_update *u)
 {
@@ -38,8 +39,10 @@ static void add_ipv4(struct fm_ha *ha, struct fm_msg *m, const struct fm_update 
 	}
 }
 
-/* RFC 5648 §6.2: every BID option comes back, without its care-of address; BID-PRI too (RFC 6089
- * §5.3.5). */
+/*
+ * RFC 5648 §6.2: every BID option comes back, without its care-of address; BID-PRI too (RFC 6089
+ * §5.3.5).
+ */
 static void add_bids(struct fm_msg *m, const struct fm_update *u)
 {
 	for (uint16_t i = 0; i < u->n_bids; i++) {
@@ -208,7 +211,8 @@ static int build(struct fm_ha *ha, const struct fm_update *u, enum brief brief)
 	return finish(ha, u);
 }
 
-/* Back to where the update came from; type 2 routing header unless that was the home address (D14).
+/*
+ * Back to where the update came from; type 2 routing header unless that was the home address (D14).
  */
 static void send_back(struct fm_ha *ha, const struct fm_update *u, int len)
 {

@@ -40,8 +40,10 @@ static void set_life(const struct fm_update *u, struct fm_coa *c)
 	c->mac_coa = u->mac_coa;
 }
 
-/* RFC 5555 §4.5: what was seen is the care-of address; UDP where a NAT is, or where one side wants
- * it. */
+/*
+ * RFC 5555 §4.5: what was seen is the care-of address; UDP where a NAT is, or where one side wants
+ * it.
+ */
 static void set_seen(const struct fm_ha *ha, const struct fm_update *u, struct fm_coa *c)
 {
 	bool is_nat = !fm_ip_equal(&c->claimed, &u->seen);

@@ -158,8 +158,10 @@ static int authenticate(struct fm_ha *ha, struct fm_update *u, const uint8_t *mh
 	return -EKEYREJECTED;
 }
 
-/* D28: asked, policy, life of the home subnet; 1 where that ends or is deprecated (RFC 6275
- * §10.3.1). */
+/*
+ * D28: asked, policy, life of the home subnet; 1 where that ends or is deprecated (RFC 6275
+ * §10.3.1).
+ */
 static void grant_life(const struct fm_ha *ha, struct fm_update *u)
 {
 	uint64_t units = u->m->bu.lifetime, valid = ha->conf.home_valid_s / 4;
@@ -173,8 +175,10 @@ static void grant_life(const struct fm_ha *ha, struct fm_update *u)
 	u->lifetime = (uint16_t)(u->is_removal ? 0 : units > 0 ? units : 1);
 }
 
-/* RFC 5555 §4.5: each option 29 is answered; none in an update gives the IPv4 address back
- * (§4.4.2.1). */
+/*
+ * RFC 5555 §4.5: each option 29 is answered; none in an update gives the IPv4 address back
+ * (§4.4.2.1).
+ */
 static void update_ipv4(struct fm_ha *ha, struct fm_update *u)
 {
 	const struct fm_item *it = NULL;

@@ -149,7 +149,8 @@ struct fm_ha *fm_ha_init(void *block, const struct fm_ha_conf *conf, const struc
  */
 int fm_ha_subscriber_add(struct fm_ha *ha, const struct fm_ha_subscriber_conf *conf);
 
-/* A subscriber is no longer configured: revoked once, then all that is its ends at once. -ENOENT.
+/*
+ * A subscriber is no longer configured: revoked once, then all that is its ends at once. -ENOENT.
  */
 int fm_ha_subscriber_remove(struct fm_ha *ha, const uint8_t *mn_id, size_t len, uint64_t now_us);
 

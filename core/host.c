@@ -262,7 +262,8 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us)
 	h->ops->wake_at(h->world, fm_max_u64(due_us, now_us + TICK_US));
 }
 
-/* Is it from our anchor, and to us? A Binding Error goes to the care-of address, RFC 6275 §9.3.3.
+/*
+ * Is it from our anchor, and to us? A Binding Error goes to the care-of address, RFC 6275 §9.3.3.
  */
 static bool is_ours(const struct fm_host *h, const struct fm_via *via, uint8_t type)
 {

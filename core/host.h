@@ -362,8 +362,10 @@ void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t
 /* Ends of flows are told to the anchor some seconds later, together; this tells them now. */
 void fm_host_tell_ends(struct fm_host *h, uint64_t now_us);
 
-/* De-registers everything and releases the leases; ask fm_host_is_down() until it is done (5 s at
- * most). */
+/*
+ * De-registers everything and releases the leases; ask fm_host_is_down() until it is done (5 s at
+ * most).
+ */
 void fm_host_down(struct fm_host *h, uint64_t now_us);
 bool fm_host_is_down(const struct fm_host *h);
 

@@ -11,8 +11,10 @@
 
 #include "core/selector_match.h"
 
-/* Behind those of moved flows (host_flow.c), before those that an anchor may choose (FID 0x8000,
- * D32). */
+/*
+ * Behind those of moved flows (host_flow.c), before those that an anchor may choose (FID 0x8000,
+ * D32).
+ */
 #define PRIORITY_BASE 1000u
 
 /* Rules, then the default as two: a selector is of one family (RFC 6088 §3). */

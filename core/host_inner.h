@@ -38,8 +38,10 @@ bool fm_host_has_path(const struct fm_host *h, uint8_t access, uint64_t now_us);
 enum fm_rank fm_host_rank(const struct fm_host *h, uint8_t access, uint64_t now_us);
 /* Best access with a living path that is not in @skip; FM_NO_ACCESS: none. */
 uint8_t fm_host_carrier(const struct fm_host *h, uint16_t skip, uint64_t now_us);
-/* Notes what changed since the last time, and chooses paths anew. Returns when it wants to do so
- * again. */
+/*
+ * Notes what changed since the last time, and chooses paths anew. Returns when it wants to do so
+ * again.
+ */
 uint64_t fm_host_steer(struct fm_host *h, uint64_t now_us);
 
 /* registration.c: binding updates. */
@@ -110,7 +112,8 @@ void fm_host_flow_forget_fid(struct fm_host *h, struct fm_host_flow *f, uint8_t 
 void fm_host_flow_rule_sync(struct fm_host *h);
 void fm_host_flow_rule_retry(struct fm_host *h); /* also what the anchor refused */
 
-/* host_indication.c: what the anchor asks for: refresh, revocation; hints; what is not for a host.
+/*
+ * host_indication.c: what the anchor asks for: refresh, revocation; hints; what is not for a host.
  */
 int fm_host_indication_refresh(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			       const struct fm_octets *mh, uint64_t now_us);

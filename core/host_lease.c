@@ -250,8 +250,10 @@ void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent 
 		if (l->state != FM_LEASE_NONE && l->is_due && put_odp(h, m, l))
 			sent->has_odp = true;
 	}
-	/* A refresh has it too: an anchor that lost a lease says so, and the host need not wait for
-	 * renewal. */
+	/*
+	 * A refresh has it too: an anchor that lost a lease says so, and the host need not wait for
+	 * renewal.
+	 */
 	if ((h->reg.is_set_due || sent->is_first || sent->is_refresh) && put_set(h, m))
 		sent->has_set = true;
 }

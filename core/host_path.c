@@ -74,8 +74,10 @@ static enum fm_handover_reason reason_of(const struct fm_host_access *a, enum fm
 	return a->health.state == FM_HEALTH_DOWN ? FM_HANDOVER_SILENT : FM_HANDOVER_REVOKED;
 }
 
-/* An access that carried packets does so no longer: what was moved to it by hand falls to the
- * rules. */
+/*
+ * An access that carried packets does so no longer: what was moved to it by hand falls to the
+ * rules.
+ */
 static void lose(struct fm_host *h, uint8_t access, enum fm_rank rank, uint64_t now_us)
 {
 	struct fm_host_access *a = &h->accesses[access];
@@ -245,8 +247,10 @@ static void put_rules(const struct fm_host *h, struct fm_forwarding *out)
 	}
 }
 
-/* The default as a rule of its own, where it takes several paths: struct fm_forwarding has one
- * only. */
+/*
+ * The default as a rule of its own, where it takes several paths: struct fm_forwarding has one
+ * only.
+ */
 static void put_default(const struct fm_host *h, struct fm_forwarding *out)
 {
 	uint8_t chosen = h->chosen[h->conf.n_rules];

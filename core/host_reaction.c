@@ -200,8 +200,10 @@ static const struct {
 };
 /* clang-format on */
 
-/* RFC 5648 §6.2: one unknown BID, and nothing is removed. Of several we do not know which: one by
- * one. */
+/*
+ * RFC 5648 §6.2: one unknown BID, and nothing is removed. Of several we do not know which: one by
+ * one.
+ */
 static void settle_removed(struct fm_host *h, uint16_t sequence)
 {
 	struct fm_host_registration *last = NULL;

@@ -31,7 +31,8 @@ static uint8_t bid_priority(const struct fm_host *h, uint8_t access)
 	return (uint8_t)(i + 1);
 }
 
-/* RFC 5648 §4.3, RFC 6089 §4.1; with its care-of address always: the anchor may have forgotten it.
+/*
+ * RFC 5648 §4.3, RFC 6089 §4.1; with its care-of address always: the anchor may have forgotten it.
  */
 static void put_bid(const struct fm_host *h, struct fm_msg *m, uint8_t access)
 {
@@ -179,7 +180,8 @@ static struct fm_ip mac_coa(const struct fm_host *h, uint8_t access, enum fm_job
 	return r->coa;
 }
 
-/* RFC 5648 §6.2: an update with O wipes what it does not name; what came before it means nothing.
+/*
+ * RFC 5648 §6.2: an update with O wipes what it does not name; what came before it means nothing.
  */
 static void note_cuts(struct fm_host *h, uint8_t access, uint16_t removed, bool is_first)
 {

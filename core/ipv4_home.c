@@ -24,8 +24,10 @@ static bool is_any(const struct fm_ip *a)
 	return memcmp(a->b + 12, zero, 4) == 0;
 }
 
-/* The address must be the node's own, now or last (RFC 5555 §4.5: it must belong to the IPv6 home
- * address). */
+/*
+ * The address must be the node's own, now or last (RFC 5555 §4.5: it must belong to the IPv6 home
+ * address).
+ */
 static bool is_own(const struct fm_ha *ha, const struct fm_subscriber *s, const struct fm_ip *a)
 {
 	const struct fm_lease *l = fm_ha_lease_find(ha, a);

@@ -175,7 +175,8 @@ static void put_u64(uint8_t *p, uint64_t v)
 		p[i] = (uint8_t)v;
 }
 
-/* The prefix or address number @i of a pool: counted in the upper or the lower half of the address.
+/*
+ * The prefix or address number @i of a pool: counted in the upper or the lower half of the address.
  */
 static struct fm_ip nth(const struct fm_prefix *pool, bool is_v4, uint64_t i)
 {

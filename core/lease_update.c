@@ -17,8 +17,10 @@ static uint64_t min_us(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Digest §14.4, status 133: what no anchor could understand. PIDs that stand twice: see
- * fm_ha_lease_update(). */
+/*
+ * Digest §14.4, status 133: what no anchor could understand. PIDs that stand twice: see
+ * fm_ha_lease_update().
+ */
 static bool is_malformed(const struct fm_odp *o)
 {
 	bool is_any = fm_ip_is_none(&o->prefix);
@@ -99,7 +101,8 @@ static uint8_t renew(struct fm_lease *l, struct fm_odp *o, uint64_t now_us)
 	return FM_ODP_GRANTED;
 }
 
-/* A named prefix comes back only to whom held it last, or whose reserved one it is (digest §14.5).
+/*
+ * A named prefix comes back only to whom held it last, or whose reserved one it is (digest §14.5).
  */
 static uint8_t choose_named(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_odp *o)
 {
@@ -112,7 +115,8 @@ static uint8_t choose_named(struct fm_ha *ha, struct fm_subscriber *s, const str
 	return FM_ODP_GRANTED;
 }
 
-/* Which prefix a new lease gets: @o->prefix is set. Fixed ones: reserved first, in ascending order.
+/*
+ * Which prefix a new lease gets: @o->prefix is set. Fixed ones: reserved first, in ascending order.
  */
 static uint8_t choose(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *o)
 {

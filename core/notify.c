@@ -24,8 +24,10 @@ static int coa_for(const struct fm_binding *b, uint16_t bid)
 	return fm_coa_best(b);
 }
 
-/* RFC 6275 §6.1.2, RFC 5846 §7, RFC 7109 §5: type 2 routing header, or UDP where the binding has
- * it. */
+/*
+ * RFC 6275 §6.1.2, RFC 5846 §7, RFC 7109 §5: type 2 routing header, or UDP where the binding has
+ * it.
+ */
 static struct fm_via via_to(const struct fm_ha *ha, const struct fm_binding *b,
 			    const struct fm_coa *c)
 {

@@ -24,7 +24,8 @@ void fm_path_size_start(struct fm_path_size *s, uint32_t largest, uint64_t now_u
 	ask(s, largest, now_us);
 }
 
-/* Half way between what passes and what does not, or done: then all of it again after ten minutes.
+/*
+ * Half way between what passes and what does not, or done: then all of it again after ten minutes.
  */
 static void search(struct fm_path_size *s, uint64_t now_us)
 {

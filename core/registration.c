@@ -440,8 +440,10 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	r->must = true; /* what the anchor holds may be older than this change */
 	if (!fm_ip_is_none(&r->coa))
 		fm_health_start(&a->health, now_us);
-	/* D43: the outstanding update left by the access that changed, or all wait: the next at
-	 * once. */
+	/*
+	 * D43: the outstanding update left by the access that changed, or all wait: the next at
+	 * once.
+	 */
 	bool is_out = h->reg.state == FM_REG_FIRST || h->reg.state == FM_REG_UPDATE;
 	if (h->reg.state == FM_REG_LEAVING || (is_out && h->reg.over != access))
 		return;
@@ -450,7 +452,8 @@ void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 	clear_round(h);
 }
 
-/* Probes say it is dead: tried again by an update over it (D50), less often when it does so often.
+/*
+ * Probes say it is dead: tried again by an update over it (D50), less often when it does so often.
  */
 void fm_registration_died(struct fm_host *h, uint8_t access, uint64_t now_us)
 {
@@ -465,7 +468,8 @@ void fm_registration_died(struct fm_host *h, uint8_t access, uint64_t now_us)
 	/* Updates came through in UDP, and no user packet ever did: RFC 5555 §3.1.1, the F flag. */
 	if (r->is_v4 && a->health.heard_us == r->bound_us)
 		r->wants_udp = !r->is_udp;
-	/* All dead at once may mean that the anchor has forgotten us: what it holds is asked, too.
+	/*
+	 * All dead at once may mean that the anchor has forgotten us: what it holds is asked, too.
 	 */
 	if (fm_host_carrier(h, 0, now_us) == FM_NO_ACCESS)
 		h->reg.is_set_due = true;
@@ -568,8 +572,10 @@ static void keep_binding(struct fm_host *h, uint8_t access, const struct fm_msg 
 	r->wait_us = r->try_us = 0;
 	take_lifetime(r, m, take_nat(r, m));
 	if (!had_path || a->health.state == FM_HEALTH_DOWN) {
-		/* What was measured before may be of another path; too short, and it would die
-		 * again. */
+		/*
+		 * What was measured before may be of another path; too short, and it would die
+		 * again.
+		 */
 		a->health.srtt_us = a->health.rttvar_us = 0;
 		fm_health_measured(&a->health, (uint32_t)(now_us - r->sent.at_us));
 		fm_health_start(&a->health, now_us);

@@ -6,8 +6,10 @@
 
 #include "core/world.h"
 
-/* What was last accepted; kept when the binding goes (digest D29). Timestamps: NTP, 32.32 since
- * 1900. */
+/*
+ * What was last accepted; kept when the binding goes (digest D29). Timestamps: NTP, 32.32 since
+ * 1900.
+ */
 struct fm_replay_state {
 	bool has_sequence;
 	uint16_t sequence;

@@ -48,7 +48,8 @@ struct fm_path {
 /**
  * struct fm_rule - one flow binding, or one steering rule
  * @paths: bit i: paths[i] gets a copy; several bits: several copies (RFC 6089 §4.3)
- * @is_wait: host, on-none = wait: while none of them can be used its packets wait; else the next rule decides
+ * @is_wait: host, on-none = wait: while none of them can be used its packets wait; else the next
+ * rule decides
  */
 struct fm_rule {
 	uint16_t fid, priority, paths;
