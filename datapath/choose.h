@@ -180,7 +180,10 @@ static __always_inline void fm_words(__u64 to[2], const union fm_addr *a)
 	to[1] = bpf_be64_to_cpu(a->d[1]);
 }
 
-/* Mask of paths by the rules; 0: none fits; or FM_WAITS. @is_uplink: source and destination change places. */
+/*
+ * Mask of paths by the rules; 0: none fits; or FM_WAITS. @is_uplink: source and destination change
+ * places.
+ */
 static __always_inline __u32 fm_by_rules(const struct fm_dp_block *b, const struct fm_packet *p,
 					 const bool is_uplink, __u16 *fid)
 {

@@ -344,7 +344,8 @@ static int turn_words(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t sl
 	return 0;
 }
 
-/* Words of @old that @now (NULL: nothing) does not hold; one that names another slot is not ours.
+/*
+ * Words of @old that @now (NULL: nothing) does not hold; one that names another slot is not ours.
  */
 static void drop_words(struct fm_dp *dp, const struct fm_dp_block *old, uint32_t slot,
 		       const struct fm_dp_block *now)

@@ -36,7 +36,8 @@
 
 /* clang 14 joins constant stores to neighbours in ctx: refused at load. */
 #define FM_CTX_SET(field, value) (*(volatile __typeof__(field) *)&(field) = (value))
-/* Makes clang forget what it knows of a value, so that it keeps the bound that the verifier needs.
+/*
+ * Makes clang forget what it knows of a value, so that it keeps the bound that the verifier needs.
  */
 #define FM_FORGET(value) asm volatile("" : "+r"(value))
 #define FM_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))

@@ -40,7 +40,8 @@ const char *fm_dp_error(void)
 	return error_text;
 }
 
-/* libbpf's last warning is kept for our own text; verifier logs are long, their first line will do.
+/*
+ * libbpf's last warning is kept for our own text; verifier logs are long, their first line will do.
  */
 static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -109,7 +110,8 @@ static void pin_path(const struct fm_dp *dp, const char *name, char *out, size_t
 	(void)snprintf(out, size, "%s/%s", dp->pin_dir, name);
 }
 
-/* Does what is pinned under that name fit? A larger one does; another layout or a smaller one not.
+/*
+ * Does what is pinned under that name fit? A larger one does; another layout or a smaller one not.
  */
 static bool fits(const char *path, const struct map_plan *p, uint32_t *entries)
 {

@@ -61,7 +61,8 @@ int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out);
 /* Frees what is in memory; maps, filters and traffic stay. */
 void fm_dp_close(struct fm_dp *dp);
 
-/* Takes filters, XDP programs and pins away: all that is ours. A clsact of others stays. Frees @dp.
+/*
+ * Takes filters, XDP programs and pins away: all that is ours. A clsact of others stays. Frees @dp.
  */
 void fm_dp_down(struct fm_dp *dp);
 
@@ -122,7 +123,8 @@ int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg);
 int fm_dp_program_fd(struct fm_dp *dp, const char *name);
 int fm_dp_map_fd(const struct fm_dp *dp, const char *name);
 
-/* Anchor with XDP: link-layer address of a next hop and of our interface; @mac NULL: not valid now.
+/*
+ * Anchor with XDP: link-layer address of a next hop and of our interface; @mac NULL: not valid now.
  */
 int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
 		    const uint8_t mac[6], const uint8_t own[6]);

@@ -98,8 +98,10 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
 	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu, &tell);
 
-	/* The kernel cannot cut UDP segments (QUIC's) behind our headers; on its way to the daemon
-	 * it does. */
+	/*
+	 * The kernel cannot cut UDP segments (QUIC's) behind our headers; on its way to the daemon
+	 * it does.
+	 */
 	if (fits == FM_SENT_OUT && skb->gso_size && p->ip_proto == IPPROTO_UDP)
 		return FM_SENT_TO_FRAGMENT;
 	if (fits == FM_SENT_TO_FRAGMENT)
