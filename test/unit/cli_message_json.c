@@ -22,8 +22,7 @@ static bool contains(const json_t *got, const json_t *want)
 	size_t i;
 
 	if (json_is_object(want)) {
-		json_object_foreach((json_t *)want, key, value)
-		{
+		json_object_foreach((json_t *)want, key, value) {
 			if (!contains(json_object_get(got, key), value))
 				return false;
 		}
@@ -33,8 +32,7 @@ static bool contains(const json_t *got, const json_t *want)
 		return json_equal(got, want);
 	if (!json_is_array(got) || json_array_size(got) != json_array_size(want))
 		return false;
-	json_array_foreach(want, i, value)
-	{
+	json_array_foreach(want, i, value) {
 		if (!contains(json_array_get(got, i), value))
 			return false;
 	}

@@ -5,6 +5,7 @@
 
 #include "test/unit/ha_world.h"
 
+/* clang-format off */
 static const char bu_hex[] =
 	"3b11050080a40001c0400096081301747275636b37406578616d706c652e6e65740023140001000a20010db8f001"
 	"0000000000000000005a0100132c00007ed901020001ffffffffffffffff0000000000000000000000000000000000"
@@ -14,6 +15,7 @@ static const char ba_hex[] =
 	"3b0f06005103000000010096081301747275636b37406578616d706c652e6e65740023040001000a0100132c00007e"
 	"d9010200010001518000093a800040000020010db8000100070000000000000000000000000000000001001308"
 	"00007ed902000001010300000009150100000100fb53168d78acc4e038fd4c163e103e04";
+/* clang-format on */
 
 #define EXAMPLE_HOA "2001:db8:a:0:f1c3:58e2:77d0:4b19"
 #define EXAMPLE_COA "2001:db8:f001::5a"
@@ -41,8 +43,11 @@ struct example {
 
 static struct example start(const char *hex)
 {
-	struct example e = { .w = world_new(1), .sa = world_sa(), .coa = ip(EXAMPLE_COA),
-			     .hoa = ip(EXAMPLE_HOA), .ha = ip(EXAMPLE_HA) };
+	struct example e = { .w = world_new(1),
+			     .sa = world_sa(),
+			     .coa = ip(EXAMPLE_COA),
+			     .hoa = ip(EXAMPLE_HOA),
+			     .ha = ip(EXAMPLE_HA) };
 
 	e.len = octets(hex, e.mh);
 	return e;
@@ -52,7 +57,8 @@ static int check(struct example *e)
 {
 	uint32_t offset;
 
-	assert_int_equal(fm_msg_decode(e->mh, e->len, NULL, NULL, &e->w->bu, &offset), FM_REFUSE_NONE);
+	assert_int_equal(fm_msg_decode(e->mh, e->len, NULL, NULL, &e->w->bu, &offset),
+			 FM_REFUSE_NONE);
 	return fm_auth_check(&e->w->bu, e->mh, e->len,
 			     &(struct fm_auth){ &e->sa, &e->coa, &e->hoa, &world_ops, e->w });
 }
@@ -117,7 +123,10 @@ static void other_addresses_and_keys_do_not_pass(void **state)
 	world_end(e.w);
 }
 
-/* Written anew from its parts, the example comes out octet for octet: alignment, padding, MAC, checksum. */
+/*
+ * Written anew from its parts, the example comes out octet for octet: alignment, padding, MAC,
+ * checksum.
+ */
 static void the_example_is_written_like_that(void **state)
 {
 	struct example e = start(bu_hex);

@@ -1,6 +1,7 @@
 /*
- * The home-agent rows of test/vectors/decisions.json against the core: the state of `given` is brought about
- * by authentic updates where they can, then `event`, then all that `expect` says (FORMAT.md §10).
+ * The home-agent rows of test/vectors/decisions.json against the core: the state of `given` is
+ * brought about by authentic updates where they can, then `event`, then all that `expect` says
+ * (FORMAT.md §10).
  */
 #include "test/unit/ha_world.h"
 
@@ -16,7 +17,7 @@ static const char *row_name;
 #define CHECK(what)                                                                                \
 	do {                                                                                       \
 		if (!(what)) {                                                                     \
-			print_error("row %s: %s does not hold\n", row_name, #what);               \
+			print_error("row %s: %s does not hold\n", row_name, #what);                \
 			fail();                                                                    \
 		}                                                                                  \
 	} while (0)
@@ -63,8 +64,7 @@ static bool has_word(const json_t *list, const char *word)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		if (strcmp(json_string_value(v), word) == 0)
 			return true;
 	}
@@ -91,9 +91,12 @@ static struct fm_selector selector(const json_t *o)
 	static const struct {
 		const char *name;
 		enum fm_selector_field field;
-	} all[] = { { "nh", FM_SEL_PROTO },	     { "protocol", FM_SEL_PROTO },
-		    { "source_port", FM_SEL_SPORT }, { "destination_port", FM_SEL_DPORT },
-		    { "tc", FM_SEL_TC },	     { "ds", FM_SEL_TC } };
+	} all[] = { { "nh", FM_SEL_PROTO },
+		    { "protocol", FM_SEL_PROTO },
+		    { "source_port", FM_SEL_SPORT },
+		    { "destination_port", FM_SEL_DPORT },
+		    { "tc", FM_SEL_TC },
+		    { "ds", FM_SEL_TC } };
 	struct fm_selector s = { .format = (uint8_t)number(o, "ts_format", 0) };
 	char key[40];
 
@@ -128,19 +131,20 @@ static uint16_t numbers(const json_t *list, uint16_t out[64])
 	return (uint16_t)json_array_size(list);
 }
 
-/* --- options of an update, by name ------------------------------------------------------------- */
+/* --- options of an update, by name ----------------------------------------------------- */
 
 static void put_bid(struct world *w, const json_t *o)
 {
-	if (json_object_get(o, "length")) { /* a wrong length: an unknown option whose number is changed later */
+	/* a wrong length: an unknown option whose number is changed later */
+	if (json_object_get(o, "length")) {
 		struct fm_item *it = fm_msg_add(&w->bu, 250);
 
 		it->octets.len = (uint16_t)number(o, "length", 0);
 		it->octets.p = fm_msg_room(&w->bu, it->octets.len);
 		return;
 	}
-	struct fm_item *it = bu_bid(w, (uint16_t)number(o, "bid", 0), (uint8_t)number(o, "bid_pri", 0),
-				    text(o, "care_of_address"));
+	struct fm_item *it = bu_bid(w, (uint16_t)number(o, "bid", 0),
+				    (uint8_t)number(o, "bid_pri", 0), text(o, "care_of_address"));
 	if (has_word(json_object_get(o, "flags"), "H"))
 		it->bid.flags = 0x80;
 }
@@ -248,7 +252,7 @@ static void put_odp_set(struct world *w, const json_t *o)
 	bu_odp_set(w, pids, n);
 }
 
-/* --- options of an answer, by name ------------------------------------------------------------- */
+/* --- options of an answer, by name ----------------------------------------------------- */
 
 /* True when the field is not asked for, or equal. */
 static bool is_number(const json_t *o, const char *key, json_int_t v)
@@ -309,11 +313,10 @@ static bool is_odp_set(const json_t *o, const struct fm_item *it)
 	const json_t *wanted = json_object_get(o, "pids"), *v;
 	size_t i;
 
-	if (it->vendor.sub_type != FM_ODP_SET_SUB_TYPE || !fm_odp_set_read(&it->vendor.data, &pids) ||
-	    pids.len / 2u != json_array_size(wanted))
+	if (it->vendor.sub_type != FM_ODP_SET_SUB_TYPE ||
+	    !fm_odp_set_read(&it->vendor.data, &pids) || pids.len / 2u != json_array_size(wanted))
 		return false;
-	json_array_foreach(wanted, i, v)
-	{
+	json_array_foreach(wanted, i, v) {
 		uint16_t k = 0;
 
 		while (k < pids.len / 2 && fm_u16_at(&pids, k) != json_integer_value(v))
@@ -371,7 +374,7 @@ static bool reply_has(const struct fm_msg *m, const json_t *o)
 	return false;
 }
 
-/* --- given ------------------------------------------------------------------------------------ */
+/* --- given ---------------------------------------------------------------------------- */
 
 static void add_pool(struct world *w, const char *p)
 {
@@ -460,13 +463,11 @@ static void others(struct world *w, const json_t *given)
 		bu_start(w, 1, FM_BU_A | FM_BU_H, 100, "other@example.net");
 		CHECK(bu_send(w, &via) && w->reply.ba.status == 0);
 	}
-	json_array_foreach(json_object_get(c, "leased_to_others"), i, v)
-	{
+	json_array_foreach(json_object_get(c, "leased_to_others"), i, v) {
 		struct fm_ip p = ip(json_string_value(v));
 		CHECK(fm_ha_lease_put(w->ha, other, &p, FM_LEASE_LIVE));
 	}
-	json_object_foreach((json_t *)json_object_get(c, "ipv4_owner"), key, v)
-	{
+	json_object_foreach((json_t *)json_object_get(c, "ipv4_owner"), key, v) {
 		struct fm_ip p = ip(key);
 		CHECK(fm_ha_lease_put(w->ha, other, &p, FM_LEASE_LIVE));
 	}
@@ -479,10 +480,8 @@ static uint16_t missing_bids(const json_t *given, uint16_t out[64])
 	size_t i, k, m;
 	uint16_t n = 0;
 
-	json_array_foreach(json_object_get(given, "flow_bindings"), i, f)
-	{
-		json_array_foreach(json_object_get(f, "bids"), k, v)
-		{
+	json_array_foreach(json_object_get(given, "flow_bindings"), i, f) {
+		json_array_foreach(json_object_get(f, "bids"), k, v) {
 			bool is_there = false;
 
 			json_array_foreach(json_object_get(given, "bindings"), m, b)
@@ -526,14 +525,15 @@ static void bring_bindings(struct world *w, const json_t *given)
 	if (n == 0)
 		return;
 	sequence = (uint16_t)(number(json_array_get(list, 0), "sequence_number", 0) - n - 1);
-	json_array_foreach(list, i, b)
-	{
+	json_array_foreach(list, i, b) {
 		uint16_t bid = (uint16_t)number(b, "bid", 0);
 
 		CHECK(strcmp(text(b, "home_address"), HOA) == 0);
-		bu_start(w, sequence++, FM_BU_A | FM_BU_H, (uint16_t)number(b, "lifetime", 0), MN_ID);
+		bu_start(w, sequence++, FM_BU_A | FM_BU_H, (uint16_t)number(b, "lifetime", 0),
+			 MN_ID);
 		if (bid)
-			bu_bid(w, bid, (uint8_t)number(b, "bid_pri", 0), text(b, "care_of_address"));
+			bu_bid(w, bid, (uint8_t)number(b, "bid_pri", 0),
+			       text(b, "care_of_address"));
 		send_given(w, b);
 	}
 	b = json_array_get(list, 0);
@@ -545,7 +545,8 @@ static void bring_bindings(struct world *w, const json_t *given)
 	json_array_foreach(flows, i, f)
 		put_flow(w, f);
 	send_given(w, b);
-	bu_start(w, sequence, FM_BU_A | FM_BU_H, n_extra ? 0 : (uint16_t)number(b, "lifetime", 0), MN_ID);
+	bu_start(w, sequence, FM_BU_A | FM_BU_H, n_extra ? 0 : (uint16_t)number(b, "lifetime", 0),
+		 MN_ID);
 	if (number(b, "bid", 0) && n_extra == 0)
 		bu_bid(w, (uint16_t)number(b, "bid", 0), 0, NULL);
 	for (k = 0; k < n_extra; k++)
@@ -577,8 +578,7 @@ static void lease(struct world *w, const json_t *given)
 	const json_t *c = json_object_get(given, "config"), *v;
 	size_t i;
 
-	json_array_foreach(json_object_get(given, "leases"), i, v)
-	{
+	json_array_foreach(json_object_get(given, "leases"), i, v) {
 		struct fm_lease *l = lend(w, text(v, "prefix"), FM_LEASE_LIVE);
 
 		l->pid = (uint16_t)number(v, "pid", 0);
@@ -588,8 +588,7 @@ static void lease(struct world *w, const json_t *given)
 		if (l->type == FM_TYPE_FIXED)
 			fix(l);
 	}
-	json_array_foreach(json_object_get(c, "fixed"), i, v)
-	{
+	json_array_foreach(json_object_get(c, "fixed"), i, v) {
 		struct fm_ip p = ip(json_string_value(v));
 		struct fm_lease *l = fm_ha_lease_find(w->ha, &p);
 
@@ -642,13 +641,14 @@ static void set_up(struct world *w, const json_t *given)
 	deregistered(w, given);
 	s = world_subscriber_of(w, MN_ID);
 	if (json_object_get(given, "last_timestamp_s"))
-		s->replay.timestamp = fm_ntp_from_us((uint64_t)(real(given, "last_timestamp_s") * 1e6));
+		s->replay.timestamp =
+			fm_ntp_from_us((uint64_t)(real(given, "last_timestamp_s") * 1e6));
 	w->n_sent = w->n_problems = 0;
 	ask(w, given);
 	w->n_sent = 0;
 }
 
-/* --- event ------------------------------------------------------------------------------------ */
+/* --- event ---------------------------------------------------------------------------- */
 
 static void receive(struct world *w, const struct fm_via *via, const uint8_t *mh, size_t len)
 {
@@ -694,8 +694,7 @@ static void send_update(struct world *w, const json_t *row, const struct fm_via 
 	uint8_t mh[FM_MH_MAX];
 	size_t i;
 
-	json_array_foreach(json_object_get(json_object_get(row, "event"), "options"), i, v)
-	{
+	json_array_foreach(json_object_get(json_object_get(row, "event"), "options"), i, v) {
 		if (strcmp(text(v, "name"), "mobility-message-authentication") == 0) {
 			is_signed = true;
 			is_valid = json_is_true(json_object_get(v, "valid"));
@@ -719,12 +718,14 @@ static void send_update(struct world *w, const json_t *row, const struct fm_via 
 static void event_update(struct world *w, const json_t *row)
 {
 	const json_t *e = json_object_get(row, "event"), *v;
-	bool by_row = json_object_get(json_object_get(json_object_get(row, "given"), "config"), "sa");
+	bool by_row =
+		json_object_get(json_object_get(json_object_get(row, "given"), "config"), "sa");
 	struct fm_via via = event_via(e);
 	size_t i;
 
-	bu_start(w, (uint16_t)number(e, "sequence_number", 0), bu_flags(json_object_get(e, "flags")),
-		 (uint16_t)number(e, "lifetime", 0), by_row ? NULL : MN_ID);
+	bu_start(w, (uint16_t)number(e, "sequence_number", 0),
+		 bu_flags(json_object_get(e, "flags")), (uint16_t)number(e, "lifetime", 0),
+		 by_row ? NULL : MN_ID);
 	json_array_foreach(json_object_get(e, "options"), i, v)
 		options[option_row(v)].put(w, v);
 	send_update(w, row, &via);
@@ -780,8 +781,8 @@ static struct sent_packet event_packet(struct world *w, const json_t *given, con
 	struct sent_packet out = { 0 };
 	size_t i;
 
-	json_array_foreach(json_object_get(given, "seen"), i, seen) /* the data path's fragment memory */
-	{
+	/* the data path's fragment memory */
+	json_array_foreach(json_object_get(given, "seen"), i, seen) {
 		if (number(seen, "fragment_of", -1) == number(p, "fragment_of", -2))
 			out.fid = (uint16_t)number(seen, "matched_fid", 0);
 	}
@@ -803,7 +804,7 @@ static struct sent_packet event_packet(struct world *w, const json_t *given, con
 	return out;
 }
 
-/* --- expect ----------------------------------------------------------------------------------- */
+/* --- expect --------------------------------------------------------------------------- */
 
 static void expect_reply(struct world *w, const json_t *row)
 {
@@ -818,7 +819,8 @@ static void expect_reply(struct world *w, const json_t *row)
 	}
 	if (strcmp(message, "icmpv6-parameter-problem") == 0) {
 		CHECK(w->n_problems == 1 && w->n_sent == 0);
-		CHECK(w->problem == (strcmp(text(r, "pointer_field"), "header-len") == 0 ? 1u : 0u));
+		CHECK(w->problem ==
+		      (strcmp(text(r, "pointer_field"), "header-len") == 0 ? 1u : 0u));
 		return;
 	}
 	CHECK(w->n_sent == 1);
@@ -862,7 +864,8 @@ static void expect_refused(struct world *w, const json_t *list)
 
 static bool is_binding(const json_t *o, const struct fm_binding *b, const struct fm_coa *c)
 {
-	return is_address(o, "home_address", &b->hoa) && is_address(o, "care_of_address", &c->coa) &&
+	return is_address(o, "home_address", &b->hoa) &&
+	       is_address(o, "care_of_address", &c->coa) &&
 	       is_number(o, "sequence_number", b->subscriber->replay.sequence) &&
 	       is_number(o, "lifetime", c->life_s / 4) && is_number(o, "bid", c->bid) &&
 	       is_number(o, "bid_pri", c->bid_pri) &&
@@ -880,8 +883,7 @@ static void expect_bindings(struct world *w, const json_t *list)
 	for (uint8_t k = 0; b && k < FM_PATHS_MAX; k++)
 		n += b->coas[k].is_used;
 	CHECK(n == json_array_size(list));
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach(list, i, o) {
 		bool is_found = false;
 
 		for (uint8_t k = 0; b && k < FM_PATHS_MAX; k++)
@@ -917,8 +919,7 @@ static void expect_flows(struct world *w, const json_t *list)
 	for (const struct fm_list *e = b ? b->flows.next : NULL; b && e != &b->flows; e = e->next)
 		n += !FM_ENTRY(e, struct fm_flow, list)->is_hidden;
 	CHECK(n == json_array_size(list));
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach(list, i, o) {
 		struct fm_flow *f = fm_flowbinding_find(b, (uint16_t)number(o, "fid", 0));
 
 		CHECK(f && is_flow_binding(o, b, f));
@@ -934,11 +935,11 @@ static void expect_leases(struct world *w, const json_t *list)
 	if (!list)
 		return;
 	CHECK(s->n_held == json_array_size(list));
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach(list, i, o) {
 		const struct fm_lease *l = fm_ha_lease_by_pid(s, (uint16_t)number(o, "pid", 0));
 
-		CHECK(l && is_number(o, "service_type", l->type) && is_address(o, "prefix", &l->prefix));
+		CHECK(l && is_number(o, "service_type", l->type) &&
+		      is_address(o, "prefix", &l->prefix));
 	}
 }
 
@@ -947,8 +948,7 @@ static void expect_fixed(struct world *w, const json_t *list)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		struct fm_ip p = ip(json_string_value(v));
 		const struct fm_lease *l = fm_ha_lease_find(w->ha, &p);
 
@@ -973,8 +973,9 @@ static void expect_stamp(struct world *w, const json_t *row)
 {
 	const char *how = text(json_object_get(row, "expect"), "reply_timestamp");
 	const struct fm_item *it = fm_msg_next(&w->reply, FM_OPT_REPLAY, NULL);
-	uint64_t sent = fm_msg_next(&w->bu, FM_OPT_REPLAY, NULL) ?
-				fm_msg_next(&w->bu, FM_OPT_REPLAY, NULL)->u64 : 0;
+	uint64_t sent = fm_msg_next(&w->bu, FM_OPT_REPLAY, NULL)
+				? fm_msg_next(&w->bu, FM_OPT_REPLAY, NULL)->u64
+				: 0;
 	uint64_t own = fm_ntp_from_us(w->now_us + w->conf.wall_us);
 
 	if (!how)
@@ -1007,17 +1008,19 @@ static void expect_packet(struct world *w, const json_t *row)
 {
 	const json_t *expect = json_object_get(row, "expect"), *v;
 	const json_t *to = json_object_get(expect, "forward_to");
-	struct sent_packet p = event_packet(w, json_object_get(row, "given"),
-					    json_object_get(json_object_get(row, "event"), "packet"));
+	struct sent_packet p =
+		event_packet(w, json_object_get(row, "given"),
+			     json_object_get(json_object_get(row, "event"), "packet"));
 	uint16_t wanted = 0;
 	size_t i;
 
-	json_array_foreach(to, i, v)
-	{
+	json_array_foreach(to, i, v) {
 		struct fm_ip coa = ip(json_string_value(v));
 
 		for (uint8_t k = 0; k < w->forwarding.n_paths; k++)
-			wanted |= fm_ip_equal(&w->forwarding.paths[k].remote, &coa) ? (uint16_t)(1u << k) : 0;
+			wanted |= fm_ip_equal(&w->forwarding.paths[k].remote, &coa)
+					  ? (uint16_t)(1u << k)
+					  : 0;
 	}
 	if (to)
 		CHECK(wanted != 0 && p.paths == wanted);
@@ -1072,8 +1075,7 @@ static void every_row_of_the_home_agent_holds(void **state)
 	snprintf(path, sizeof(path), "%s/test/vectors/decisions.json", root ? root : ".");
 	json_t *file = json_load_file(path, 0, NULL);
 	assert_non_null(file);
-	json_array_foreach(json_object_get(file, "decisions"), i, row)
-	{
+	json_array_foreach(json_object_get(file, "decisions"), i, row) {
 		if (strcmp(text(json_object_get(row, "given"), "role"), "home-agent") != 0) {
 			n_left++;
 			continue;
@@ -1083,8 +1085,8 @@ static void every_row_of_the_home_agent_holds(void **state)
 		n_router += is_of_router(json_object_get(row, "event"));
 	}
 	json_decref(file);
-	print_message("# %u rows ran, %u of them answered 140; %u of other roles left\n", n_run, n_router,
-		      n_left);
+	print_message("# %u rows ran, %u of them answered 140; %u of other roles left\n", n_run,
+		      n_router, n_left);
 	assert_int_equal(n_run, 144);
 }
 

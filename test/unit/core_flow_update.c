@@ -1,6 +1,6 @@
 /*
- * Flow options of binding updates as a table: what is there, what the update says, what each option is
- * answered and what is there afterwards (RFC 6089 §5.3; digest D20 to D24, D32, D35).
+ * Flow options of binding updates as a table: what is there, what the update says, what each option
+ * is answered and what is there afterwards (RFC 6089 §5.3; digest D20 to D24, D32, D35).
  */
 #include <stdio.h>
 
@@ -10,7 +10,9 @@
 #define AH (FM_BU_A | FM_BU_H)
 #define PARTS_MAX 4
 
-/* An option 45 (@is_summary false) or a FID in a summary; nh 0: without selector; bids end with 0. */
+/*
+ * An option 45 (@is_summary false) or a FID in a summary; nh 0: without selector; bids end with 0.
+ */
 struct part {
 	bool is_summary;
 	uint16_t fid, pri;
@@ -118,7 +120,8 @@ static bool is_answered(struct world *w, const struct part parts[PARTS_MAX])
 		    it->flow_id.fid_pri != 0)
 			return false;
 	}
-	return !fm_msg_next(&w->reply, FM_OPT_FLOW_ID, it ? it : &w->reply.items[w->reply.n_items - 1]);
+	return !fm_msg_next(&w->reply, FM_OPT_FLOW_ID,
+			    it ? it : &w->reply.items[w->reply.n_items - 1]);
 }
 
 static void describe(const struct fm_binding *b, char out[256])
@@ -131,7 +134,8 @@ static void describe(const struct fm_binding *b, char out[256])
 
 		n += (size_t)snprintf(out + n, 256 - n, "%u/%u:", f->fid, f->priority);
 		for (uint8_t i = 0; i < f->to.n; i++)
-			n += (size_t)snprintf(out + n, 256 - n, "%s%u", i ? "," : "", f->to.bids[i]);
+			n += (size_t)snprintf(out + n, 256 - n, "%s%u", i ? "," : "",
+					      f->to.bids[i]);
 		n += (size_t)snprintf(out + n, 256 - n, " ");
 	}
 }

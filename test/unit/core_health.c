@@ -85,7 +85,10 @@ static void a_cut_path_is_suspect_then_down(void **state)
 	assert_int_equal(p.health.missed, 0);
 }
 
-/* A second of round trip, and jitter: fast probes must not push each other out before they are judged. */
+/*
+ * A second of round trip, and jitter: fast probes must not push each other out before they are
+ * judged.
+ */
 static void a_slow_path_dies_too(void **state)
 {
 	struct path p = { .now_us = 1000 * MS, .rtt_us = 700 * MS };

@@ -1,6 +1,7 @@
 /*
- * The home agent as a whole: what the decision rows do not tell (NATs, new home addresses, expiry, refresh
- * requests, revocation, moves asked by the anchor, restart), and random updates that must break no invariant.
+ * The home agent as a whole: what the decision rows do not tell (NATs, new home addresses, expiry,
+ * refresh requests, revocation, moves asked by the anchor, restart), and random updates that must
+ * break no invariant.
  */
 #include "test/unit/ha_world.h"
 
@@ -21,7 +22,8 @@ static struct world *start(void)
 
 	w->conf.n_pools = 1;
 	w->pools[0] = (struct fm_ha_pool_conf){ { ip("2001:db8:100::"), 40 },
-						{ ip("198.51.100.0"), 120 }, 3600 * S };
+						{ ip("198.51.100.0"), 120 },
+						3600 * S };
 	world_start(w);
 	assert_int_equal(fm_ha_subscriber_add(w->ha, &s), 0);
 	return w;
@@ -74,7 +76,9 @@ static void add_size(struct world *w, uint32_t vendor_id, uint8_t sub_type, uint
 	it->vendor.data = (struct fm_octets){ data, 2 };
 }
 
-/* Of the path over which it comes, until an update over it says something else; over a restart too. */
+/*
+ * Of the path over which it comes, until an update over it says something else; over a restart too.
+ */
 static void the_size_that_a_host_found_holds(void **state)
 {
 	static const struct {
@@ -82,7 +86,10 @@ static void the_size_that_a_host_found_holds(void **state)
 		uint8_t sub_type;
 		uint16_t size, is;
 	} rows[] = {
-		{ 32473, 4, 1396, 1396 }, { 32473, 4, 1279, 0 }, { 32473, 3, 1396, 0 }, { 1, 4, 1396, 0 },
+		{ 32473, 4, 1396, 1396 },
+		{ 32473, 4, 1279, 0 },
+		{ 32473, 3, 1396, 0 },
+		{ 1, 4, 1396, 0 },
 	};
 	struct world *w = start();
 	struct fm_via via = via_ip6(COA, HOA);
@@ -184,9 +191,9 @@ static void care_of_addresses_that_nobody_has(void **state)
 		const char *coa;
 		uint8_t status;
 	} rows[] = {
-		{ "ff02::1", 164 },	    { "fe80::1", 164 },	     { "::1", 164 },
-		{ "2001:db8:100:5::1", 174 }, { "127.0.0.1", 164 },   { "224.0.0.1", 164 },
-		{ "0.0.0.0", 164 },	    { "255.255.255.255", 164 },
+		{ "ff02::1", 164 },	      { "fe80::1", 164 },	  { "::1", 164 },
+		{ "2001:db8:100:5::1", 174 }, { "127.0.0.1", 164 },	  { "224.0.0.1", 164 },
+		{ "0.0.0.0", 164 },	      { "255.255.255.255", 164 },
 	};
 
 	(void)state;
@@ -264,7 +271,8 @@ static void a_configured_home_address_carries_packets(void **state)
 	s.home_address = ip("2001:db8:77::7");
 	assert_int_equal(fm_ha_subscriber_add(w->ha, &s), 0);
 	bu_start(w, 1, AH, 100, MN_ID);
-	assert_int_equal(bu_send(w, &via)->ba.status, 0); /* not in the anchor's /64, but configured */
+	/* not in the anchor's /64, but configured */
+	assert_int_equal(bu_send(w, &via)->ba.status, 0);
 	assert_int_equal(w->forwarding.n_prefixes, 1);
 	assert_int_equal(w->forwarding.prefixes[0].len, 128);
 	world_end(w);
@@ -381,7 +389,8 @@ static void a_move_of_the_anchor_is_provisional(void **state)
 	flows_of(w, 3, 7, 1, true);
 	assert_int_equal(w->forwarding.rules[0].paths, 1);
 	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), FM_FLOW_MOVE, 8, 2, w->now_us), -ENOENT);
-	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), FM_FLOW_MOVE, 7, 9, w->now_us), -ENETDOWN);
+	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), FM_FLOW_MOVE, 7, 9, w->now_us),
+			 -ENETDOWN);
 	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), FM_FLOW_MOVE, 7, 2, w->now_us), 0);
 	asked = binding(w)->flow.sequence;
 	answer_flow(w, (uint16_t)(asked + 1), 0); /* not the one */
@@ -413,7 +422,9 @@ static void a_subscriber_that_goes_leaves_nothing(void **state)
 	bu_odp(w, 2, 2, NULL, 1000, 1000);
 	assert_int_equal(bu_send(w, &via)->ba.status, 0);
 	w->n_sent = 0;
-	assert_int_equal(fm_ha_subscriber_remove(w->ha, (const uint8_t *)MN_ID, strlen(MN_ID), w->now_us), 0);
+	assert_int_equal(
+		fm_ha_subscriber_remove(w->ha, (const uint8_t *)MN_ID, strlen(MN_ID), w->now_us),
+		0);
 	assert_int_equal(w->n_sent, 1); /* a revocation, once */
 	assert_null(world_subscriber_of(w, MN_ID));
 	assert_int_equal(w->ha->bindings.n_free, w->ha->bindings.n);
@@ -508,7 +519,7 @@ static void sixteen_care_of_addresses(void **state)
 	world_end(w);
 }
 
-/* --- random updates ----------------------------------------------------------------------------- */
+/* --- random updates --------------------------------------------------------------------- */
 
 #define NODES 6u
 
@@ -525,7 +536,8 @@ static const char *random_coa(struct world *w, char out[40])
 	if (pick(w, 4) == 0)
 		snprintf(out, 40, "203.0.113.%u", (unsigned)(1 + pick(w, 200)));
 	else
-		snprintf(out, 40, "2001:db8:f0%02x::%x", (unsigned)pick(w, 256), 1 + (unsigned)pick(w, 9));
+		snprintf(out, 40, "2001:db8:f0%02x::%x", (unsigned)pick(w, 256),
+			 1 + (unsigned)pick(w, 9));
 	return out;
 }
 
@@ -535,7 +547,8 @@ static void random_options(struct world *w)
 	char coa[40];
 
 	for (uint64_t n = pick(w, 4); n > 0; n--)
-		bu_bid(w, (uint16_t)pick(w, 20), (uint8_t)pick(w, 4), pick(w, 3) ? random_coa(w, coa) : NULL);
+		bu_bid(w, (uint16_t)pick(w, 20), (uint8_t)pick(w, 4),
+		       pick(w, 3) ? random_coa(w, coa) : NULL);
 	for (uint64_t n = pick(w, 3); n > 0; n--)
 		bu_odp(w, (uint16_t)pick(w, 7), (uint8_t)pick(w, 6), NULL, (uint32_t)pick(w, 500),
 		       (uint32_t)(pick(w, 3) ? pick(w, 600) : 0));
@@ -596,7 +609,8 @@ static void check_leases(struct world *w)
 		for (struct fm_list *e = s->held.next; e != &s->held; e = e->next, n++) {
 			struct fm_lease *l = FM_ENTRY(e, struct fm_lease, list);
 
-			assert_ptr_equal(fm_ha_lease_find(w->ha, &l->prefix), l); /* leased once only */
+			/* leased once only */
+			assert_ptr_equal(fm_ha_lease_find(w->ha, &l->prefix), l);
 			assert_ptr_equal(l->owner, s);
 			assert_int_equal(l->mode, FM_LEASE_LIVE);
 			assert_non_null(fm_ha_lease_pool(w->ha, &l->prefix));
@@ -698,7 +712,8 @@ static void random_updates_break_nothing(void **state)
 
 		w->conf.n_pools = 1; /* 16 prefixes and 14 addresses: they run out */
 		w->pools[0] = (struct fm_ha_pool_conf){ { ip("2001:db8:100::"), 60 },
-							{ ip("198.51.100.0"), 124 }, 100 * S };
+							{ ip("198.51.100.0"), 124 },
+							100 * S };
 		w->conf.max_bindings = 5;
 		w->conf.max_flows = 20;
 		w->conf.max_leases = 24;
@@ -759,7 +774,8 @@ static void a_replayed_update_changes_nothing(void **state)
 /* The data path has a row for each encapsulation, and none for others. */
 static void a_record_with_an_unknown_encapsulation_is_refused(void **state)
 {
-	static const size_t encap_at = 1 + 16 + 1 + 2 + 2 + 1; /* version, HoA, used, BID, port, BID-PRI */
+	/* version, HoA, used, BID, port, BID-PRI */
+	static const size_t encap_at = 1 + 16 + 1 + 2 + 2 + 1;
 	const struct fm_octets key = { (const uint8_t *)MN_ID, (uint16_t)strlen(MN_ID) };
 	struct world *w = start();
 	uint8_t octets[8192];

@@ -9,7 +9,8 @@ static uint32_t options_of(const struct fm_msg *m)
 	uint32_t mask = 0;
 
 	for (uint16_t i = 0; i < m->n_items; i++)
-		mask |= m->items[i].depth == 0 && m->items[i].type < 32 ? 1u << m->items[i].type : 0;
+		mask |= m->items[i].depth == 0 && m->items[i].type < 32 ? 1u << m->items[i].type
+									: 0;
 	return mask;
 }
 
@@ -106,7 +107,9 @@ static void second_registers_itself(void **state)
 	assert_false(read_odp(&m, &odp));
 	assert_false(read_set(&m, &pids));
 	world_run(w, w->now_us + 20 * MS);
-	assert_int_equal(world_answer(w, 1, (struct answer){ .nat_s = 110, .ipv4 = ip4(198, 51, 100, 7) }), 0);
+	assert_int_equal(
+		world_answer(w, 1, (struct answer){ .nat_s = 110, .ipv4 = ip4(198, 51, 100, 7) }),
+		0);
 	assert_int_equal(w->n_sent, 2);
 	assert_int_equal(w->forwarding.paths[0].encap, FM_ENCAP_IP6);
 	assert_int_equal(w->forwarding.paths[1].encap, FM_ENCAP_UDP4);
@@ -271,7 +274,9 @@ static void three_in_vain_over_ipv6_then_ipv4(void **state)
 
 static const struct fm_tuple call = { .local = { { 0x20, 1, 0xd, 0xb8, 1, 0, 0, 1, [15] = 5 } },
 				      .remote = { { 0x20, 1, 0xd, 0xb8, 0xff, 0xff, [15] = 1 } },
-				      .local_port = 40000, .remote_port = 5004, .ip_proto = 17 };
+				      .local_port = 40000,
+				      .remote_port = 5004,
+				      .ip_proto = 17 };
 
 static void a_move_pins_and_registers(void **state)
 {
@@ -370,7 +375,10 @@ static void a_lost_carrier_is_left_at_once(void **state)
 	world_free(w);
 }
 
-/* A gap of 600 ms in all: less a round trip for the first packets to pass, less 20 ms for a sender's pace. */
+/*
+ * A gap of 600 ms in all: less a round trip for the first packets to pass, less 20 ms for a
+ * sender's pace.
+ */
 static void a_silent_cut_is_seen_in_time(void **state)
 {
 	static const unsigned rtt_ms[] = { 2, 20, 80, 110 };
@@ -468,7 +476,10 @@ static void a_restart_keeps_what_the_anchor_has(void **state)
 	world_free(w);
 }
 
-/* As many moved flows as there may be: those beyond the anchor's limit are pinned only; all are in the record. */
+/*
+ * As many moved flows as there may be: those beyond the anchor's limit are pinned only; all are in
+ * the record.
+ */
 static void many_flows_are_kept(void **state)
 {
 	struct world *w = world_bound(2);
@@ -495,12 +506,16 @@ static void many_flows_are_kept(void **state)
 	memcpy(record, w->record, len);
 	fm_host_init(&w->h, &w->conf, &world_ops, w);
 	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
-	assert_int_equal(w->h.flows[FM_HOST_FLOWS_MAX - 1].tuple.local_port, 1000 + FM_HOST_FLOWS_MAX - 1);
+	assert_int_equal(w->h.flows[FM_HOST_FLOWS_MAX - 1].tuple.local_port,
+			 1000 + FM_HOST_FLOWS_MAX - 1);
 	free(record);
 	world_free(w);
 }
 
-/* An access that was there before a restart and is not any more: what was moved to it falls to the rules. */
+/*
+ * An access that was there before a restart and is not any more: what was moved to it falls to the
+ * rules.
+ */
 static void a_restart_without_an_access_lets_go_of_it(void **state)
 {
 	struct world *w = world_bound(2);
@@ -718,7 +733,10 @@ static void a_new_address_registers_under_the_same_bid(void **state)
 	world_free(w);
 }
 
-/* What probes found of a path goes to the anchor over that path, and is no more when all passes again. */
+/*
+ * What probes found of a path goes to the anchor over that path, and is no more when all passes
+ * again.
+ */
 static void the_size_of_a_path_is_told(void **state)
 {
 	struct world *w = world_bound(2);

@@ -1,15 +1,23 @@
-/* core/host_indication.c, host_flow_indication.c: what the anchor asks for, and the vectors of the role host. */
+/*
+ * core/host_indication.c, host_flow_indication.c: what the anchor asks for, and the vectors of the
+ * role host.
+ */
 #include "test/unit/host_world.h"
 
 static const struct fm_tuple call = { .local = { { 0x20, 1, 0xd, 0xb8, 1, 0, 0, 1, [15] = 5 } },
 				      .remote = { { 0x20, 1, 0xd, 0xb8, 0xff, 0xff, [15] = 1 } },
-				      .local_port = 40000, .remote_port = 5004, .ip_proto = 17 };
+				      .local_port = 40000,
+				      .remote_port = 5004,
+				      .ip_proto = 17 };
 
 /* Sends @m over access @access as the anchor would; the MAC covers the care-of address of D30. */
 static int indicate(struct world *w, uint8_t access, struct fm_msg *m, bool is_signed)
 {
 	struct fm_ip coa = access == 0 ? COA_W : COA_X;
-	struct sent to = { .via = { .access = access, .local = coa, .remote = ANCHOR, .src = coa,
+	struct sent to = { .via = { .access = access,
+				    .local = coa,
+				    .remote = ANCHOR,
+				    .src = coa,
 				    .has_hoa = true } };
 
 	return world_deliver(w, &to, m, &coa, is_signed);
@@ -230,7 +238,9 @@ static void the_anchor_adds_a_flow(void **state)
 {
 	struct world *w = world_bound(2);
 	struct fm_msg m = flow_indication(1);
-	struct fm_selector s = { .format = 2, .has_start = 1u << FM_SEL_SPORT, .sport = { 443, 0 } };
+	struct fm_selector s = { .format = 2,
+				 .has_start = 1u << FM_SEL_SPORT,
+				 .sport = { 443, 0 } };
 	struct fm_ip target = COA_X;
 	uint8_t fields[96];
 

@@ -5,13 +5,13 @@ static const struct fm_ip none;
 
 /* What the host must do after the first update is refused. */
 enum then {
-	ONCE_MORE,	/* at once, over the same access */
-	WAITS,		/* 30 s; the other access goes on at once */
-	STOPS,		/* for an hour */
-	NEW_ADDRESS,	/* at once with another home address */
-	OTHER_ONLY,	/* this care-of address is not used any more */
-	PLAIN,		/* at once, without BID */
-	STAMPED,	/* at once, with a timestamp */
+	ONCE_MORE,   /* at once, over the same access */
+	WAITS,	     /* 30 s; the other access goes on at once */
+	STOPS,	     /* for an hour */
+	NEW_ADDRESS, /* at once with another home address */
+	OTHER_ONLY,  /* this care-of address is not used any more */
+	PLAIN,	     /* at once, without BID */
+	STAMPED,     /* at once, with a timestamp */
 };
 
 static const struct {
@@ -191,7 +191,8 @@ static void a_wrong_clock_is_set(void **state)
 	assert_int_equal(ours >> 32, 1000000 + 100 + 2208988800ull);
 	uint64_t theirs = ours + (3600ull << 32);
 	/* whose lower half is not ours was not an answer to us */
-	assert_int_equal(world_answer(w, 0, (struct answer){ .status = 144, .stamp = theirs + 1 }), -116);
+	assert_int_equal(world_answer(w, 0, (struct answer){ .status = 144, .stamp = theirs + 1 }),
+			 -116);
 	assert_int_equal(w->n_sent, 1);
 	world_answer(w, 0, (struct answer){ .status = 144, .stamp = theirs });
 	world_read(w, 1, &m);

@@ -1,6 +1,6 @@
 /*
- * Prefixes on demand: the cases of digest §14.10 one after the other against one home agent each, pools that
- * run out, quarantine, and what is remembered.
+ * Prefixes on demand: the cases of digest §14.10 one after the other against one home agent each,
+ * pools that run out, quarantine, and what is remembered.
  */
 #include "test/unit/ha_world.h"
 
@@ -17,7 +17,8 @@ static struct world *start(uint8_t len)
 
 	w->conf.n_pools = 1;
 	w->pools[0] = (struct fm_ha_pool_conf){ { ip("2001:db8:100::"), len },
-						{ ip("198.51.100.8"), 125 }, 3600 * S };
+						{ ip("198.51.100.8"), 125 },
+						3600 * S };
 	world_start(w);
 	s.max_fixed = 2;
 	assert_int_equal(fm_ha_subscriber_add(w->ha, &s), 0);
@@ -63,7 +64,8 @@ static struct fm_odp answer(struct world *w, uint16_t pid)
 }
 
 /* Asks for one prefix; returns the status. */
-static uint8_t ask(struct world *w, uint16_t pid, uint8_t type, const char *prefix, uint32_t valid_s)
+static uint8_t ask(struct world *w, uint16_t pid, uint8_t type, const char *prefix,
+		   uint32_t valid_s)
 {
 	begin(w);
 	bu_odp(w, pid, type, prefix, valid_s > 60 ? valid_s - 60 : valid_s, valid_s);
@@ -129,7 +131,8 @@ static void each_request_has_its_status(void **state)
 		deliver(w);
 		o = answer(w, rows[i].pid);
 		if (o.status != rows[i].status ||
-		    (o.status == 0 && (o.preferred_s != rows[i].preferred_s || o.valid_s > rows[i].valid_s))) {
+		    (o.status == 0 &&
+		     (o.preferred_s != rows[i].preferred_s || o.valid_s > rows[i].valid_s))) {
 			print_error("%s: %u\n", rows[i].name, o.status);
 			fail();
 		}
@@ -151,7 +154,8 @@ static void a_pool_runs_out_and_rests(void **state)
 	given = fm_ha_lease_by_pid(me(w), 3)->prefix;
 	assert_int_equal(ask(w, 3, 2, NULL, 0), FM_ODP_RELEASED);
 	assert_int_equal(ask(w, 5, 2, NULL, DAY), FM_ODP_NO_RESOURCES); /* it rests */
-	assert_int_equal(ask(w, 6, 2, words(&given), DAY), FM_ODP_GRANTED); /* but for whom held it last */
+	/* but for whom held it last */
+	assert_int_equal(ask(w, 6, 2, words(&given), DAY), FM_ODP_GRANTED);
 	assert_int_equal(ask(w, 6, 2, NULL, 0), FM_ODP_RELEASED);
 	world_pass(w, 3601 * S);
 	begin(w);
@@ -181,8 +185,10 @@ static void others_get_neither_what_is_held_nor_what_rests(void **state)
 			assert_int_equal(bu_send(w, &via)->ba.status, 0);
 			assert_int_equal(answer(w, pid).status, FM_ODP_NOT_AVAILABLE);
 		}
-		assert_int_equal(ask(w, 1, 0, NULL, 0), round == 1 ? FM_ODP_RELEASED : FM_ODP_NO_LEASE);
-		assert_int_equal(ask(w, 2, 0, NULL, 0), round == 1 ? FM_ODP_RELEASED : FM_ODP_NO_LEASE);
+		assert_int_equal(ask(w, 1, 0, NULL, 0),
+				 round == 1 ? FM_ODP_RELEASED : FM_ODP_NO_LEASE);
+		assert_int_equal(ask(w, 2, 0, NULL, 0),
+				 round == 1 ? FM_ODP_RELEASED : FM_ODP_NO_LEASE);
 	}
 	world_end(w);
 }
@@ -201,7 +207,7 @@ static void fixed_prefixes_stay(void **state)
 	other = answer(w, 2).prefix;
 	if (memcmp(lowest.b, other.b, 16) > 0)
 		lowest = other;
-	assert_int_equal(ask(w, 3, 1, NULL, DAY), FM_ODP_NO_RESOURCES); /* max-fixed = 2 */
+	assert_int_equal(ask(w, 3, 1, NULL, DAY), FM_ODP_NO_RESOURCES);	   /* max-fixed = 2 */
 	bu_start(w, (uint16_t)(me(w)->replay.sequence + 1), AH, 0, MN_ID); /* de-registration */
 	assert_int_equal(bu_send(w, &via)->ba.status, 0);
 	assert_null(me(w)->binding);
@@ -211,7 +217,8 @@ static void fixed_prefixes_stay(void **state)
 	assert_int_equal(ask(w, 9, 1, NULL, DAY), FM_ODP_GRANTED);
 	struct fm_ip again = answer(w, 9).prefix;
 	assert_true(fm_ip_equal(&again, &lowest)); /* in ascending order */
-	assert_int_equal(ask(w, 8, 2, words(&other), DAY), FM_ODP_NOT_AVAILABLE); /* not as another type */
+	/* not as another type */
+	assert_int_equal(ask(w, 8, 2, words(&other), DAY), FM_ODP_NOT_AVAILABLE);
 	world_end(w);
 }
 
@@ -250,7 +257,8 @@ static void what_a_subscriber_may(void **state)
 		assert_int_equal(ask(w, pid, 2, NULL, DAY), FM_ODP_GRANTED);
 	assert_int_equal(ask(w, 17, 2, NULL, DAY), FM_ODP_NO_RESOURCES);
 	s.types = 1u << 1;
-	assert_int_equal(fm_ha_subscriber_add(w->ha, &s), 0); /* a reload: the lease goes on, renewal does not */
+	/* a reload: the lease goes on, renewal does not */
+	assert_int_equal(fm_ha_subscriber_add(w->ha, &s), 0);
 	assert_int_equal(me(w)->n_held, 16);
 	assert_int_equal(ask(w, 1, 2, NULL, DAY), FM_ODP_PROHIBITED);
 	assert_int_equal(me(w)->n_held, 16);
@@ -295,7 +303,10 @@ static void the_anchors_own_prefix_is_never_given(void **state)
 	world_end(w);
 }
 
-/* RFC 5555: one IPv4 home address a binding; without the option it goes, and comes back to whom held it. */
+/*
+ * RFC 5555: one IPv4 home address a binding; without the option it goes, and comes back to whom
+ * held it.
+ */
 static void an_ipv4_home_address(void **state)
 {
 	struct world *w = start(40);

@@ -13,7 +13,10 @@
 #define PATIENCE (60 * MS)
 #define RTT (20 * MS)
 
-/* Lets time pass over a path that passes @passes; every @lost-th probe is lost all the same (0: none). */
+/*
+ * Lets time pass over a path that passes @passes; every @lost-th probe is lost all the same (0:
+ * none).
+ */
 static unsigned run(struct fm_path_size *s, uint64_t from_us, uint64_t until_us, uint32_t passes,
 		    unsigned lost)
 {

@@ -37,7 +37,8 @@ static void sequence_numbers(void **state)
 		struct fm_replay_state r = { .has_sequence = sequences[i].has_last,
 					     .sequence = sequences[i].last };
 
-		if (fm_replay_check(&r, &sa, sequences[i].sequence, NULL, 0) != sequences[i].status) {
+		if (fm_replay_check(&r, &sa, sequences[i].sequence, NULL, 0) !=
+		    sequences[i].status) {
 			print_error("%s\n", sequences[i].name);
 			fail();
 		}
@@ -65,11 +66,13 @@ static void timestamps(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
-		struct fm_replay_state r = { .has_sequence = true, .sequence = 9,
+		struct fm_replay_state r = { .has_sequence = true,
+					     .sequence = 9,
 					     .timestamp = stamps[i].last };
 
 		/* The sequence number, an old one, does not count (RFC 4285 §6). */
-		if (fm_replay_check(&r, &sa, 5, &stamps[i].stamp, stamps[i].own) != stamps[i].status) {
+		if (fm_replay_check(&r, &sa, 5, &stamps[i].stamp, stamps[i].own) !=
+		    stamps[i].status) {
 			print_error("%s\n", stamps[i].name);
 			fail();
 		}

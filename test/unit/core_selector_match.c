@@ -1,6 +1,6 @@
 /*
- * Selectors against packets: each field at and beside its edges, fields that a packet lacks, and the same
- * flow seen from the other side.
+ * Selectors against packets: each field at and beside its edges, fields that a packet lacks, and
+ * the same flow seen from the other side.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,11 +15,17 @@
 
 static struct fm_packet_fields packet(void)
 {
-	return (struct fm_packet_fields){ .src = { { 0x20, 1, [15] = 5 } }, .dst = { { 0x20, 2, [15] = 7 } },
-					  .sport = 1000, .dport = 443, .ip_proto = 17, .tc = 0xb8,
-					  .label = 0x12345, .has_ports = true };
+	return (struct fm_packet_fields){ .src = { { 0x20, 1, [15] = 5 } },
+					  .dst = { { 0x20, 2, [15] = 7 } },
+					  .sport = 1000,
+					  .dport = 443,
+					  .ip_proto = 17,
+					  .tc = 0xb8,
+					  .label = 0x12345,
+					  .has_ports = true };
 }
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	struct fm_selector s;
@@ -56,6 +62,7 @@ static const struct {
 	    .src = { { { 0x20, 1 } }, { { 0x20, 1, [15] = 9 } } }, .proto = { 6 } },
 	  false },
 };
+/* clang-format on */
 
 static void each_field_at_its_edges(void **state)
 {
@@ -88,8 +95,10 @@ static void sound_ones_and_others(void **state)
 
 static void the_other_side_sees_it_mirrored(void **state)
 {
-	struct fm_selector s = { .format = 2, .has_start = BIT(FM_SEL_SRC) | BIT(FM_SEL_DPORT),
-				 .has_end = BIT(FM_SEL_DPORT), .src = { { { 0x20, 1, [15] = 5 } } },
+	struct fm_selector s = { .format = 2,
+				 .has_start = BIT(FM_SEL_SRC) | BIT(FM_SEL_DPORT),
+				 .has_end = BIT(FM_SEL_DPORT),
+				 .src = { { { 0x20, 1, [15] = 5 } } },
 				 .dport = { 400, 500 } };
 	struct fm_packet_fields p = packet(), back = p;
 	struct fm_selector m = fm_selector_mirror(&s);

@@ -12,19 +12,40 @@
 #define NOW 100000000ull
 #define LATER UINT64_MAX
 
-/* Ranks of three accesses as letters: - none, l last resort, s suspect, y lossy, g good, r good for a second only. */
-static void read_view(const char *ranks, const uint32_t rtt_ms[3], struct fm_view out[FM_ACCESSES_MAX])
+static enum fm_rank rank_of(char c)
+{
+	switch (c) {
+	case 'l':
+		return FM_RANK_LAST;
+	case 's':
+		return FM_RANK_SUSPECT;
+	case 'y':
+		return FM_RANK_LOSSY;
+	case 'g':
+	case 'r':
+		return FM_RANK_GOOD;
+	default:
+		return FM_RANK_NONE;
+	}
+}
+
+/*
+ * Ranks of three accesses as letters: - none, l last resort, s suspect, y lossy, g good,
+ * r good for a second only.
+ */
+static void read_view(const char *ranks, const uint32_t rtt_ms[3],
+		      struct fm_view out[FM_ACCESSES_MAX])
 {
 	for (unsigned i = 0; i < FM_ACCESSES_MAX; i++) {
 		char c = i < 3 ? ranks[i] : '-';
 
 		out[i] = (struct fm_view){ .rtt_us = i < 3 ? rtt_ms[i] * 1000 : 0 };
-		out[i].rank = c == 'l' ? FM_RANK_LAST : c == 's' ? FM_RANK_SUSPECT :
-			      c == 'y' ? FM_RANK_LOSSY : c == 'g' || c == 'r' ? FM_RANK_GOOD : FM_RANK_NONE;
+		out[i].rank = rank_of(c);
 		out[i].good_since_us = c == 'r' ? NOW - 1000000 : 0;
 	}
 }
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	struct fm_steer steer;
@@ -53,6 +74,7 @@ static const struct {
 	  { 50, 47, 80 }, 0, 0, LATER },
 	{ "smallest delay: much is", { .mode = FM_STEER_SMALLEST_DELAY }, "ggg", { 50, 20, 80 }, 0, 1, LATER },
 };
+/* clang-format on */
 
 static void each_row_chooses(void **state)
 {
@@ -65,7 +87,8 @@ static void each_row_chooses(void **state)
 
 		print_message("%s\n", rows[i].name);
 		read_view(rows[i].ranks, rows[i].rtt_ms, view);
-		assert_int_equal(fm_steer_choose(&rows[i].steer, &order, view, rows[i].current, NOW, &again_us),
+		assert_int_equal(fm_steer_choose(&rows[i].steer, &order, view, rows[i].current, NOW,
+						 &again_us),
 				 rows[i].expected);
 		assert_true(again_us == rows[i].again_us);
 	}
@@ -74,7 +97,8 @@ static void each_row_chooses(void **state)
 static void copies_go_to_all_of_via_that_have_a_path(void **state)
 {
 	const struct fm_steer_order order = { .n = 3, .at = { 0, 1, 2 } };
-	const struct fm_steer s = { .mode = FM_STEER_REDUNDANT, .n_via = 2, .via = { 0, 1 } }, all = { 0 };
+	const struct fm_steer s = { .mode = FM_STEER_REDUNDANT, .n_via = 2, .via = { 0, 1 } },
+			      all = { 0 };
 	const uint32_t rtt_ms[3] = { 0 };
 	struct fm_view view[FM_ACCESSES_MAX];
 

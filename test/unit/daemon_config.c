@@ -30,8 +30,10 @@ static int enter(void **state)
 	(void)state;
 	if (!mkdtemp(dir) || chdir(dir) < 0 || mkdir("conf.d", 0755) < 0)
 		return -1;
-	put_file("key", "256 hmac-sha256-128 000102030405060708090a0b0c0d0e0f\n"
-			"300 hmac-sha1-96 000102030405060708090a0b0c0d0e0f\n", 0600);
+	put_file("key",
+		 "256 hmac-sha256-128 000102030405060708090a0b0c0d0e0f\n"
+		 "300 hmac-sha1-96 000102030405060708090a0b0c0d0e0f\n",
+		 0600);
 	put_file("open.key", "256 hmac-sha1-96 000102030405060708090a0b0c0d0e0f\n", 0644);
 	put_file("bad.key", "# ours\n\n255 hmac-sha1-96 000102030405060708090a0b0c0d0e0f\n", 0600);
 	return 0;
@@ -60,17 +62,20 @@ static struct fm_config *read_text(const char *text, char *said, size_t cap)
 	return c;
 }
 
+/* clang-format off */
 #define HOME "anchor \"home\" { address = {\"2001:db8:a::1\", \"192.0.2.1\"} id = \"t@example.net\" key-file = \"key\" }\n"
 #define WIFI "access \"wifi\" { interface = \"wl*\" }\n"
 #define HOST "host {\n" HOME WIFI
 #define ANCHOR "anchor {\naddress = \"2001:db8:a::1\"\n"
+/* clang-format on */
 
 static const struct {
 	const char *name, *text, *said;
 } refused[] = {
 	{ "an empty file", "", "a.conf:1: no role in it" },
 	{ "a block without end", "# c\nhost {\n", "a.conf:2: what begins here has no end" },
-	{ "a quote without end", "host {\n\n id = \"x\n}\n", "a.conf:3: what begins here has no end" },
+	{ "a quote without end", "host {\n\n id = \"x\n}\n",
+	  "a.conf:3: what begins here has no end" },
 	{ "an unknown key", HOST "access \"lte\" {\n interface = q\n qota = \"5G\" }\n}",
 	  "a.conf:6: access \"lte\": no such option 'qota'\n          known here: interface" },
 	{ "a repeated key", HOST "access \"lte\" {\n interface = q\n interface = q }\n}",
@@ -83,9 +88,11 @@ static const struct {
 	{ "a bad quota", HOST "access \"lte\" { interface = q\n quota = \"5X/month\" }\n}",
 	  "a.conf:5: access \"lte\": quota \"5X/month\" is not an amount\n"
 	  "          write K, M, G or T after the number, for example \"5G/month@12\"" },
-	{ "a duration without unit", HOST "access \"lte\" { interface = q\n probe-interval = 200 }\n}",
+	{ "a duration without unit",
+	  HOST "access \"lte\" { interface = q\n probe-interval = 200 }\n}",
 	  "a.conf:5: access \"lte\": probe-interval \"200\" is not a duration" },
-	{ "a probe interval out of range", HOST "access \"lte\" { interface = q probe-interval = 1ms }\n}",
+	{ "a probe interval out of range",
+	  HOST "access \"lte\" { interface = q probe-interval = 1ms }\n}",
 	  "a.conf:4: access \"lte\": probe-interval is out of range" },
 	{ "an unknown word", HOST "default { mode = fastest }\n}",
 	  "a.conf:4: default: mode \"fastest\" is no mode, or not there yet\n"
@@ -101,28 +108,34 @@ static const struct {
 	{ "an owner without kind", HOST "type \"fixed\" { allow = {\"root\"} }\n}",
 	  "type \"fixed\": allow \"root\" is nobody" },
 	{ "a match by unit", HOST "rule \"b\" { match = {\"unit restic.service\"} }\n}",
-	  "rule \"b\": match \"unit restic.service\" is not a match: matching by unit is not there yet" },
-	{ "a rule without match", HOST "rule \"b\" { mode = redundant }\n}", "rule \"b\": no match" },
+	  "rule \"b\": match \"unit restic.service\" is not a match: matching by unit is not there "
+	  "yet" },
+	{ "a rule without match", HOST "rule \"b\" { mode = redundant }\n}",
+	  "rule \"b\": no match" },
 	{ "no anchor", "host {\n" WIFI "}", "host: no anchor block" },
 	{ "two anchors", HOST "anchor \"b\" { id = x }\n}", "anchor \"b\": a second anchor" },
 	{ "no access", "host {\n" HOME "}", "host: no access block" },
-	{ "no id", "host {\n" WIFI "anchor \"home\" {\naddress = \"2001:db8:a::1\" key-file = \"key\" }\n}",
+	{ "no id",
+	  "host {\n" WIFI "anchor \"home\" {\naddress = \"2001:db8:a::1\" key-file = \"key\" }\n}",
 	  "a.conf:4: anchor \"home\": no id" },
-	{ "two IPv6 addresses", "host {\n" WIFI "anchor \"home\" {\naddress = {\"2001:db8::1\", \"2001:db8::2\"} }\n}",
+	{ "two IPv6 addresses",
+	  "host {\n" WIFI "anchor \"home\" {\naddress = {\"2001:db8::1\", \"2001:db8::2\"} }\n}",
 	  "address \"2001:db8::2\" is no address, or one of its family stands here already" },
 	{ "no key file", "host {\n" WIFI "anchor \"home\" {\nkey-file = \"none\" }\n}",
 	  "flowmobd: none: No such file or directory" },
-	{ "a key file that others may read", "host {\n" WIFI "anchor \"home\" {\nkey-file = \"open.key\" }\n}",
+	{ "a key file that others may read",
+	  "host {\n" WIFI "anchor \"home\" {\nkey-file = \"open.key\" }\n}",
 	  "open.key:1: others may read this key file" },
 	{ "a reserved SPI", "host {\n" WIFI "anchor \"home\" {\nkey-file = \"bad.key\" }\n}",
 	  "bad.key:3: this line is no key\n          the SPI is a number from 256" },
 	{ "a gateway", "gateway { access \"ap\" { interface = wlan0 } }",
 	  "a.conf:1: gateway: this role is not there yet" },
 	{ "an empty gateway", "gateway { }", "a.conf:1: gateway: this role is not there yet" },
-	{ "an anchor without address", "anchor {\n pool \"p\" { prefix = \"2001:db8:100::/40\" }\n}",
-	  "anchor: no address" },
+	{ "an anchor without address",
+	  "anchor {\n pool \"p\" { prefix = \"2001:db8:100::/40\" }\n}", "anchor: no address" },
 	{ "an anchor by name", "anchor { address = anchor.example }", "anchor: address is a name" },
-	{ "an anchor without IPv6", "anchor { address = 192.0.2.1 }", "no IPv6 address among its addresses" },
+	{ "an anchor without IPv6", "anchor { address = 192.0.2.1 }",
+	  "no IPv6 address among its addresses" },
 	{ "a pool with host bits", ANCHOR "pool \"p\" { prefix = \"2001:db8:100::1/40\" }\n}",
 	  "a.conf:3: pool \"p\": prefix \"2001:db8:100::1/40\" is not an IPv6 prefix" },
 	{ "a pool smaller than a lease", ANCHOR "pool \"p\" { prefix = \"2001:db8:100::/65\" }\n}",
@@ -131,7 +144,8 @@ static const struct {
 	  ANCHOR "subscriber \"t\" { key-file = \"key\" types = {\"nonpersistent\"} }\n}",
 	  "subscriber \"t\": types names nonpersistent" },
 	{ "a default type that is not given",
-	  ANCHOR "subscriber \"t\" { key-file = \"key\" types = {\"fixed\"} default-type = session-lasting }\n}",
+	  ANCHOR "subscriber \"t\" { key-file = \"key\" types = {\"fixed\"} default-type = "
+		 "session-lasting }\n}",
 	  "subscriber \"t\": default-type is none of its types" },
 	{ "nonsense between keys", "host { = }", "a.conf:1: host: unexpected token '='" },
 };
@@ -153,8 +167,8 @@ static void what_is_wrong_is_refused(void **state)
 static void the_smallest_host_has_defaults(void **state)
 {
 	char said[4096] = "";
-	struct fm_config *c = read_text(HOST "access \"lte\" { interface = wwan0 preference = 5 }\n}", said,
-					sizeof(said));
+	struct fm_config *c = read_text(
+		HOST "access \"lte\" { interface = wwan0 preference = 5 }\n}", said, sizeof(said));
 
 	(void)state;
 	assert_non_null(c);
@@ -178,9 +192,12 @@ static void a_whole_host_is_read(void **state)
 	char said[4096] = "";
 	struct fm_config *c = read_text(
 		HOST "keep-ready = {\"session-lasting\", \"fixed\"}\n"
-		     "access \"lte\" { interface = wwan0 cost = metered quota = \"5G/month@12\" loss-limit = 0.5% }\n"
-		     "type \"fixed\" { allow = {\"unit:sshd.service\", \"user:root\"} max = 2 lifetime = infinite }\n"
-		     "rule \"voip\" { match = {\"udp dport 10000-20000\", \"dscp ef\"} mode = smallest-delay"
+		     "access \"lte\" { interface = wwan0 cost = metered quota = \"5G/month@12\" "
+		     "loss-limit = 0.5% }\n"
+		     "type \"fixed\" { allow = {\"unit:sshd.service\", \"user:root\"} max = 2 "
+		     "lifetime = infinite }\n"
+		     "rule \"voip\" { match = {\"udp dport 10000-20000\", \"dscp ef\"} mode = "
+		     "smallest-delay"
 		     " via = {\"lte\"} max-loss = 1% on-none = wait on-recovery = keep }\n"
 		     "default { type = session-lasting via = {\"wifi\", \"lte\"} }\n}",
 		said, sizeof(said));
@@ -205,11 +222,13 @@ static void a_whole_host_is_read(void **state)
 static void an_anchor_is_read(void **state)
 {
 	char said[4096] = "";
-	struct fm_config *c = read_text(
-		ANCHOR "datapath = xdp\npool \"homes\" { prefix = \"2001:db8:100::/40\" ipv4 = \"198.51.100.0/24\" }\n"
-		       "subscriber \"a\" { key-file = \"key\" types = {\"fixed\"} default-type = fixed replay = timestamp }\n"
-		       "subscriber \"b\" { key-file = \"key\" }\n}",
-		said, sizeof(said));
+	struct fm_config *c =
+		read_text(ANCHOR "datapath = xdp\npool \"homes\" { prefix = \"2001:db8:100::/40\" "
+				 "ipv4 = \"198.51.100.0/24\" }\n"
+				 "subscriber \"a\" { key-file = \"key\" types = {\"fixed\"} "
+				 "default-type = fixed replay = timestamp }\n"
+				 "subscriber \"b\" { key-file = \"key\" }\n}",
+			  said, sizeof(said));
 
 	(void)state;
 	assert_non_null(c);
@@ -230,7 +249,8 @@ static void files_beside_it_are_joined(void **state)
 	struct fm_config *c;
 
 	(void)state;
-	put_file("conf.d/b.conf", "host { access \"lte\" { interface = wwan0 } default { via = {\"lte\"} } }", 0644);
+	put_file("conf.d/b.conf",
+		 "host { access \"lte\" { interface = wwan0 } default { via = {\"lte\"} } }", 0644);
 	c = read_text(HOST "}", said, sizeof(said));
 	assert_non_null(c);
 	assert_int_equal(c->host.n_accesses, 2);
@@ -260,7 +280,8 @@ static void a_key_that_may_not_be_read_stays(void **state)
 	assert_int_equal(seteuid(0), 0);
 	fclose(err);
 	assert_non_null(again);
-	assert_memory_equal(again->host.home.key.sas, c->host.home.key.sas, sizeof(c->host.home.key.sas));
+	assert_memory_equal(again->host.home.key.sas, c->host.home.key.sas,
+			    sizeof(c->host.home.key.sas));
 	assert_null(without);
 	assert_non_null(strstr(said, "key: Permission denied"));
 	fm_config_free(again);

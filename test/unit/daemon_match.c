@@ -17,8 +17,8 @@ static const struct {
 	int ret;
 	const char *first, *second; /* selectors as text; the reason when refused */
 } rows[] = {
-	{ "a port range matches both families", "udp dport 10000-20000", 0, "ip4 udp dport 10000-20000",
-	  "ip6 udp dport 10000-20000" },
+	{ "a port range matches both families", "udp dport 10000-20000", 0,
+	  "ip4 udp dport 10000-20000", "ip6 udp dport 10000-20000" },
 	{ "a DSCP by name", "dscp ef", 0, "ip4 dscp ef", "ip6 dscp ef" },
 	{ "a DSCP by number", "dscp 7", 0, "ip4 dscp 7", "ip6 dscp 7" },
 	{ "a protocol alone", "tcp", 0, "ip4 tcp", "ip6 tcp" },
@@ -30,9 +30,12 @@ static const struct {
 	{ "a family alone", "ip6", 0, "ip6", NULL },
 	{ "nothing", " ", -EINVAL, "an empty match says nothing", NULL },
 	{ "a word that is none", "udp port 5", -EINVAL, "\"port\" is no word of a match", NULL },
-	{ "a word without its value", "udp dport", -EINVAL, "\"dport\" needs a value behind it", NULL },
-	{ "a port too large", "dport 65536", -EINVAL, "\"65536\" is not a port or a range of ports", NULL },
-	{ "a range upside down", "dport 9-5", -EINVAL, "\"9-5\" is not a port or a range of ports", NULL },
+	{ "a word without its value", "udp dport", -EINVAL, "\"dport\" needs a value behind it",
+	  NULL },
+	{ "a port too large", "dport 65536", -EINVAL, "\"65536\" is not a port or a range of ports",
+	  NULL },
+	{ "a range upside down", "dport 9-5", -EINVAL, "\"9-5\" is not a port or a range of ports",
+	  NULL },
 	{ "two families", "src 192.0.2.1 dst 2001:db8::1", -EINVAL,
 	  "IPv4 and IPv6 in one match: no packet is both", NULL },
 	{ "ports without ports", "icmp dport 5", -EINVAL, "that protocol has no ports", NULL },

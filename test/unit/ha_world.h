@@ -1,6 +1,7 @@
 /*
- * A world for the home agent: keeps what it sends, saves and tells the data path; and a hand that writes
- * binding updates as a host would. Time is a number that the test moves. HMAC is libcrypto's.
+ * A world for the home agent: keeps what it sends, saves and tells the data path; and a hand that
+ * writes binding updates as a host would. Time is a number that the test moves. HMAC is
+ * libcrypto's.
  */
 #ifndef FM_TEST_HA_WORLD_H
 #define FM_TEST_HA_WORLD_H
@@ -47,7 +48,7 @@ struct world {
 	uint8_t sent[FM_MH_MAX];
 	size_t sent_len;
 	uint32_t problem;
-	struct fm_forwarding forwarding; /* the last one told */
+	struct fm_forwarding forwarding;     /* the last one told */
 	struct fm_forwarding by_id[IDS_MAX]; /* what the data path has; id 0: nothing */
 	struct record records[RECORDS_MAX];
 	unsigned events[FM_EVENT_COUNT];
@@ -117,7 +118,8 @@ static struct record *record_find(struct world *w, enum fm_record_kind kind,
 	for (unsigned i = 0; i < w->n_records; i++) {
 		struct record *r = &w->records[i];
 
-		if (r->kind == kind && r->key_len == key->len && memcmp(r->key, key->p, key->len) == 0)
+		if (r->kind == kind && r->key_len == key->len &&
+		    memcmp(r->key, key->p, key->len) == 0)
 			return r;
 	}
 	return NULL;
@@ -241,9 +243,12 @@ static inline struct fm_sa world_sa(void)
 
 static inline struct fm_ha_subscriber_conf world_subscriber(const char *mn_id)
 {
-	struct fm_ha_subscriber_conf c = { .mn_id_len = (uint8_t)strlen(mn_id), .n_sas = 1,
-					   .types = 1u << 1 | 1u << 2 | 1u << 4, .max_prefixes = 16,
-					   .max_fixed = 16, .grace_us = 30 * S };
+	struct fm_ha_subscriber_conf c = { .mn_id_len = (uint8_t)strlen(mn_id),
+					   .n_sas = 1,
+					   .types = 1u << 1 | 1u << 2 | 1u << 4,
+					   .max_prefixes = 16,
+					   .max_fixed = 16,
+					   .grace_us = 30 * S };
 
 	memcpy(c.mn_id, mn_id, c.mn_id_len);
 	c.sas[0] = world_sa();
@@ -258,14 +263,22 @@ static inline struct fm_subscriber *world_subscriber_of(struct world *w, const c
 /* How an update of these tests travels: plain IPv6 with a Home Address option, or UDP over IPv4. */
 static inline struct fm_via via_ip6(const char *coa, const char *hoa)
 {
-	return (struct fm_via){ .local = ip(ANCHOR), .remote = ip(coa), .src = ip(coa),
-				.dst = ip(ANCHOR), .hoa = ip(hoa), .has_hoa = true };
+	return (struct fm_via){ .local = ip(ANCHOR),
+				.remote = ip(coa),
+				.src = ip(coa),
+				.dst = ip(ANCHOR),
+				.hoa = ip(hoa),
+				.has_hoa = true };
 }
 
 static inline struct fm_via via_udp4(const char *seen, uint16_t port, const char *hoa)
 {
-	return (struct fm_via){ .local = ip(ANCHOR_V4), .remote = ip(seen), .local_port = 4191,
-				.remote_port = port, .src = ip(hoa), .dst = ip(ANCHOR) };
+	return (struct fm_via){ .local = ip(ANCHOR_V4),
+				.remote = ip(seen),
+				.local_port = 4191,
+				.remote_port = port,
+				.src = ip(hoa),
+				.dst = ip(ANCHOR) };
 }
 
 static inline struct fm_msg *bu_start(struct world *w, uint16_t sequence, uint16_t flags,
@@ -279,7 +292,8 @@ static inline struct fm_msg *bu_start(struct world *w, uint16_t sequence, uint16
 		struct fm_item *it = fm_msg_add(&w->bu, FM_OPT_MN_ID);
 
 		it->mn_id.subtype = 1;
-		it->mn_id.id = (struct fm_octets){ (const uint8_t *)mn_id, (uint16_t)strlen(mn_id) };
+		it->mn_id.id =
+			(struct fm_octets){ (const uint8_t *)mn_id, (uint16_t)strlen(mn_id) };
 	}
 	return &w->bu;
 }
@@ -300,8 +314,9 @@ static inline struct fm_item *bu_bid(struct world *w, uint16_t bid, uint8_t pri,
 static inline void bu_odp(struct world *w, uint16_t pid, uint8_t type, const char *prefix,
 			  uint32_t preferred_s, uint32_t valid_s)
 {
-	struct fm_odp o = { .service_type = type, .pid = pid, .preferred_s = preferred_s,
-			    .valid_s = valid_s };
+	struct fm_odp o = {
+		.service_type = type, .pid = pid, .preferred_s = preferred_s, .valid_s = valid_s
+	};
 	uint8_t *p = fm_msg_room(&w->bu, FM_ODP_DATA_LEN);
 	struct fm_item *it = fm_msg_add(&w->bu, FM_OPT_VENDOR);
 
@@ -350,7 +365,8 @@ static inline void bu_summary(struct world *w, const uint16_t *fids, uint16_t n)
 
 /* @selector, @n_bids: NULL, 0: without that sub-option. */
 static inline void bu_flow(struct world *w, uint16_t fid, uint16_t pri,
-			   const struct fm_selector *selector, const uint16_t *bids, uint16_t n_bids)
+			   const struct fm_selector *selector, const uint16_t *bids,
+			   uint16_t n_bids)
 {
 	struct fm_item *it = fm_msg_add(&w->bu, FM_OPT_FLOW_ID);
 
@@ -374,7 +390,9 @@ static inline void bu_flow(struct world *w, uint16_t fid, uint16_t pri,
 
 static inline struct fm_selector selector_nh(uint8_t nh)
 {
-	return (struct fm_selector){ .format = 2, .has_start = 1u << FM_SEL_PROTO, .proto = { nh } };
+	return (struct fm_selector){ .format = 2,
+				     .has_start = 1u << FM_SEL_PROTO,
+				     .proto = { nh } };
 }
 
 /* Digest D16, written a second time on purpose. */
@@ -409,8 +427,9 @@ static inline const struct fm_msg *reply_read(struct world *w, const struct fm_s
 	const struct fm_ip *dst = w->sent_via.has_hoa ? &w->sent_via.hoa : &w->sent_via.dst;
 
 	assert_true(w->sent_len > 0);
-	assert_int_equal(fm_msg_decode(w->sent, w->sent_len, &w->sent_via.src, dst, &w->reply, &offset),
-			 FM_REFUSE_NONE);
+	assert_int_equal(
+		fm_msg_decode(w->sent, w->sent_len, &w->sent_via.src, dst, &w->reply, &offset),
+		FM_REFUSE_NONE);
 	if (sa)
 		assert_int_equal(fm_auth_check(&w->reply, w->sent, w->sent_len,
 					       &(struct fm_auth){ sa, coa, hoa, &world_ops, w }),

@@ -170,16 +170,23 @@ static void world_tell(void *world, const struct fm_event *e)
 }
 
 static const struct fm_ops world_ops = {
-	.send = world_send,	  .wake_at = world_wake_at,	.random = world_fill,
-	.mac = world_mac,	  .save = world_save,		.forward = world_forward,
-	.unforward = world_unforward, .pin = world_pin,		.probe = world_probe,
-	.lease = world_lease,	  .tell = world_tell,
+	.send = world_send,
+	.wake_at = world_wake_at,
+	.random = world_fill,
+	.mac = world_mac,
+	.save = world_save,
+	.forward = world_forward,
+	.unforward = world_unforward,
+	.pin = world_pin,
+	.probe = world_probe,
+	.lease = world_lease,
+	.tell = world_tell,
 };
 
 static inline struct fm_ip ip6(uint16_t a, uint16_t b)
 {
-	return (struct fm_ip){ .b = { 0x20, 0x01, 0x0d, 0xb8, (uint8_t)(a >> 8), (uint8_t)a,
-				      [14] = (uint8_t)(b >> 8), [15] = (uint8_t)b } };
+	return (struct fm_ip){ .b = { 0x20, 0x01, 0x0d, 0xb8, (uint8_t)(a >> 8),
+				      (uint8_t)a, [14] = (uint8_t)(b >> 8), [15] = (uint8_t)b } };
 }
 
 static inline struct fm_ip ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
@@ -203,9 +210,15 @@ static inline struct world *world_new(uint8_t n_accesses)
 	w->wake_us = UINT64_MAX;
 	w->rtt_us = 20 * MS;
 	w->sa = (struct fm_sa){ .spi = 256, .algorithm = FM_MAC_HMAC_SHA256_128, .key_len = 16 };
-	w->conf = (struct fm_host_conf){ .mn_id_len = 6, .mn_id = "mn@x.y", .sas = &w->sa, .n_sas = 1,
-					 .anchor = ANCHOR, .anchor_v4 = ANCHOR4, .default_type = 2,
-					 .n_accesses = n_accesses, .wall_us = 1000000 * S };
+	w->conf = (struct fm_host_conf){ .mn_id_len = 6,
+					 .mn_id = "mn@x.y",
+					 .sas = &w->sa,
+					 .n_sas = 1,
+					 .anchor = ANCHOR,
+					 .anchor_v4 = ANCHOR4,
+					 .default_type = 2,
+					 .n_accesses = n_accesses,
+					 .wall_us = 1000000 * S };
 	for (uint8_t i = 0; i < n_accesses; i++)
 		w->conf.accesses[i].preference = 10u * (i + 1);
 	return w;
@@ -246,7 +259,8 @@ static inline void world_run(struct world *w, uint64_t until_us)
 	w->now_us = until_us;
 }
 
-static inline void world_access(struct world *w, uint8_t access, struct fm_ip coa6, struct fm_ip coa4)
+static inline void world_access(struct world *w, uint8_t access, struct fm_ip coa6,
+				struct fm_ip coa4)
 {
 	struct fm_host_facts facts = { .is_up = true, .coa6 = coa6, .coa4 = coa4 };
 
@@ -325,7 +339,8 @@ static inline void answer_odp(const struct fm_item *o, const struct answer *a, s
 	to->vendor.data = (struct fm_octets){ data, FM_ODP_DATA_LEN };
 }
 
-static inline void answer_options(const struct fm_msg *bu, const struct answer *a, struct fm_msg *ba)
+static inline void answer_options(const struct fm_msg *bu, const struct answer *a,
+				  struct fm_msg *ba)
 {
 	for (uint16_t i = 0; i < bu->n_items; i++) {
 		const struct fm_item *o = &bu->items[i];
@@ -357,9 +372,14 @@ static inline void answer_options(const struct fm_msg *bu, const struct answer *
 static inline int world_deliver(struct world *w, const struct sent *to, struct fm_msg *m,
 				const struct fm_ip *mac_coa, bool is_signed)
 {
-	struct fm_via via = { .access = to->via.access, .local = to->via.local, .remote = to->via.remote,
-			      .local_port = to->via.local_port, .remote_port = to->via.remote_port,
-			      .src = w->conf.anchor, .hoa = w->h.hoa, .has_hoa = to->via.has_hoa };
+	struct fm_via via = { .access = to->via.access,
+			      .local = to->via.local,
+			      .remote = to->via.remote,
+			      .local_port = to->via.local_port,
+			      .remote_port = to->via.remote_port,
+			      .src = w->conf.anchor,
+			      .hoa = w->h.hoa,
+			      .has_hoa = to->via.has_hoa };
 	uint8_t buf[FM_MH_MAX];
 
 	via.dst = via.has_hoa ? to->via.src : w->h.hoa;
@@ -398,15 +418,18 @@ static inline int world_answer(struct world *w, unsigned i, struct answer a)
 	return result;
 }
 
-/* Answers all updates from @i on as they come, after the round trip; returns how many there were. */
+/*
+ * Answers all updates from @i on as they come, after the round trip; returns how many there were.
+ */
 static inline unsigned world_settle(struct world *w, unsigned i)
 {
 	unsigned from = i;
 
 	for (; i < w->n_sent; i++) {
 		world_run(w, w->now_us + w->rtt_us);
-		world_answer(w, i, (struct answer){ .nat_s = w->sent[i].via.local_port ? 110 : 0,
-						    .ipv4 = ip4(198, 51, 100, 7) });
+		world_answer(w, i,
+			     (struct answer){ .nat_s = w->sent[i].via.local_port ? 110 : 0,
+					      .ipv4 = ip4(198, 51, 100, 7) });
 	}
 	return i - from;
 }

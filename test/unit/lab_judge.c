@@ -1,4 +1,5 @@
-/* Tests lab/judge.c: figures by the definitions of flowmob-scenario(5), from records made by hand.
+/*
+ * Tests lab/judge.c: figures by the definitions of flowmob-scenario(5), from records made by hand.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,7 @@
-/* Tests lab/scenario.c, lab/tree.c and lab/host_keys.c: what is read, and what is refused, and
- * where. */
+/*
+ * Tests lab/scenario.c, lab/tree.c and lab/host_keys.c: what is read, and what is refused, and
+ * where.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -189,7 +189,8 @@ static bool validity_is_wanted(void *ctx)
 /* The far end lives in a namespace of its own, so that it answers neighbour solicitations. */
 static void make_router(void)
 {
-	sh("ip link set far0 down; ip netns add fmlab-unit-far; ip link set far0 netns fmlab-unit-far");
+	sh("ip link set far0 down; ip netns add fmlab-unit-far; ip link set far0 netns "
+	   "fmlab-unit-far");
 	sh("ip -n fmlab-unit-far link set far0 up");
 	sh("ip -n fmlab-unit-far addr add 2001:db8:1::1/64 dev far0 nodad");
 	sh("ip -n fmlab-unit-far addr add 192.0.2.1/24 dev far0");
@@ -264,7 +265,8 @@ static void an_absent_next_hop_is_never_valid(void **state)
 
 static void what_is_not_asked_for_in_a_round_is_forgotten(void **state)
 {
-	struct fm_ip one = ip("2001:db8:1::1"), two = ip("2001:db8:1::2"), three = ip("2001:db8:1::3");
+	struct fm_ip one = ip("2001:db8:1::1"), two = ip("2001:db8:1::2"),
+		     three = ip("2001:db8:1::3");
 	uint32_t ifindex = if_nametoindex("wl0");
 
 	(void)state;

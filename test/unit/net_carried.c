@@ -22,39 +22,53 @@ static const struct {
 	bool has_hoa;
 } rows[] = {
 	{ "a bare Mobility Header", IP6("0008", "87") MH, 0, 40, false },
-	{ "behind a Home Address option", IP6("0020", "3c") "870201020000c910" HOA MH, 0, 64, true },
+	{ "behind a Home Address option", IP6("0020", "3c") "870201020000c910" HOA MH, 0, 64,
+	  true },
 	{ "a Home Address option behind another place",
 	  IP6("0020", "3c") "8702c910" HOA "01020000" MH, 0, 64, true },
-	{ "behind a type 2 routing header", IP6("0020", "2b") "8702020100000000" HOA MH, 0, 64, true },
+	{ "behind a type 2 routing header", IP6("0020", "2b") "8702020100000000" HOA MH, 0, 64,
+	  true },
 	{ "octets behind the packet do not count", IP6("0008", "87") MH "ffff", 0, 40, false },
 	{ "empty destination options before it", IP6("0010", "3c") "8700010400000000" MH, 0, 48,
 	  false },
 	{ "an unknown option that may be skipped", IP6("0010", "3c") "8700050200000000" MH, 0, 48,
 	  false },
-	{ "an unknown option that may not", IP6("0010", "3c") "8700450200000000" MH, -EPROTO, 0, 0 },
+	{ "an unknown option that may not", IP6("0010", "3c") "8700450200000000" MH, -EPROTO, 0,
+	  0 },
 	{ "two Home Address options",
 	  IP6("0038", "3c") "870501020000c910" HOA "01020000c910" HOA "0000" MH, -EPROTO, 0, 0 },
-	{ "a Home Address option of 15 octets", IP6("0020", "3c") "870201020000c90f" HOA MH, -EPROTO,
-	  0, 0 },
+	{ "a Home Address option of 15 octets", IP6("0020", "3c") "870201020000c90f" HOA MH,
+	  -EPROTO, 0, 0 },
 	{ "an option past its header", IP6("0010", "3c") "8700050800000000" MH, -EPROTO, 0, 0 },
 	{ "a lone option type at the end", IP6("0010", "3c") "8700010300000005" MH, -EPROTO, 0, 0 },
 	{ "a header past the packet", IP6("0010", "3c") "8702010400000000" MH, -EMSGSIZE, 0, 0 },
 	{ "routing type 0", IP6("0020", "2b") "8702000100000000" HOA MH, -EPROTO, 0, 0 },
-	{ "type 2 with no segment left", IP6("0020", "2b") "8702020000000000" HOA MH, -EPROTO, 0, 0 },
-	{ "type 2 too long", IP6("0028", "2b") "8703020100000000" HOA "0000000000000000" MH, -EPROTO,
-	  0, 0 },
+	{ "type 2 with no segment left", IP6("0020", "2b") "8702020000000000" HOA MH, -EPROTO, 0,
+	  0 },
+	{ "type 2 too long", IP6("0028", "2b") "8703020100000000" HOA "0000000000000000" MH,
+	  -EPROTO, 0, 0 },
 	{ "a fragment", IP6("0010", "2c") "8700000100000001" MH, -EOPNOTSUPP, 0, 0 },
-	{ "a fragment behind options", IP6("0018", "3c") "2c00010400000000" "8700000100000001" MH,
+	{ "a fragment behind options",
+	  IP6("0018", "3c") "2c00010400000000"
+			    "8700000100000001" MH,
 	  -EOPNOTSUPP, 0, 0 },
-	{ "five headers", IP6("0030", "3c") "3c00010400000000" "3c00010400000000"
-	  "3c00010400000000" "3c00010400000000" "8700010400000000" MH, -EPROTO, 0, 0 },
+	{ "five headers",
+	  IP6("0030", "3c") "3c00010400000000"
+			    "3c00010400000000"
+			    "3c00010400000000"
+			    "3c00010400000000"
+			    "8700010400000000" MH,
+	  -EPROTO, 0, 0 },
 	{ "UDP behind options", IP6("0010", "3c") "1100010400000000" MH, -ENOMSG, 0, 0 },
 	{ "a Mobility Header of 7 octets", IP6("0007", "87") "3b000000000000", -EMSGSIZE, 0, 0 },
 	{ "a payload longer than the packet", IP6("0009", "87") MH, -EMSGSIZE, 0, 0 },
 	{ "a jumbogram", IP6("0000", "87") MH, -EMSGSIZE, 0, 0 },
-	{ "39 octets", "60000000000887400000000000000000000000000000000000000000000000000000000000"
-	  "0000", -ENOMSG, 0, 0 },
-	{ "IPv4", "45000000000887400000000000000000000000000000000000000000000000000000000000000000",
+	{ "39 octets",
+	  "60000000000887400000000000000000000000000000000000000000000000000000000000"
+	  "0000",
+	  -ENOMSG, 0, 0 },
+	{ "IPv4",
+	  "45000000000887400000000000000000000000000000000000000000000000000000000000000000",
 	  -ENOMSG, 0, 0 },
 };
 
@@ -94,8 +108,12 @@ static void what_is_put_is_read_back(void **state)
 
 	(void)state;
 	for (int kind = 0; kind < 3; kind++) {
-		struct fm_carried c = { .src.b = { 1 }, .dst.b = { 2 }, .hoa.b = { 3 },
-					.has_hoa = kind > 0, .is_routed = kind == 2 }, got;
+		struct fm_carried c = { .src.b = { 1 },
+					.dst.b = { 2 },
+					.hoa.b = { 3 },
+					.has_hoa = kind > 0,
+					.is_routed = kind == 2 },
+				  got;
 		uint8_t packet[FM_CARRIED_HEADERS + sizeof(mh)];
 		size_t len = fm_carried_put(&c, sizeof(mh), packet);
 

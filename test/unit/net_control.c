@@ -38,8 +38,8 @@ static json_t *on_request(void *ctx, struct fm_client *client, json_t *request)
 		w.waiting = client;
 	if (strcmp(command, "events") == 0 || strcmp(command, "wait") == 0)
 		return NULL;
-	return json_pack("{s:i,s:i,s:O}", "schema", 1, "right", (int)fm_client_right(client), "echo",
-			 json_object_get(request, "command"));
+	return json_pack("{s:i,s:i,s:O}", "schema", 1, "right", (int)fm_client_right(client),
+			 "echo", json_object_get(request, "command"));
 }
 
 static void on_gone(void *ctx, struct fm_client *client)
@@ -113,7 +113,8 @@ static void a_line_is_answered_by_a_line(void **state)
 	say(fd, "{\"command\":");
 	assert_int_equal(recv(fd, (char[1]){ 0 }, 1, 0), -1);
 	say(fd, "\"a\"}\n\n{\"command\":\"b\"}\n{\"comm");
-	expect(fd, "{\"schema\":1,\"right\":2,\"echo\":\"a\"}\n{\"schema\":1,\"right\":2,\"echo\":\"b\"}\n");
+	expect(fd, "{\"schema\":1,\"right\":2,\"echo\":\"a\"}\n{\"schema\":1,\"right\":2,\"echo\":"
+		   "\"b\"}\n");
 	close(fd);
 	turn();
 	assert_int_equal(w.gone, 1);
@@ -126,8 +127,10 @@ static void a_bad_line_is_told_and_the_next_one_read(void **state)
 
 	(void)state;
 	say(fd, "what?\n[1]\n{\"command\":\"c\"}\n");
-	expect(fd, "{\"schema\":1,\"error\":{\"code\":\"bad-request\",\"message\":\"a line is one JSON object\"}}\n"
-		   "{\"schema\":1,\"error\":{\"code\":\"bad-request\",\"message\":\"a line is one JSON object\"}}\n"
+	expect(fd, "{\"schema\":1,\"error\":{\"code\":\"bad-request\",\"message\":\"a line is one "
+		   "JSON object\"}}\n"
+		   "{\"schema\":1,\"error\":{\"code\":\"bad-request\",\"message\":\"a line is one "
+		   "JSON object\"}}\n"
 		   "{\"schema\":1,\"right\":2,\"echo\":\"c\"}\n");
 	close(fd);
 }
@@ -146,7 +149,8 @@ static void a_line_without_end_ends_the_client(void **state)
 			sent += (size_t)len;
 		turn();
 	}
-	expect(fd, "{\"schema\":1,\"error\":{\"code\":\"bad-request\",\"message\":\"the line is too long\"}}\n");
+	expect(fd, "{\"schema\":1,\"error\":{\"code\":\"bad-request\",\"message\":\"the line is "
+		   "too long\"}}\n");
 	assert_int_equal(w.control.clients, 0);
 	close(fd);
 }
@@ -201,7 +205,8 @@ static void a_slow_follower_loses_events_and_is_told_how_many(void **state)
 	}
 	room[got] = 0;
 	{
-		const char *told = strstr(room, "{\"schema\":1,\"event\":\"events-lost\",\"count\":");
+		const char *told =
+			strstr(room, "{\"schema\":1,\"event\":\"events-lost\",\"count\":");
 		unsigned lost = 0, heard = 0;
 
 		assert_non_null(told);

@@ -48,8 +48,10 @@ static void each_file_is_read(void **state)
 	assert_int_equal(fm_dns_servers("/nowhere", NULL), 0);
 }
 
-/* A name server of the test's own: answers the next question with @rcode, under another number
- * first. */
+/*
+ * A name server of the test's own: answers the next question with @rcode, under another number
+ * first.
+ */
 static int listen_at_53(void)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(53) };

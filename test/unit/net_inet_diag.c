@@ -49,7 +49,8 @@ static void connect_to(int fd, int family, uint16_t port)
 	else
 		((struct sockaddr_in *)&a)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a,
-				 family == AF_INET6 ? sizeof(a) : sizeof(struct sockaddr_in)), 0);
+				 family == AF_INET6 ? sizeof(a) : sizeof(struct sockaddr_in)),
+			 0);
 }
 
 struct pair {
@@ -69,7 +70,8 @@ static struct pair make_tcp(int family)
 	p.accepted = accept(p.server, NULL, NULL);
 	p.tuple = (struct fm_tuple){ .local = ip(family == AF_INET6 ? "::1" : "127.0.0.1"),
 				     .remote = ip(family == AF_INET6 ? "::1" : "127.0.0.1"),
-				     .local_port = client_port, .remote_port = server_port,
+				     .local_port = client_port,
+				     .remote_port = server_port,
 				     .ip_proto = IPPROTO_TCP };
 	return p;
 }

@@ -86,7 +86,9 @@ static struct fm_path path(enum fm_encap encap)
 {
 	bool is_v6 = encap == FM_ENCAP_IP6;
 
-	return (struct fm_path){ .encap = encap, .local_port = 4191, .remote_port = 4191,
+	return (struct fm_path){ .encap = encap,
+				 .local_port = 4191,
+				 .remote_port = 4191,
 				 .local = ip(is_v6 ? "2001:db8:1::5" : "192.0.2.5"),
 				 .remote = ip(is_v6 ? "2001:db8:a::1" : "203.0.113.1") };
 }

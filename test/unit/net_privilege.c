@@ -12,7 +12,9 @@
 #include "net/tun.h"
 #include "test/unit/netns.h"
 
-/* Runs @check in a child; its return is the number of the first thing that was wrong, 0: nothing. */
+/*
+ * Runs @check in a child; its return is the number of the first thing that was wrong, 0: nothing.
+ */
 static void in_child(int (*check)(void))
 {
 	pid_t child = fork();
@@ -50,8 +52,10 @@ static int check_work(void)
 	static const uint8_t packet[40] = { 0x60, [6] = 59, [7] = 64, [8] = 0x20, [24] = 0x20 };
 	static const uint8_t local[40] = { 0x60, [6] = 59, [7] = 64, [23] = 1, [39] = 1 };
 	struct fm_packet p = { .ip = packet, .len = sizeof(packet) };
-	struct fm_address a = { .ip = ip("2001:db8:100::1"), .ifindex = tun.ifindex,
-				.valid_s = 60, .prefix_len = 128 };
+	struct fm_address a = { .ip = ip("2001:db8:100::1"),
+				.ifindex = tun.ifindex,
+				.valid_s = 60,
+				.prefix_len = 128 };
 	struct fm_netlink netlink;
 	struct fm_raw raw;
 
@@ -139,7 +143,8 @@ static void expect_notified(const char *path, size_t len)
 	if (at.sun_path[0] == '@')
 		at.sun_path[0] = 0;
 	assert_int_equal(bind(fd, (struct sockaddr *)&at,
-			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)), 0);
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)),
+			 0);
 	setenv("NOTIFY_SOCKET", path, 1);
 	assert_int_equal(fm_notify("READY=1"), 0);
 	assert_int_equal(recv(fd, room, sizeof(room), 0), 7);

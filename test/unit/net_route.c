@@ -52,15 +52,19 @@ static void expect_way(const char *args, const char *want)
 
 static void put_address(const char *text, uint8_t len)
 {
-	struct fm_address a = { .ip = ip(text), .ifindex = fm0, .preferred_s = 3600,
-				.valid_s = 7200, .prefix_len = len };
+	struct fm_address a = { .ip = ip(text),
+				.ifindex = fm0,
+				.preferred_s = 3600,
+				.valid_s = 7200,
+				.prefix_len = len };
 
 	assert_int_equal(fm_address_put(&netlink, &a), 0);
 }
 
 static void put_home(void)
 {
-	struct fm_prefix home6 = prefix("2001:db8:100:1::", 64), home4 = prefix("198.51.100.7", 128);
+	struct fm_prefix home6 = prefix("2001:db8:100:1::", 64),
+			 home4 = prefix("198.51.100.7", 128);
 
 	put_address("2001:db8:100:1::9", 128);
 	put_address("198.51.100.7", 128);
@@ -197,8 +201,11 @@ static void on_address(void *ctx, const struct fm_address *a)
 
 static void addresses_are_put_changed_listed_and_dropped(void **state)
 {
-	struct fm_address a = { .ip = ip("2001:db8:100:1::9"), .ifindex = fm0, .preferred_s = 0,
-				.valid_s = FM_FOREVER_S, .prefix_len = 128 };
+	struct fm_address a = { .ip = ip("2001:db8:100:1::9"),
+				.ifindex = fm0,
+				.preferred_s = 0,
+				.valid_s = FM_FOREVER_S,
+				.prefix_len = 128 };
 	struct seen s = { 0 };
 
 	(void)state;

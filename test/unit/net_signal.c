@@ -77,8 +77,9 @@ static bool never(void *ctx)
 static void open_side(struct side *s, struct fm_accesses *accesses, const struct fm_ip *anchor4)
 {
 	assert_int_equal(fm_raw_open(&s->raw), 0);
-	s->signal = (struct fm_signal){ .accesses = accesses, .raw = &s->raw,
-					.received = on_received, .ctx = s };
+	s->signal = (struct fm_signal){
+		.accesses = accesses, .raw = &s->raw, .received = on_received, .ctx = s
+	};
 	assert_int_equal(fm_signal_open(&s->signal, &w.loop, anchor4), 0);
 	s->want = 1;
 }
@@ -93,7 +94,8 @@ static int set_up(void **state)
 	w.there = netns_new();
 	sh("ip link add wl0 type veth peer name ha0; ip link set ha0 netns /proc/%d/fd/%d",
 	   getpid(), w.there);
-	sh("ip link set wl0 up; ip addr add " COA6 "/64 dev wl0 nodad; ip addr add " COA4 "/24 dev wl0");
+	sh("ip link set wl0 up; ip addr add " COA6 "/64 dev wl0 nodad; ip addr add " COA4
+	   "/24 dev wl0");
 	sh("ip -6 route add default via 2001:db8:f001::1; ip route add default via 203.0.113.1");
 	netns_go(w.there);
 	sh("ip link set lo up; ip link set ha0 up; ip addr add 2001:db8:f001::1/64 dev ha0 nodad");
@@ -104,7 +106,9 @@ static int set_up(void **state)
 	w.anchor.signal.own6 = ip(HA6);
 	netns_go(w.here);
 	assert_int_equal(fm_netlink_open(&w.netlink, NETLINK_ROUTE), 0);
-	w.accesses = (struct fm_accesses){ .netlink = &w.netlink, .n = 1, .changed = on_changed,
+	w.accesses = (struct fm_accesses){ .netlink = &w.netlink,
+					   .n = 1,
+					   .changed = on_changed,
 					   .patterns = { { { "wl*" }, 1 } } };
 	assert_int_equal(fm_accesses_open(&w.accesses, &w.loop), 0);
 	open_side(&w.host, &w.accesses, NULL);
@@ -130,8 +134,12 @@ static int tear_down(void **state)
 
 static struct fm_via via_ip6(void)
 {
-	return (struct fm_via){ .local = ip(COA6), .remote = ip(HA6), .src = ip(COA6),
-				.dst = ip(HA6), .hoa = ip(HOA), .has_hoa = true };
+	return (struct fm_via){ .local = ip(COA6),
+				.remote = ip(HA6),
+				.src = ip(COA6),
+				.dst = ip(HA6),
+				.hoa = ip(HOA),
+				.has_hoa = true };
 }
 
 static void expect_received(struct side *s)
@@ -156,8 +164,12 @@ static void an_update_and_its_answer_go_over_ip6(void **state)
 	assert_true(w.anchor.via.has_hoa);
 	assert_int_equal(w.anchor.via.remote_port, 0);
 
-	back = (struct fm_via){ .local = out.remote, .remote = out.local, .src = out.dst,
-				.dst = out.src, .hoa = out.hoa, .has_hoa = true };
+	back = (struct fm_via){ .local = out.remote,
+				.remote = out.local,
+				.src = out.dst,
+				.dst = out.src,
+				.hoa = out.hoa,
+				.has_hoa = true };
 	assert_int_equal(fm_signal_send(&w.anchor.signal, &back, mh, sizeof(mh)), 0);
 	expect_received(&w.host);
 	assert_true(fm_ip_equal(&w.host.via.dst, &out.src));
@@ -169,7 +181,9 @@ static void an_update_and_its_answer_go_over_ip6(void **state)
 
 static void they_go_over_udp_and_ip4_too(void **state)
 {
-	struct fm_via out = { .local = ip(COA4), .remote = ip(HA4), .src = ip(HOA), .dst = ip(HA6) };
+	struct fm_via out = {
+		.local = ip(COA4), .remote = ip(HA4), .src = ip(HOA), .dst = ip(HA6)
+	};
 	struct fm_via back;
 
 	(void)state;
@@ -233,7 +247,8 @@ static bool are_not_for_us(void *ctx)
 
 static void signalling_that_is_only_routed_here_is_left_alone(void **state)
 {
-	struct fm_via out = via_ip6(), udp = { .local = ip(COA4), .remote = ip(HA4), .src = ip(HOA) };
+	struct fm_via out = via_ip6(),
+		      udp = { .local = ip(COA4), .remote = ip(HA4), .src = ip(HOA) };
 
 	(void)state;
 	out.dst = ip("2001:db8:b::1");
@@ -294,7 +309,10 @@ static void parameter_problems_are_ten_a_second(void **state)
 	ICMP6_FILTER_SETPASS(ICMP6_PARAM_PROB, &filter);
 	setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter));
 	w.anchor.complains = true;
-	/* The kernel at the anchor answers as well where no tc program drops our packets: code 1 or 2, we: 0 */
+	/*
+	 * The kernel at the anchor answers as well where no tc program drops our packets: code 1 or
+	 * 2, we: 0
+	 */
 	for (int i = 0; i < 15; i++)
 		assert_int_equal(fm_signal_send(&w.host.signal, &out, mh, sizeof(mh)), 0);
 	assert_true(turn_until(&w.loop, is_limited, NULL, 2000));
@@ -302,7 +320,8 @@ static void parameter_problems_are_ten_a_second(void **state)
 	while (recv(fd, room, sizeof(room), 0) > 0) {
 		if (room[1] != 0)
 			continue;
-		assert_int_equal(fm_take32(room + 4), 64 + 1); /* Header Len of the Mobility Header */
+		/* Header Len of the Mobility Header */
+		assert_int_equal(fm_take32(room + 4), 64 + 1);
 		assert_memory_equal(room + 8 + 64, mh, sizeof(mh));
 		heard++;
 	}
@@ -312,7 +331,9 @@ static void parameter_problems_are_ten_a_second(void **state)
 
 static void a_udp_socket_follows_its_interface(void **state)
 {
-	struct fm_via out = { .local = ip(COA4), .remote = ip(HA4), .src = ip(HOA), .dst = ip(HA6) };
+	struct fm_via out = {
+		.local = ip(COA4), .remote = ip(HA4), .src = ip(HOA), .dst = ip(HA6)
+	};
 
 	(void)state;
 	w.accesses.list[0].ifindex = 0;
@@ -331,7 +352,8 @@ static ssize_t capture(int fd, uint8_t *room, size_t size)
 	for (int i = 0; i < 3000; i++) {
 		struct sockaddr_ll from;
 		socklen_t len = sizeof(from);
-		ssize_t got = recvfrom(fd, room, size, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
+		ssize_t got =
+			recvfrom(fd, room, size, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 
 		/* ARP and neighbour discovery are not meant */
 		if (got > 0 && from.sll_pkttype == PACKET_HOST && room[0] >> 4 != 0 &&
@@ -357,8 +379,11 @@ static struct fm_path path(enum fm_encap encap)
 {
 	bool is_v6 = encap == FM_ENCAP_IP6;
 
-	return (struct fm_path){ .encap = encap, .ifindex = if_nametoindex("wl0"), .mtu = 1500,
-				 .local = ip(is_v6 ? COA6 : COA4), .remote = ip(is_v6 ? HA6 : HA4),
+	return (struct fm_path){ .encap = encap,
+				 .ifindex = if_nametoindex("wl0"),
+				 .mtu = 1500,
+				 .local = ip(is_v6 ? COA6 : COA4),
+				 .remote = ip(is_v6 ? HA6 : HA4),
 				 .local_port = encap == FM_ENCAP_UDP4 ? 4191 : 0,
 				 .remote_port = encap == FM_ENCAP_UDP4 ? 4191 : 0 };
 }
@@ -377,7 +402,10 @@ static bool is_answered(void *ctx)
 	return *(uint64_t *)ctx != 0;
 }
 
-/* The anchor's data path is played by hand: decapsulate, answer, hand the answer to the kernel as it came. */
+/*
+ * The anchor's data path is played by hand: decapsulate, answer, hand the answer to the kernel as
+ * it came.
+ */
 static void a_probe_goes_in_each_encapsulation_and_its_answer_is_heard(void **state)
 {
 	static const struct {
@@ -403,12 +431,14 @@ static void a_probe_goes_in_each_encapsulation_and_its_answer_is_heard(void **st
 		assert_int_equal(len, rows[i].outer + 56);
 		assert_memory_equal(inner + 8, from.b, 16);
 		assert_memory_equal(inner + 24, to.b, 16);
-		assert_int_equal(fm_sum_transport(inner + 8, 32, IPPROTO_ICMPV6, inner + 40, 16), 0);
+		assert_int_equal(fm_sum_transport(inner + 8, 32, IPPROTO_ICMPV6, inner + 40, 16),
+				 0);
 		inner[40] = ICMP6_ECHO_REPLY;
 		fm_put16(inner + 42, 0);
 		memcpy(inner + 8, to.b, 16);
 		memcpy(inner + 24, from.b, 16);
-		fm_put16(inner + 42, fm_sum_transport(inner + 8, 32, IPPROTO_ICMPV6, inner + 40, 16));
+		fm_put16(inner + 42,
+			 fm_sum_transport(inner + 8, 32, IPPROTO_ICMPV6, inner + 40, 16));
 		netns_go(w.there);
 		sh("ip -6 route replace " HOA "/128 via " COA6);
 		netns_go(w.here);
@@ -433,7 +463,8 @@ struct pieces {
 static void collect(struct pieces *p, const uint8_t *room, size_t len, bool is_v6)
 {
 	size_t header = is_v6 ? 48 : 20;
-	size_t offset = is_v6 ? (fm_take16(room + 42) & 0xfff8u) : 8u * (fm_take16(room + 6) & 0x1fff);
+	size_t offset =
+		is_v6 ? (fm_take16(room + 42) & 0xfff8u) : 8u * (fm_take16(room + 6) & 0x1fff);
 
 	assert_true(len <= 1290);
 	assert_int_equal(offset, p->len);
@@ -466,7 +497,8 @@ static void an_outer_packet_beyond_the_mtu_is_fragmented(void **state)
 			ssize_t len = capture(fd, room, sizeof(room));
 
 			assert_true(len > 0);
-			assert_int_equal(is_v6 ? (room[0] << 4 | room[1] >> 4) & 0xff : room[1], 0xb8);
+			assert_int_equal(is_v6 ? (room[0] << 4 | room[1] >> 4) & 0xff : room[1],
+					 0xb8);
 			collect(&p, room, (size_t)len, is_v6);
 		}
 		assert_int_equal(p.n, 2);

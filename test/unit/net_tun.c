@@ -53,7 +53,8 @@ static void send_udp(bool is_v6, size_t len, int size)
 	if (size)
 		assert_int_equal(setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)), 0);
 	assert_int_equal(is_v6 ? sendto(fd, payload, len, 0, (void *)&to6, sizeof(to6))
-			       : sendto(fd, payload, len, 0, (void *)&to4, sizeof(to4)), len);
+			       : sendto(fd, payload, len, 0, (void *)&to4, sizeof(to4)),
+			 len);
 	close(fd);
 }
 
@@ -75,7 +76,8 @@ static void on_segment(void *ctx, const uint8_t *packet, size_t len)
 	else
 		assert_int_equal(fm_take16(packet + l4 + 4), len - l4);
 	assert_int_equal(fm_sum_transport(packet + (is_v4 ? 12 : 8), is_v4 ? 8 : 32,
-					  packet[is_v4 ? 9 : 6], packet + l4, len - l4), 0);
+					  packet[is_v4 ? 9 : 6], packet + l4, len - l4),
+			 0);
 	memcpy(w.joined + w.payload, packet + header, len - header);
 	w.payload += len - header;
 	w.lengths[w.segments++ % KEPT] = len;
@@ -199,8 +201,12 @@ static void a_large_tcp_packet_is_cut(void **state)
 {
 	uint8_t room[60 + 3000] = { 0x60, [6] = IPPROTO_TCP, [7] = 64, [8] = 0x20, [24] = 0x20 };
 	struct fm_packet p = {
-		.vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV6,
-			  .hdr_len = 60, .gso_size = 1400, .csum_start = 40, .csum_offset = 16 },
+		.vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+			  .gso_type = VIRTIO_NET_HDR_GSO_TCPV6,
+			  .hdr_len = 60,
+			  .gso_size = 1400,
+			  .csum_start = 40,
+			  .csum_offset = 16 },
 		.ip = room,
 		.len = sizeof(room),
 	};
@@ -236,10 +242,11 @@ static void on_tcp(void *ctx, const uint8_t *packet, size_t len)
 static void the_ecn_bit_alone_cuts_nothing(void **state)
 {
 	uint8_t room[80] = { 0x60, [6] = IPPROTO_TCP };
-	struct fm_packet p = { .vnet = { .gso_type = VIRTIO_NET_HDR_GSO_ECN, .csum_start = 40,
-					 .csum_offset = 16 },
-			       .ip = room,
-			       .len = sizeof(room) };
+	struct fm_packet p = {
+		.vnet = { .gso_type = VIRTIO_NET_HDR_GSO_ECN, .csum_start = 40, .csum_offset = 16 },
+		.ip = room,
+		.len = sizeof(room)
+	};
 	struct flags f = { .n = 0 };
 
 	(void)state;
@@ -255,7 +262,9 @@ static void tcp_flags_and_sequence_are_those_of_each_part(void **state)
 	struct fm_packet p = {
 		.vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 			  .gso_type = VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN,
-			  .gso_size = 1400, .csum_start = 40, .csum_offset = 16 },
+			  .gso_size = 1400,
+			  .csum_start = 40,
+			  .csum_offset = 16 },
 		.ip = room,
 		.len = sizeof(room),
 	};
@@ -322,11 +331,16 @@ static void an_injected_packet_leaves_by_the_device(void **state)
 
 static void a_large_tcp_packet_stays_large_when_injected(void **state)
 {
-	uint8_t room[60 + 3000] = { 0x60, [6] = IPPROTO_TCP, [7] = 64, [8] = 0x20, [24] = 0x20,
-				    [52] = 0x50, [53] = 0x10 };
+	uint8_t room[60 + 3000] = {
+		0x60, [6] = IPPROTO_TCP, [7] = 64, [8] = 0x20, [24] = 0x20, [52] = 0x50, [53] = 0x10
+	};
 	struct fm_packet p = {
-		.vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV6,
-			  .hdr_len = 60, .gso_size = 1200, .csum_start = 40, .csum_offset = 16 },
+		.vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+			  .gso_type = VIRTIO_NET_HDR_GSO_TCPV6,
+			  .hdr_len = 60,
+			  .gso_size = 1200,
+			  .csum_start = 40,
+			  .csum_offset = 16 },
 		.ip = room,
 		.len = sizeof(room),
 	};
@@ -366,7 +380,8 @@ static struct fm_packet plain(size_t len)
 
 static void the_queue_is_bounded_in_packets_octets_and_age(void **state)
 {
-	static const struct fm_hold_limits limits = { .packets = 4, .octets = 1000,
+	static const struct fm_hold_limits limits = { .packets = 4,
+						      .octets = 1000,
 						      .age_us = 1000 };
 	struct fm_packet p50 = plain(50), p200 = plain(200), p900 = plain(900);
 	struct fm_hold h;

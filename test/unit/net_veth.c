@@ -1,5 +1,7 @@
-/* net/veth.c: the pair is made once, found again, and taken away; in a network namespace of its
- * own. */
+/*
+ * net/veth.c: the pair is made once, found again, and taken away; in a network namespace of its
+ * own.
+ */
 #include "net/veth.h"
 
 #include <net/if.h>

@@ -1,6 +1,6 @@
 /*
- * For tests that need the kernel: a network namespace of the test's own, commands in it, a loop that is
- * turned until something holds. The namespace goes with the process.
+ * For tests that need the kernel: a network namespace of the test's own, commands in it, a loop
+ * that is turned until something holds. The namespace goes with the process.
  */
 #ifndef FM_TEST_NETNS_H
 #define FM_TEST_NETNS_H

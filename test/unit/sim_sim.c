@@ -24,8 +24,8 @@ static struct fm_sim_result run(uint32_t n_hosts, double hours, uint64_t seed)
 	conf.seed = seed;
 	assert_int_equal(fm_sim_run(&conf, &r), 0);
 	for (uint64_t i = 0; i < r.n_violations && i < FM_SIM_VIOLATIONS_MAX; i++)
-		print_message("seed %u, %.3f s, host %u: %s\n", (unsigned)seed, r.violations[i].at_s,
-			      r.violations[i].host, r.violations[i].what);
+		print_message("seed %u, %.3f s, host %u: %s\n", (unsigned)seed,
+			      r.violations[i].at_s, r.violations[i].host, r.violations[i].what);
 	return r;
 }
 

@@ -270,11 +270,15 @@ static void every_acknowledged_record_outlives_a_kill(void **state)
 		round += run_and_kill(&m, round, kill_nr);
 		s = open_store();
 		seen = look(s);
-		/* all that was acknowledged, or that and the batch that was in flight; nothing between */
+		/*
+		 * all that was acknowledged, or that and the batch that was in flight; nothing
+		 * between
+		 */
 		if (!agrees(&m, seen)) {
 			apply_batch(&m, round++, NULL);
 			if (!agrees(&m, seen))
-				fail_msg("kill %u: records are lost or half a batch is there", kill_nr);
+				fail_msg("kill %u: records are lost or half a batch is there",
+					 kill_nr);
 		}
 		fm_store_close(s);
 	}
@@ -340,7 +344,10 @@ static void garbage_is_put_aside(void **state)
 	}
 }
 
-/* Every octet that changes is either not used, or noticed: no wrong value comes out (on_record looks). */
+/*
+ * Every octet that changes is either not used, or noticed: no wrong value comes out (on_record
+ * looks).
+ */
 static void flipped_bits_never_give_a_wrong_record(void **state)
 {
 	(void)state;

@@ -71,8 +71,7 @@ static inline int each_vector(void (*visit)(const struct vector *v))
 		snprintf(path, sizeof(path), "%s/test/vectors/%s.json", root ? root : ".",
 			 vector_files[i]);
 		json_t *file = json_load_file(path, 0, NULL);
-		json_array_foreach(json_object_get(file, "vectors"), at, entry)
-		{
+		json_array_foreach(json_object_get(file, "vectors"), at, entry) {
 			read_vector(entry, &v);
 			visit(&v);
 			n++;
