@@ -1,8 +1,8 @@
 /*
- * Any octets as messages to a home agent: in a whole header with a right checksum, signed or not, by two
- * subscribers over IPv6 and UDP, with time passing in between. Nothing may crash, and no prefix may be in two
- * hands. Input: an octet says how the next message comes, two its length, then the message; without length
- * the anchor does something itself, or reads a record.
+ * Any octets as messages to a home agent: in a whole header with a right checksum, signed or not,
+ * by two subscribers over IPv6 and UDP, with time passing in between. Nothing may crash, and no
+ * prefix may be in two hands. Input: an octet says how the next message comes, two its length, then
+ * the message; without length the anchor does something itself, or reads a record.
  */
 #include <stdlib.h>
 
@@ -66,8 +66,14 @@ static void world_tell(void *world, const struct fm_event *e)
 }
 
 static const struct fm_ops ops = {
-	.send = world_send, .wake_at = world_wake_at, .random = world_random, .mac = fm_fuzz_mac,
-	.save = world_save, .forward = world_forward, .unforward = world_unforward, .tell = world_tell,
+	.send = world_send,
+	.wake_at = world_wake_at,
+	.random = world_random,
+	.mac = fm_fuzz_mac,
+	.save = world_save,
+	.forward = world_forward,
+	.unforward = world_unforward,
+	.tell = world_tell,
 };
 
 static const struct fm_ip anchor = { { 0x20, 1, 0xd, 0xb8, 0, 1, [15] = 1 } };
@@ -77,7 +83,8 @@ static struct fm_ha *start(uint64_t *wake_us)
 {
 	static const struct fm_ha_pool_conf pool = {
 		{ { { 0x20, 1, 0xd, 0xb8, 1 } }, 61 },
-		{ { { [10] = 0xff, [11] = 0xff, 198, 51, 100 } }, 125 }, 100 * SECOND_US,
+		{ { { [10] = 0xff, [11] = 0xff, 198, 51, 100 } }, 125 },
+		100 * SECOND_US,
 	};
 	struct fm_ha_conf conf;
 	struct fm_ha *ha;
@@ -93,8 +100,12 @@ static struct fm_ha *start(uint64_t *wake_us)
 	conf.pools = &pool;
 	ha = fm_ha_init(calloc(1, fm_ha_size(&conf)), &conf, &ops, wake_us);
 	for (uint8_t i = 0; i < 2; i++) {
-		struct fm_ha_subscriber_conf s = { .mn_id = { 'a' }, .mn_id_len = 1, .n_sas = 1, .types = 0x16,
-						   .max_prefixes = 6, .max_fixed = 2,
+		struct fm_ha_subscriber_conf s = { .mn_id = { 'a' },
+						   .mn_id_len = 1,
+						   .n_sas = 1,
+						   .types = 0x16,
+						   .max_prefixes = 6,
+						   .max_fixed = 2,
 						   .grace_us = 30 * SECOND_US };
 
 		s.mn_id[0] = (uint8_t)('a' + i);
@@ -109,14 +120,17 @@ static struct fm_via via_of(uint8_t how)
 	struct fm_ip hoa = { { 0x20, 1, 0xd, 0xb8, 0, 1, [15] = (uint8_t)(0x50 + (how & 3)) } };
 	struct fm_via via = { .local = anchor, .dst = anchor };
 
-	via.src = (struct fm_ip){ { 0x20, 1, 0xd, 0xb8, 0xf0, [15] = (uint8_t)(1 + (how >> 2 & 3)) } };
+	via.src = (struct fm_ip){ { 0x20, 1, 0xd, 0xb8,
+				    0xf0, [15] = (uint8_t)(1 + (how >> 2 & 3)) } };
 	via.remote = via.src;
 	via.hoa = hoa;
 	via.has_hoa = true;
 	if (!(how & 0x10))
 		return via;
 	via.local = anchor_v4;
-	via.remote = (struct fm_ip){ { [10] = 0xff, [11] = 0xff, 203, 0, 113, (uint8_t)(how >> 2 & 3) } };
+	via.remote = (struct fm_ip){
+		{ [10] = 0xff, [11] = 0xff, 203, 0, 113, (uint8_t)(how >> 2 & 3) }
+	};
 	via.local_port = 4191;
 	via.remote_port = 5000;
 	via.src = hoa;
@@ -125,8 +139,8 @@ static struct fm_via via_of(uint8_t how)
 }
 
 /*
- * Most inputs get a header whose form is right and an MN-HA option whose data is zeros, as fm_fuzz_mac() wants
- * it; the rest come as they are.
+ * Most inputs get a header whose form is right and an MN-HA option whose data is zeros, as
+ * fm_fuzz_mac() wants it; the rest come as they are.
  */
 static void receive(struct fm_ha *ha, uint8_t how, const uint8_t *p, size_t len, uint64_t now_us)
 {

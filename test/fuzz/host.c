@@ -1,8 +1,8 @@
 /*
- * Any octets as messages to a mobile node, in a whole header with a right checksum, with time passing,
- * accesses changing and flows moving in between; or as the record of a host. Nothing may crash, and what it
- * sends can be read. Input: an octet says how the next message comes, two its length, then the message;
- * without length something else happens.
+ * Any octets as messages to a mobile node, in a whole header with a right checksum, with time
+ * passing, accesses changing and flows moving in between; or as the record of a host. Nothing may
+ * crash, and what it sends can be read. Input: an octet says how the next message comes, two its
+ * length, then the message; without length something else happens.
  */
 #include <stdlib.h>
 
@@ -64,8 +64,8 @@ static void world_save(void *world, enum fm_record_kind kind, const struct fm_oc
 static void world_forward(void *world, const struct fm_forwarding *f)
 {
 	(void)world;
-	if (f->n_paths > FM_ACCESSES_MAX || f->n_rules > FM_RULES_MAX || f->n_prefixes > FM_LEASES_MAX + 2 ||
-	    f->default_path > f->n_paths)
+	if (f->n_paths > FM_ACCESSES_MAX || f->n_rules > FM_RULES_MAX ||
+	    f->n_prefixes > FM_LEASES_MAX + 2 || f->default_path > f->n_paths)
 		abort();
 }
 
@@ -106,10 +106,17 @@ static void world_tell(void *world, const struct fm_event *e)
 }
 
 static const struct fm_ops ops = {
-	.send = world_send,	  .wake_at = world_wake_at, .random = world_random,
-	.mac = fm_fuzz_mac,	  .save = world_save,	    .forward = world_forward,
-	.unforward = world_unforward, .pin = world_pin,	    .probe = world_probe,
-	.lease = world_lease,	  .tell = world_tell,
+	.send = world_send,
+	.wake_at = world_wake_at,
+	.random = world_random,
+	.mac = fm_fuzz_mac,
+	.save = world_save,
+	.forward = world_forward,
+	.unforward = world_unforward,
+	.pin = world_pin,
+	.probe = world_probe,
+	.lease = world_lease,
+	.tell = world_tell,
 };
 
 static struct fm_ip coa(uint8_t access, uint8_t generation)
@@ -132,8 +139,13 @@ static void change_access(struct world *w, uint8_t access, uint8_t generation)
 
 static void make(struct world *w)
 {
-	struct fm_host_conf conf = { .mn_id = "a", .mn_id_len = 1, .anchor = anchor, .n_accesses = 3,
-				     .ipv4 = true, .default_type = 2, .wall_us = 1000 * SECOND_US };
+	struct fm_host_conf conf = { .mn_id = "a",
+				     .mn_id_len = 1,
+				     .anchor = anchor,
+				     .n_accesses = 3,
+				     .ipv4 = true,
+				     .default_type = 2,
+				     .wall_us = 1000 * SECOND_US };
 
 	conf.anchor_v4 = fm_ip_from_v4((const uint8_t[4]){ 192, 0, 2, 1 });
 	fm_host_init(&w->h, &conf, &ops, w);
@@ -145,8 +157,12 @@ static void receive(struct world *w, uint8_t how, const uint8_t *data, size_t si
 	static uint8_t mh[FM_MH_MAX];
 	uint8_t access = how % 3;
 	size_t len = size / 8 * 8;
-	struct fm_via via = { .access = access, .local = w->h.accesses[access].reg.coa, .remote = anchor,
-			      .src = anchor, .hoa = w->h.hoa, .has_hoa = access != 2 };
+	struct fm_via via = { .access = access,
+			      .local = w->h.accesses[access].reg.coa,
+			      .remote = anchor,
+			      .src = anchor,
+			      .hoa = w->h.hoa,
+			      .has_hoa = access != 2 };
 
 	if (len < 8 || len > FM_MH_MAX)
 		return;
@@ -164,8 +180,11 @@ static void receive(struct world *w, uint8_t how, const uint8_t *data, size_t si
 
 static void act(struct world *w, uint8_t how)
 {
-	struct fm_tuple flow = { .local = w->h.leases[0].address, .remote = anchor, .ip_proto = 6,
-				 .local_port = how & 0x7f, .remote_port = 443 };
+	struct fm_tuple flow = { .local = w->h.leases[0].address,
+				 .remote = anchor,
+				 .ip_proto = 6,
+				 .local_port = how & 0x7f,
+				 .remote_port = 443 };
 
 	switch (how >> 5) {
 	case 0:
@@ -192,7 +211,9 @@ static void act(struct world *w, uint8_t how)
 		break;
 	default:
 		for (unsigned i = 0; i < (how & 0x1fu); i++) {
-			w->now_us = w->wake_us > w->now_us + 9 * SECOND_US ? w->now_us + 9 * SECOND_US : w->wake_us;
+			w->now_us = w->wake_us > w->now_us + 9 * SECOND_US
+					    ? w->now_us + 9 * SECOND_US
+					    : w->wake_us;
 			fm_host_wake(&w->h, w->now_us);
 		}
 	}
