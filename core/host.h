@@ -362,6 +362,41 @@ void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t
 /* Ends of flows are told to the anchor some seconds later, together; this tells them now. */
 void fm_host_tell_ends(struct fm_host *h, uint64_t now_us);
 
+/**
+ * struct fm_host_ask - what programs ask the network for (digest §14.6)
+ * @type:       1, 2 or 4 of digest §9.1; 3 is the access' own and not the core's
+ * @is_own:     a new prefix even where one of the type is there (IPV6_REQUIRE_SRC_ON_NET)
+ * @lifetime_s: preferred; 0: as the type is configured; @byte_limit: 0: none. Either makes it own
+ * @deadline_us: refused when there is no answer by then; 0: the configured deadline from now on
+ */
+struct fm_host_ask {
+	uint8_t type;
+	bool is_own;
+	uint32_t lifetime_s;
+	uint64_t byte_limit, deadline_us;
+};
+
+/**
+ * fm_host_ask() - a lease for programs: the one of that type that new sockets get, or a new one
+ * Many who ask for one type share one request. Held until fm_host_hold() says otherwise.
+ * Return: its PID, above 0; -EPROTONOSUPPORT no such type here; -ENOBUFS no room for another, or
+ * the type's `max` is reached.
+ */
+int fm_host_ask(struct fm_host *h, const struct fm_host_ask *ask, uint64_t now_us);
+
+/* A socket uses the lease, or none does any more: then it is released after 10 s (§14.6), unless it
+ * is kept ready. */
+void fm_host_hold(struct fm_host *h, uint16_t pid, bool is_held, uint64_t now_us);
+
+/* So many octets more went from or to it: its byte limit ends it for new sockets. */
+void fm_host_used(struct fm_host *h, uint16_t pid, uint64_t bytes, uint64_t now_us);
+
+/* An order: give it back now, whoever uses it. -ENOENT. */
+int fm_host_release(struct fm_host *h, uint16_t pid, uint64_t now_us);
+
+/* PID of the lease that new sockets of the type get; 0: none that is held and preferred. */
+uint16_t fm_host_current(const struct fm_host *h, uint8_t type);
+
 /*
  * De-registers everything and releases the leases; ask fm_host_is_down() until it is done (5 s at
  * most).
@@ -387,14 +422,19 @@ void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_
 
 /**
  * struct fm_address_status - one address on fm0
+ * @pid:  of the lease; 0: the registration address or the IPv4 home address
  * @type: service type (§9.1); @state: FM_LEASE_WANTED also while a renewal waits without a valid
  * prefix
+ * @status: of the refusal, digest §14.4; @is_late: refused because no answer came by the deadline
+ * @is_own: one socket's, or one program's, own
  * @preferred_s, @valid_s: left; UINT32_MAX: without end
  */
 struct fm_address_status {
+	uint16_t pid;
 	uint8_t type;
 	enum fm_lease_state state;
-	uint8_t status; /* of the refusal, digest §14.4 */
+	uint8_t status;
+	bool is_late, is_own;
 	struct fm_prefix prefix;
 	struct fm_ip address;
 	uint32_t preferred_s, valid_s;
@@ -402,6 +442,9 @@ struct fm_address_status {
 /* Address @i of the host, in no special order; false behind the last one. */
 bool fm_host_address_status(const struct fm_host *h, uint32_t i, uint64_t now_us,
 			    struct fm_address_status *out);
+/* The same of one lease; false: there is none with that PID. */
+bool fm_host_lease_status(const struct fm_host *h, uint16_t pid, uint64_t now_us,
+			  struct fm_address_status *out);
 
 /* Bound over at least one access, and no first answer missing. */
 bool fm_host_is_bound(const struct fm_host *h, uint64_t now_us);

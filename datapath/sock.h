@@ -1,0 +1,67 @@
+/*
+ * The user-space side of the `sock` programs: loads them or adopts what is pinned, attaches them to
+ * a cgroup, tells them addresses and verdicts, hears what sockets ask for.
+ */
+#ifndef FM_DATAPATH_SOCK_H
+#define FM_DATAPATH_SOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "datapath/sock_maps.h"
+#include "wire/addr.h"
+
+struct fm_sock;
+
+/**
+ * struct fm_sock_conf - where
+ * @pin_dir: below a bpffs, as that of the data path
+ * @cgroup:  directory of the cgroup v2 whose sockets are served: usually the root of its mount
+ * Only sockets of the caller's network namespace are served.
+ */
+struct fm_sock_conf {
+	const char *pin_dir, *cgroup;
+};
+
+/**
+ * fm_sock_open() - load and attach, or adopt; links are pinned and outlive the daemon
+ * Slots, words and counts of an earlier run stay as they are. fm_dp_error() tells a person why not.
+ * Return: 0; or -errno.
+ */
+int fm_sock_open(const struct fm_sock_conf *conf, struct fm_sock **out);
+/* Frees what is in memory; hooks and maps stay. */
+void fm_sock_close(struct fm_sock *s);
+/* Takes hooks and pins away; frees @s. */
+void fm_sock_down(struct fm_sock *s);
+
+/* The slot of @ip, a new one where it has none. Return: slot; -ENOSPC. */
+int fm_sock_address(struct fm_sock *s, uint8_t type, const struct fm_ip *ip);
+/* Calls @each for every slot in use: after a start, those of the earlier run. */
+void fm_sock_each(struct fm_sock *s,
+		  void (*each)(void *ctx, uint32_t slot, uint8_t type, const struct fm_ip *ip),
+		  void *ctx);
+/* The address is no more: sockets that have it get ENETRESET from the hooks. No word may name it.
+ */
+void fm_sock_forget(struct fm_sock *s, uint32_t slot);
+/* Sockets that have this slot's address. */
+uint64_t fm_sock_count(const struct fm_sock *s, uint32_t slot);
+
+/* What a type (of that family) has come to: FM_SOCK_NONE … FAILED; @slot where READY, @error where
+ * FAILED. Returns when no program can still pin a socket by the word of before: a count read then
+ * is whole. */
+int fm_sock_type(struct fm_sock *s, uint8_t type, bool is_v4, uint32_t state, uint32_t slot,
+		 int error);
+/* The same for one socket's own request; state NONE: forgotten. */
+int fm_sock_answer(struct fm_sock *s, uint64_t id, uint32_t state, uint32_t slot, int error);
+
+/* Policy. fm_sock_policy() makes all verdicts of before stale. */
+int fm_sock_policy(struct fm_sock *s, bool is_closed, bool has_defaults);
+int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who, uint8_t allowed,
+		    uint8_t default_type, uint64_t default_request);
+
+/* A descriptor to poll for reading; fm_sock_read() then calls @each for what came. */
+int fm_sock_fd(const struct fm_sock *s);
+int fm_sock_read(struct fm_sock *s, void (*each)(void *ctx, const struct fm_sock_event *e),
+		 void *ctx);
+
+#endif

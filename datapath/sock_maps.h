@@ -1,0 +1,105 @@
+/*
+ * What the `sock` programs (cgroup hooks) and the daemon share. Like maps.h: fixed widths, sizes
+ * asserted, a map's name carries the version of its value.
+ *
+ * An address lies in a slot of an array. What a type, or one socket's own request, has come to is
+ * one aligned word that names the slot and its generation; a slot is filled before a word names it,
+ * and used again only when no program can still read it (architecture.md, rule 5).
+ */
+#ifndef FM_DATAPATH_SOCK_MAPS_H
+#define FM_DATAPATH_SOCK_MAPS_H
+
+#include <linux/types.h>
+
+#define FM_SOCK_SLOTS 64u /* slot 0 is never given out */
+#define FM_SOCK_TYPES 5u  /* service types by number, digest §9.1; 0: none */
+#define FM_SOCK_REQUESTS 1024u
+#define FM_SOCK_WHOS 4096u
+
+/* SO_MARK of sockets that had their port before their address: the slot in the low octet. Routes by
+ * that mark prefer the slot's address. A mark of the program's own is left. */
+#define FM_SOCK_MARK 0x464d4100u
+
+/* What came of a type, or of a request: enum in the low octet of a word. */
+#define FM_SOCK_NONE 0u	   /* nobody asked yet: the first who asks is told to the daemon */
+#define FM_SOCK_PENDING 1u /* connect and sendmsg fail with EAGAIN */
+#define FM_SOCK_READY 2u
+#define FM_SOCK_FAILED 3u /* EADDRNOTAVAIL */
+
+/* @error: errno for setsc(), below 256; @generation: of the slot. */
+#define FM_SOCK_WORD(state, slot, error, generation)                                               \
+	((__u64)(generation) << 32 | (__u64)(error) << 16 | (__u64)(slot) << 8 | (state))
+#define FM_SOCK_WORD_STATE(word) ((__u32)(word)&0xffu)
+#define FM_SOCK_WORD_SLOT(word) ((__u32)((word) >> 8) & 0xffu)
+#define FM_SOCK_WORD_ERROR(word) ((__u32)((word) >> 16) & 0xffu)
+#define FM_SOCK_WORD_GENERATION(word) ((__u32)((word) >> 32))
+
+/* fm_sock_types_v1: array of words, 2 * type + 1 for IPv4. */
+#define FM_SOCK_TYPE_INDEX(type, is_v4) (2u * (type) + ((is_v4) ? 1u : 0u))
+
+/* fm_sock_slots_v1. @generation 0: not in use. @ip v4-mapped for IPv4. */
+struct fm_sock_slot {
+	__u32 generation, type;
+	__u8 ip[16];
+};
+_Static_assert(sizeof(struct fm_sock_slot) == 24, "changes a pinned map: raise its version");
+
+/* fm_sock_refs_v1, by slot: sockets that have its address. Atomic; the daemon maps it. */
+struct fm_sock_refs {
+	__u64 sockets;
+};
+
+/**
+ * struct fm_sock_who - who asks: the task that sets the option, connects or sends
+ * @cgroup: id of its cgroup v2; @exe_ino, @exe_dev: of its program file
+ */
+struct fm_sock_who {
+	__u64 cgroup, exe_ino;
+	__u32 exe_dev, uid, gid, pad;
+};
+_Static_assert(sizeof(struct fm_sock_who) == 32, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_sock_verdict - fm_sock_whos_v1 (LRU hash): what policy says of them
+ * @policy:  number of the policy that said so; another than that of the settings: ask again
+ * @allowed: bit 1 << type
+ * @default_type: of sockets that ask for nothing; 0: they are left alone
+ * @default_request: id in fm_sock_requests_v1 whose address those get; 0: that of the type
+ */
+struct fm_sock_verdict {
+	__u32 policy;
+	__u8 allowed, default_type, pad[2];
+	__u64 default_request;
+};
+_Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_sock_settings - the one entry of fm_sock_settings_v1
+ * @netns:        cookie of the daemon's network namespace: others are not ours
+ * @policy:       number of the policy in force
+ * @has_defaults: policy names types for some that ask for nothing: verdicts are looked up for all
+ * @is_closed:    some types are not everybody's: verdicts are looked up for those who ask
+ */
+struct fm_sock_settings {
+	__u64 netns;
+	__u32 policy;
+	__u8 has_defaults, is_closed, pad[2];
+};
+_Static_assert(sizeof(struct fm_sock_settings) == 16, "changes a pinned map: raise its version");
+
+/* Kinds of struct fm_sock_event. */
+#define FM_SOCK_EVENT_WANT 1u /* a type nobody asked for yet, or one that had failed */
+#define FM_SOCK_EVENT_OWN 2u  /* an address of its own: answered in fm_sock_requests_v1 by @id */
+#define FM_SOCK_EVENT_WHO 3u  /* no verdict for @who yet */
+#define FM_SOCK_EVENT_GONE 4u /* the socket of @id, which asked for one of its own, is closed */
+
+/* fm_sock_events_v1, ring buffer. @type: asked for; @is_v4: an IPv4 address. */
+struct fm_sock_event {
+	__u8 kind, type, is_v4, pad;
+	__u32 pid, lifetime_s, reserved;
+	__u64 id, lifetime_bytes;
+	struct fm_sock_who who;
+};
+_Static_assert(sizeof(struct fm_sock_event) == 64, "the daemon reads it");
+
+#endif
