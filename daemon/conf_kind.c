@@ -196,23 +196,41 @@ READER(read_key_file)
 
 READER(read_owner)
 {
-	static const char *const kinds[] = { "unit", "user", "group", NULL };
+	static const char *const kinds[] = { "unit", "user", "group", "cgroup", "program", NULL };
+	struct fm_conf_owners *owners = field;
 	const char *colon = strchr(text, ':');
-	struct fm_conf_type *type = field;
 	char kind_text[8];
 	int kind;
 
 	(void)r, (void)k;
-	if (!colon || colon - text > 5 || !colon[1] || strlen(colon + 1) >= FM_NAME_MAX)
+	if (!colon || (size_t)(colon - text) >= sizeof(kind_text) || !colon[1] ||
+	    strlen(colon + 1) >= FM_OWNER_MAX)
 		return false;
 	memcpy(kind_text, text, (size_t)(colon - text));
 	kind_text[colon - text] = '\0';
 	kind = fm_value_word(kind_text, kinds);
-	if (kind < 0 || type->n_owners == FM_OWNERS_MAX)
+	if (kind < 0 || owners->n == FM_OWNERS_MAX)
 		return false;
-	type->owners[type->n_owners].kind = (uint8_t)kind;
-	memcpy(type->owners[type->n_owners].name, colon + 1, strlen(colon + 1) + 1);
-	type->n_owners++;
+	if ((kind == FM_OWNER_CGROUP || kind == FM_OWNER_PROGRAM) && colon[1] != '/')
+		return false;
+	owners->list[owners->n].kind = (uint8_t)kind;
+	memcpy(owners->list[owners->n++].name, colon + 1, strlen(colon + 1) + 1);
+	return true;
+}
+
+READER(read_size)
+{
+	(void)r, (void)k;
+	return fm_value_size(text, field);
+}
+
+/* A program to be run: from the root, so that it is the same wherever the daemon was started. */
+READER(read_path)
+{
+	(void)r;
+	if (text[0] != '/' || strlen(text) >= k->limit)
+		return false;
+	memcpy(field, text, strlen(text) + 1);
 	return true;
 }
 
@@ -255,6 +273,8 @@ KIND(duration, false, read_duration, "is not a duration",
      "write us, ms, s, m, h or d after the number, for example \"200ms\"");
 KIND(percent, false, read_percent, "is not a percentage", "write a number from 0 to 100 and %, for example \"0.5%\"");
 KIND(quota, false, read_quota, "is not an amount", "write K, M, G or T after the number, for example \"5G/month@12\"");
+KIND(size, false, read_size, "is not an amount", "write K, M, G or T after the number, for example \"5G\"");
+KIND(path, false, read_path, "is no path, or too long", "write it from the root on, for example \"/etc/flowmob/publish\"");
 KIND(number, false, read_number, "is not a number, or too large", "write a whole number");
 KIND(number32, false, read_number32, "is not a number, or too large", "write a whole number");
 KIND(bool, false, read_bool, "is neither yes nor no", "write yes or no");
@@ -270,7 +290,8 @@ KIND(prefix6, false, read_prefix6, "is not an IPv6 prefix of at most 64 bits",
 KIND(prefix4, false, read_prefix4, "is not an IPv4 prefix",
      "write its first address and the length, for example \"198.51.100.0/24\"");
 KIND(key_file, false, read_key_file, "holds no usable key", "make one by: flowmob key");
-KIND(owners, true, read_owner, "is nobody", "write \"user:NAME\", \"group:NAME\" or \"unit:NAME.service\"");
+KIND(owners, true, read_owner, "is nobody",
+     "write \"user:NAME\", \"group:NAME\", \"unit:NAME.service\", \"cgroup:/PATH\" or \"program:/PATH\"");
 KIND(matches, true, read_match, "is not a match", "for example \"udp dport 10000-20000\" or \"dscp ef\"");
 KIND(via, true, read_via, "is no access of this host", "write the title of an access block");
 /* clang-format on */

@@ -58,8 +58,16 @@ static const struct fm_conf_key access_keys[] = {
 
 static const struct fm_conf_key type_keys[] = {
 	{ "lifetime", &fm_kind_duration, AT(fm_conf_type, lifetime_us), false, 0, NULL },
+	{ "bytes",    &fm_kind_size,     AT(fm_conf_type, byte_limit),  false, 0, NULL },
 	{ "max",      &fm_kind_number,   AT(fm_conf_type, max),         false, FM_LEASES_MAX, NULL },
-	{ "allow",    &fm_kind_owners,   0,                             false, 0, NULL },
+	{ "allow",    &fm_kind_owners,   AT(fm_conf_type, allow),       false, 0, NULL },
+	{ "hook",     &fm_kind_path,     AT(fm_conf_type, hook),        false, FM_OWNER_MAX, NULL },
+	END,
+};
+
+static const struct fm_conf_key program_keys[] = {
+	{ "who",  &fm_kind_owners, AT(fm_conf_program, who),  true, 0, NULL },
+	{ "type", &fm_kind_word,   AT(fm_conf_program, type), true, 0, fm_type_names },
 	END,
 };
 
@@ -132,6 +140,7 @@ static const struct role {
 		{ "anchor",  false, home_keys },
 		{ "access",  false, access_keys },
 		{ "type",    false, type_keys },
+		{ "program", false, program_keys },
 		{ "rule",    false, rule_keys },
 		{ "default", true,  default_keys } } },
 	{ "anchor", anchor_keys, {
@@ -403,6 +412,27 @@ static void complete_steer(const struct fm_conf_host *host, struct fm_conf_steer
 	}
 }
 
+static void read_programs(struct fm_conf_reading *r, cfg_t *host)
+{
+	struct fm_conf_host *out = &r->config->host;
+	unsigned n = cfg_size(host, "program");
+
+	if (n > FM_PROGRAMS_MAX) {
+		refuse(r, cfg_getnsec(host, "program", FM_PROGRAMS_MAX), "one program too many",
+		       "a host has at most 32");
+		return;
+	}
+	out->programs = calloc(n ? n : 1, sizeof(*out->programs));
+	for (unsigned i = 0; out->programs && i < n; i++) {
+		cfg_t *block = cfg_getnsec(host, "program", i);
+		struct fm_conf_program *p = &out->programs[out->n_programs++];
+
+		p->place = place_of(r, block);
+		copy_title(r, block, p->name, sizeof(p->name));
+		fill(r, block, program_keys, p);
+	}
+}
+
 static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 {
 	struct fm_conf_host *out = &r->config->host;
@@ -445,6 +475,7 @@ static void read_host(struct fm_conf_reading *r, cfg_t *host)
 	read_home(r, host);
 	read_accesses(r, host);
 	read_types(r, host);
+	read_programs(r, host);
 	read_rules(r, host);
 	read_default(r, host);
 }
@@ -631,6 +662,7 @@ void fm_config_free(struct fm_config *c)
 		free(c->files[i]);
 	free(c->files);
 	free(c->host.rules);
+	free(c->host.programs);
 	free(c->anchor.pools);
 	if (c->anchor.subscribers)
 		explicit_bzero(c->anchor.subscribers,

@@ -11,9 +11,11 @@
 #include "daemon/conf_value.h"
 #include "daemon/match.h"
 
-#define FM_NAME_MAX 64u	   /* octets of a name in the configuration, its end included */
-#define FM_SAS_MAX 4u	   /* lines of a key file */
-#define FM_OWNERS_MAX 16u  /* entries of a type's allow list */
+#define FM_NAME_MAX 64u	  /* octets of a name in the configuration, its end included */
+#define FM_SAS_MAX 4u	  /* lines of a key file */
+#define FM_OWNERS_MAX 16u /* entries of a list of programs */
+#define FM_OWNER_MAX 128u /* octets of one of them, its end included */
+#define FM_PROGRAMS_MAX 32u
 #define FM_MATCHES_MAX 16u /* match strings of one rule */
 #define FM_TYPES_MAX 5u	   /* service types by number, digest §9.1; 0: none */
 
@@ -60,20 +62,42 @@ struct fm_conf_access {
 	struct fm_conf_place place;
 };
 
-/* Who may use a type: "unit:sshd.service", "user:root", "group:users". */
-struct fm_conf_owner {
-	uint8_t kind; /* enum fm_owner_kind */
-	char name[FM_NAME_MAX];
+/**
+ * struct fm_conf_owners - programs, by whose or what they are; one that fits is enough
+ * @name: of a user or group; shell pattern of a systemd unit or slice ("unit:web-*.service"), of a
+ * cgroup below its mount ("cgroup:/system.slice"), of a program file ("program:/usr/bin/ssh")
+ */
+enum fm_owner_kind {
+	FM_OWNER_UNIT,
+	FM_OWNER_USER,
+	FM_OWNER_GROUP,
+	FM_OWNER_CGROUP,
+	FM_OWNER_PROGRAM,
 };
 
-enum fm_owner_kind { FM_OWNER_UNIT, FM_OWNER_USER, FM_OWNER_GROUP };
+struct fm_conf_owners {
+	uint8_t n;
+	struct fm_conf_owner {
+		uint8_t kind; /* enum fm_owner_kind */
+		char name[FM_OWNER_MAX];
+	} list[FM_OWNERS_MAX];
+};
 
 struct fm_conf_type {
 	bool is_set;
-	uint64_t lifetime_us; /* preferred; FM_INFINITE_US */
-	uint64_t max;	      /* addresses of this type at once; 0: no limit */
-	uint8_t n_owners;     /* 0: everybody */
-	struct fm_conf_owner owners[FM_OWNERS_MAX];
+	uint64_t lifetime_us;	     /* preferred; FM_INFINITE_US */
+	uint64_t byte_limit;	     /* after so many octets new sockets get another; 0: none */
+	uint64_t max;		     /* addresses of this type at once; 0: no limit */
+	struct fm_conf_owners allow; /* none: everybody */
+	char hook[FM_OWNER_MAX];     /* run when an address comes, changes or goes; "": none */
+	struct fm_conf_place place;
+};
+
+/* The type of programs that ask for none. */
+struct fm_conf_program {
+	char name[FM_NAME_MAX];
+	struct fm_conf_owners who;
+	uint8_t type; /* service type, digest §9.1 */
 	struct fm_conf_place place;
 };
 
@@ -116,11 +140,12 @@ struct fm_conf_default {
 
 struct fm_conf_host {
 	struct fm_conf_home home;
-	uint8_t n_accesses, n_rules;
+	uint8_t n_accesses, n_rules, n_programs;
 	uint8_t keep_ready; /* bit 1 << service type */
 	struct fm_conf_access accesses[FM_ACCESSES_MAX];
 	struct fm_conf_type types[FM_TYPES_MAX];
 	struct fm_conf_rule *rules;
+	struct fm_conf_program *programs; /* the first that fits decides */
 	struct fm_conf_default fallback;
 };
 

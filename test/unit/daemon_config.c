@@ -105,6 +105,16 @@ static const struct {
 	  "it is named twice" },
 	{ "an unknown type", HOST "type \"eternal\" { max = 1 }\n}",
 	  "type \"eternal\": there is no such type" },
+	{ "a cgroup that does not begin at the root",
+	  HOST "type \"fixed\" { allow = {\"cgroup:x\"} }\n}",
+	  "type \"fixed\": allow \"cgroup:x\" is nobody" },
+	{ "a hook without path", HOST "type \"fixed\" { hook = publish }\n}",
+	  "type \"fixed\": hook \"publish\" is no path" },
+	{ "a program of a type that is none",
+	  HOST "program \"p\" { who = {\"user:root\"} type = fast }\n}",
+	  "program \"p\": type \"fast\" is no word of this key" },
+	{ "a program that nobody is", HOST "program \"p\" { type = fixed }\n}",
+	  "program \"p\": no who" },
 	{ "an owner without kind", HOST "type \"fixed\" { allow = {\"root\"} }\n}",
 	  "type \"fixed\": allow \"root\" is nobody" },
 	{ "a match by unit", HOST "rule \"b\" { match = {\"unit restic.service\"} }\n}",
@@ -191,15 +201,18 @@ static void a_whole_host_is_read(void **state)
 {
 	char said[4096] = "";
 	struct fm_config *c = read_text(
-		HOST "keep-ready = {\"session-lasting\", \"fixed\"}\n"
-		     "access \"lte\" { interface = wwan0 cost = metered quota = \"5G/month@12\" "
-		     "loss-limit = 0.5% }\n"
-		     "type \"fixed\" { allow = {\"unit:sshd.service\", \"user:root\"} max = 2 "
-		     "lifetime = infinite }\n"
-		     "rule \"voip\" { match = {\"udp dport 10000-20000\", \"dscp ef\"} mode = "
-		     "smallest-delay"
-		     " via = {\"lte\"} max-loss = 1% on-none = wait on-recovery = keep }\n"
-		     "default { type = session-lasting via = {\"wifi\", \"lte\"} }\n}",
+		HOST
+		"keep-ready = {\"session-lasting\", \"fixed\"}\n"
+		"access \"lte\" { interface = wwan0 cost = metered quota = \"5G/month@12\" "
+		"loss-limit = 0.5% }\n"
+		"type \"fixed\" { allow = {\"unit:sshd.service\", \"user:root\"} max = 2 "
+		"lifetime = infinite bytes = 5G hook = \"/etc/flowmob/publish\" }\n"
+		"program \"web\" { who = {\"unit:nginx*.service\", \"program:/usr/sbin/sshd\"} "
+		"type = fixed }\n"
+		"rule \"voip\" { match = {\"udp dport 10000-20000\", \"dscp ef\"} mode = "
+		"smallest-delay"
+		" via = {\"lte\"} max-loss = 1% on-none = wait on-recovery = keep }\n"
+		"default { type = session-lasting via = {\"wifi\", \"lte\"} }\n}",
 		said, sizeof(said));
 
 	(void)state;
@@ -208,8 +221,14 @@ static void a_whole_host_is_read(void **state)
 	assert_int_equal(c->host.accesses[1].quota.bytes, 5000000000);
 	assert_int_equal(c->host.accesses[1].quota.day, 12);
 	assert_int_equal(c->host.accesses[1].loss_limit_ppm, 5000);
-	assert_int_equal(c->host.types[1].n_owners, 2);
+	assert_int_equal(c->host.types[1].allow.n, 2);
 	assert_int_equal(c->host.types[1].lifetime_us, FM_INFINITE_US);
+	assert_int_equal(c->host.types[1].byte_limit, 5000000000);
+	assert_string_equal(c->host.types[1].hook, "/etc/flowmob/publish");
+	assert_int_equal(c->host.n_programs, 1);
+	assert_int_equal(c->host.programs[0].who.n, 2);
+	assert_int_equal(c->host.programs[0].who.list[1].kind, FM_OWNER_PROGRAM);
+	assert_int_equal(c->host.programs[0].type, 1);
 	assert_int_equal(c->host.n_rules, 1);
 	assert_int_equal(c->host.rules[0].n_matches, 2);
 	assert_int_equal(c->host.rules[0].steer.mode, FM_MODE_SMALLEST_DELAY);

@@ -1,0 +1,117 @@
+/*
+ * Who asks, and what policy says of them.
+ */
+#include "daemon/who.h"
+
+#include <fnmatch.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+
+#define GROUPS_MAX 256
+
+static bool is_user(const char *name, const struct fm_who *who)
+{
+	const struct passwd *user = getpwnam(name);
+
+	return user && user->pw_uid == who->uid;
+}
+
+static bool is_in_group(const char *name, const struct fm_who *who)
+{
+	const struct group *group = getgrnam(name);
+	gid_t wanted = group ? group->gr_gid : 0, groups[GROUPS_MAX];
+	const struct passwd *user;
+	int n = GROUPS_MAX;
+
+	if (!group)
+		return false;
+	if (wanted == who->gid)
+		return true;
+	user = getpwuid(who->uid);
+	if (!user || getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (groups[i] == wanted)
+			return true;
+	}
+	return false;
+}
+
+/* A unit, or a slice around it: one of the names on the way down to the cgroup. */
+static bool is_in_unit(const char *pattern, const struct fm_who *who)
+{
+	char path[1024], *rest = path, *name;
+
+	if (strlen(who->cgroup) >= sizeof(path))
+		return false;
+	memcpy(path, who->cgroup, strlen(who->cgroup) + 1);
+	while ((name = strsep(&rest, "/"))) {
+		if (*name && fnmatch(pattern, name, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The cgroup itself, or one below it. */
+static bool is_in_cgroup(const char *pattern, const struct fm_who *who)
+{
+	return *who->cgroup && fnmatch(pattern, who->cgroup, FNM_PATHNAME | FNM_LEADING_DIR) == 0;
+}
+
+static bool is_program(const char *pattern, const struct fm_who *who)
+{
+	return *who->program && fnmatch(pattern, who->program, FNM_PATHNAME) == 0;
+}
+
+/* In the order of enum fm_owner_kind. */
+static bool (*const fits[])(const char *pattern, const struct fm_who *who) = {
+	[FM_OWNER_UNIT] = is_in_unit,	 [FM_OWNER_USER] = is_user,
+	[FM_OWNER_GROUP] = is_in_group,	 [FM_OWNER_CGROUP] = is_in_cgroup,
+	[FM_OWNER_PROGRAM] = is_program,
+};
+
+bool fm_who_fits(const struct fm_conf_owners *owners, const struct fm_who *who)
+{
+	for (uint8_t i = 0; i < owners->n; i++) {
+		if (fits[owners->list[i].kind](owners->list[i].name, who))
+			return true;
+	}
+	return false;
+}
+
+uint8_t fm_who_allowed(const struct fm_conf_host *c, const struct fm_who *who)
+{
+	uint8_t allowed = 0;
+
+	for (uint8_t type = 1; type < FM_TYPES_MAX; type++) {
+		const struct fm_conf_owners *allow = &c->types[type].allow;
+
+		if (allow->n == 0 || fm_who_fits(allow, who))
+			allowed |= (uint8_t)(1u << type);
+	}
+	return allowed;
+}
+
+uint8_t fm_who_default(const struct fm_conf_host *c, const struct fm_who *who)
+{
+	for (uint8_t i = 0; i < c->n_programs; i++) {
+		if (fm_who_fits(&c->programs[i].who, who))
+			return c->programs[i].type;
+	}
+	return 0;
+}
+
+bool fm_who_is_closed(const struct fm_conf_host *c)
+{
+	for (uint8_t type = 1; type < FM_TYPES_MAX; type++) {
+		if (c->types[type].allow.n > 0)
+			return true;
+	}
+	return false;
+}
+
+bool fm_who_has_defaults(const struct fm_conf_host *c)
+{
+	return c->n_programs > 0;
+}

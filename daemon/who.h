@@ -1,0 +1,34 @@
+/*
+ * Who asks, and what policy says of them: which types they may ask for (RFC 8653 §5), and the type
+ * that they get when they ask for none.
+ */
+#ifndef FM_DAEMON_WHO_H
+#define FM_DAEMON_WHO_H
+
+#include "daemon/config.h"
+
+/**
+ * struct fm_who - what a task is known by
+ * @cgroup:  path below the mount of cgroup v2, such as /system.slice/ssh.service; "": not known
+ * @program: path of its program file; "": not known
+ */
+struct fm_who {
+	uint32_t uid, gid;
+	const char *cgroup, *program;
+};
+
+/* Does one of @owners fit? A user counts as a member of all groups of its name, and of its own. */
+bool fm_who_fits(const struct fm_conf_owners *owners, const struct fm_who *who);
+
+/* Types that they may ask for: bit 1 << service type. */
+uint8_t fm_who_allowed(const struct fm_conf_host *c, const struct fm_who *who);
+
+/* The type for programs that ask for nothing, of the first program block that fits; 0: of none. */
+uint8_t fm_who_default(const struct fm_conf_host *c, const struct fm_who *who);
+
+/* Does the policy differ from one program to the next: in what is allowed, in what is the default?
+ */
+bool fm_who_is_closed(const struct fm_conf_host *c);
+bool fm_who_has_defaults(const struct fm_conf_host *c);
+
+#endif

@@ -1,0 +1,105 @@
+/* daemon/who.c: who may ask for which type, and what those get who ask for none. */
+#include "daemon/who.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SSH "/system.slice/ssh.service"
+#define NOBODY 65534u /* of Debian's base-passwd, as the other names here */
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	enum fm_owner_kind kind;
+	const char *owner;
+	struct fm_who who;
+	bool fits;
+} rows[] = {
+	{ "a user by name", FM_OWNER_USER, "nobody", { NOBODY, NOBODY, "", "" }, true },
+	{ "another user", FM_OWNER_USER, "root", { NOBODY, NOBODY, "", "" }, false },
+	{ "a user that is not there", FM_OWNER_USER, "no-such-user", { 0, 0, "", "" }, false },
+	{ "the group it runs with", FM_OWNER_GROUP, "adm", { NOBODY, 4, "", "" }, true },
+	{ "the group of the user", FM_OWNER_GROUP, "nogroup", { NOBODY, 7777, "", "" }, true },
+	{ "another group", FM_OWNER_GROUP, "adm", { NOBODY, NOBODY, "", "" }, false },
+	{ "a user without a name", FM_OWNER_GROUP, "adm", { 4000000, 4000000, "", "" }, false },
+	{ "a unit", FM_OWNER_UNIT, "ssh.service", { 0, 0, SSH, "" }, true },
+	{ "a pattern of units", FM_OWNER_UNIT, "s*.service", { 0, 0, SSH, "" }, true },
+	{ "the slice around it", FM_OWNER_UNIT, "system.slice", { 0, 0, SSH, "" }, true },
+	{ "a unit below a unit", FM_OWNER_UNIT, "user@*.service", { 0, 0, "/user.slice/user@1.service/app.slice/x.scope", "" }, true },
+	{ "a part of a name", FM_OWNER_UNIT, "ssh", { 0, 0, SSH, "" }, false },
+	{ "no cgroup known", FM_OWNER_UNIT, "*", { 0, 0, "", "" }, false },
+	{ "a cgroup", FM_OWNER_CGROUP, SSH, { 0, 0, SSH, "" }, true },
+	{ "a cgroup around it", FM_OWNER_CGROUP, "/system.slice", { 0, 0, SSH, "" }, true },
+	{ "a cgroup whose name goes on", FM_OWNER_CGROUP, "/system", { 0, 0, SSH, "" }, false },
+	{ "every cgroup, but none is known", FM_OWNER_CGROUP, "/*", { 0, 0, "", "" }, false },
+	{ "a program", FM_OWNER_PROGRAM, "/usr/bin/ssh", { 0, 0, "", "/usr/bin/ssh" }, true },
+	{ "a pattern does not cross directories", FM_OWNER_PROGRAM, "/usr/*", { 0, 0, "", "/usr/bin/ssh" }, false },
+	{ "a pattern of programs", FM_OWNER_PROGRAM, "/usr/bin/ss*", { 0, 0, "", "/usr/bin/ssh" }, true },
+	{ "no program known", FM_OWNER_PROGRAM, "*", { 0, 0, "", "" }, false },
+};
+/* clang-format on */
+
+static void owners_fit(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fm_conf_owners owners = { .n = 1 };
+
+		print_message("%s\n", rows[i].name);
+		owners.list[0].kind = (uint8_t)rows[i].kind;
+		strcpy(owners.list[0].name, rows[i].owner);
+		assert_int_equal(fm_who_fits(&owners, &rows[i].who), rows[i].fits);
+	}
+}
+
+static void types_without_a_list_are_for_all(void **state)
+{
+	static struct fm_conf_host c;
+	struct fm_who root = { 0, 0, "", "" }, nobody = { NOBODY, NOBODY, "", "" };
+
+	(void)state;
+	assert_false(fm_who_is_closed(&c));
+	assert_int_equal(fm_who_allowed(&c, &nobody), 0x1e);
+	c.types[1].allow.n = 1;
+	c.types[1].allow.list[0].kind = FM_OWNER_USER;
+	strcpy(c.types[1].allow.list[0].name, "root");
+	assert_true(fm_who_is_closed(&c));
+	assert_int_equal(fm_who_allowed(&c, &nobody), 0x1c);
+	assert_int_equal(fm_who_allowed(&c, &root), 0x1e);
+}
+
+static void the_first_program_that_fits_decides(void **state)
+{
+	static struct fm_conf_program programs[2];
+	static struct fm_conf_host c = { .programs = programs };
+	struct fm_who ssh = { 0, 0, SSH, "/usr/sbin/sshd" }, other = { 0, 0, "", "/usr/bin/curl" };
+
+	(void)state;
+	assert_false(fm_who_has_defaults(&c));
+	for (uint8_t i = 0; i < 2; i++) {
+		programs[i].type = (uint8_t)(i + 1);
+		programs[i].who.n = 1;
+		programs[i].who.list[0].kind = FM_OWNER_UNIT;
+		strcpy(programs[i].who.list[0].name, i ? "*.slice" : "ssh.service");
+	}
+	c.n_programs = 2;
+	assert_true(fm_who_has_defaults(&c));
+	assert_int_equal(fm_who_default(&c, &ssh), 1);
+	assert_int_equal(fm_who_default(&c, &other), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(owners_fit),
+		cmocka_unit_test(types_without_a_list_are_for_all),
+		cmocka_unit_test(the_first_program_that_fits_decides),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
