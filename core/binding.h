@@ -23,6 +23,8 @@ struct fm_ha;
  * @default_type: what "the anchor chooses" means
  * @max_prefixes: leases at once; at most FM_LEASES_MAX
  * @max_fixed:    prefixes reserved for it
+ * @lifetime_us, @byte_limit: the network's own limits of types 2 and 4, counted from the first
+ * grant: what follows is only for sockets that are there already; 0: none
  * @home_address: configured home address that may carry user packets, or none (digest §14.2)
  * @is_barred:    its registrations are answered 129
  */
@@ -31,26 +33,29 @@ struct fm_ha_subscriber_conf {
 	uint8_t n_sas;
 	struct fm_sa sas[FM_HA_SAS_MAX];
 	uint8_t types, default_type, max_prefixes, max_fixed;
-	uint64_t grace_us;
+	uint64_t grace_us, lifetime_us, byte_limit;
 	struct fm_ip home_address;
 	bool is_barred;
 };
 
 /**
  * struct fm_subscriber - one MN-ID that the configuration knows
+ * @by_home:  by the /64 of its configured home address, where it has one
  * @binding:  NULL: not bound
  * @replay:   kept for as long as the subscriber is (digest D29)
  * @held:     its leases, the IPv4 home address too
  * @reserved: fixed prefixes that no live lease holds
+ * @withdrawn: prefixes that were taken from it, and it was not told yet
+ * @told_refusals: bit status - 128: refusals of prefixes that an event has told
  * @own_sequence: of the messages that the anchor starts (digest D30)
  */
 struct fm_subscriber {
-	struct fm_hash_entry by_id;
+	struct fm_hash_entry by_id, by_home;
 	struct fm_ha_subscriber_conf conf;
 	struct fm_binding *binding;
 	struct fm_replay_state replay;
-	struct fm_list held, reserved;
-	uint8_t n_held, n_fixed;
+	struct fm_list held, reserved, withdrawn;
+	uint8_t n_held, n_fixed, told_refusals;
 	uint16_t own_sequence;
 };
 

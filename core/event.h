@@ -23,6 +23,8 @@
 	X(NO_ASSOCIATION,     "no-association",        6,   "add a subscriber block for this id")  \
 	X(REPLAYED,           "replayed",              6,   "an old message came again; often means an attack") \
 	X(BAD_MESSAGE,        "bad-message",           6,   "flowmob decode shows what is wrong")  \
+	X(PREFIX_WITHDRAWN,   "prefix-withdrawn",      60,  "")                                    \
+	X(PREFIX_REFUSED,     "prefix-refused",        60,  "told once; types, quotas and pools: flowmob.conf(5)") \
 	X(POOL_EMPTY,         "pool-empty",            1,   "enlarge a pool or shorten quarantine") \
 	X(ANCHOR_FULL,        "anchor-full",           1,   "restart flowmobd: it makes room for twice the subscribers it finds") \
 	X(FLOW_UNANSWERED,    "flow-move-unanswered",  60,  "the host does not answer: look at its log") \

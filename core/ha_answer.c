@@ -94,12 +94,13 @@ static void add_vendor(const struct fm_ha *ha, struct fm_msg *m, uint8_t sub_typ
 	it->vendor.data = data;
 }
 
-/* Digest §14.5: each option's answer, and the set of all leases that are held now. */
+/* Digest §14.5: each option's answer, what the anchor changed, and where the host asked, the set of
+ * all leases that are held now. */
 static void add_leases(struct fm_ha *ha, struct fm_msg *m, const struct fm_update *u,
 		       enum brief brief)
 {
 	const struct fm_lease_change *c = &ha->lease_change;
-	uint8_t n = brief >= NO_SET_ERRORS ? c->n_asked : c->n;
+	uint8_t n = brief >= NO_SET_ERRORS ? c->n_told : c->n;
 	uint16_t len = 1;
 
 	if (!is_accepted(u) || (c->n == 0 && !c->has_set))
@@ -112,6 +113,9 @@ static void add_leases(struct fm_ha *ha, struct fm_msg *m, const struct fm_updat
 		fm_odp_write(&c->odps[i], p);
 		add_vendor(ha, m, FM_ODP_SUB_TYPE, (struct fm_octets){ p, FM_ODP_DATA_LEN });
 	}
+	if (c->n_asked == 0 && !c->has_set)
+		return;
+
 	uint8_t *p = fm_msg_room(m, 1 + 2 * FM_LEASES_MAX);
 	if (!p)
 		return;

@@ -15,8 +15,8 @@ bool fm_ha_update_is_barred(const struct fm_ha *ha, const struct fm_ip *coa)
 		if (fm_prefix_has(&ha->conf.barred[i], coa))
 			return true;
 	}
-	return fm_ha_lease_pool(ha, coa) != NULL || fm_ip_equal(coa, &ha->conf.address) ||
-	       fm_ip_equal(coa, &ha->conf.address_v4);
+	return fm_ha_lease_pool(ha, coa) || fm_ha_lease_of(ha, coa) ||
+	       fm_ip_equal(coa, &ha->conf.address) || fm_ip_equal(coa, &ha->conf.address_v4);
 }
 
 /* What the host says of the path over which this comes: of the one address that it registers. */

@@ -297,7 +297,7 @@ static void forget_answers(struct fm_ha *ha)
 {
 	ha->n_ipv4_answers = 0;
 	ha->has_flow_answers = false;
-	ha->lease_change.n = ha->lease_change.n_asked = 0;
+	ha->lease_change.n = ha->lease_change.n_asked = ha->lease_change.n_told = 0;
 	ha->lease_change.has_set = false;
 }
 

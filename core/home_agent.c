@@ -41,10 +41,15 @@ void fm_ha_conf_init(struct fm_ha_conf *conf)
 /* Everything whose size the configuration says. */
 struct tables {
 	struct fm_pool subscribers, bindings, flows, leases;
-	struct fm_hash by_id, by_hoa, by_prefix;
+	struct fm_hash by_id, by_home, by_hoa, by_prefix;
 	struct fm_heap heap;
 	struct fm_ha_pool_conf *pools;
 };
+
+static uint32_t pools_max(const struct fm_ha_conf *conf)
+{
+	return conf->n_pools > conf->max_pools ? conf->n_pools : conf->max_pools;
+}
 
 static void cut(struct tables *t, struct fm_arena *a, const struct fm_ha_conf *conf)
 {
@@ -53,10 +58,11 @@ static void cut(struct tables *t, struct fm_arena *a, const struct fm_ha_conf *c
 	fm_pool_init(&t->flows, a, conf->max_flows, sizeof(struct fm_flow));
 	fm_pool_init(&t->leases, a, conf->max_leases, sizeof(struct fm_lease));
 	fm_hash_init(&t->by_id, a, conf->max_subscribers);
+	fm_hash_init(&t->by_home, a, conf->max_subscribers);
 	fm_hash_init(&t->by_hoa, a, conf->max_bindings);
 	fm_hash_init(&t->by_prefix, a, conf->max_leases);
 	fm_heap_init(&t->heap, a, conf->max_bindings);
-	t->pools = fm_arena_cut(a, conf->n_pools, sizeof(*t->pools));
+	t->pools = fm_arena_cut(a, pools_max(conf), sizeof(*t->pools));
 }
 
 size_t fm_ha_size(const struct fm_ha_conf *conf)
@@ -67,6 +73,16 @@ size_t fm_ha_size(const struct fm_ha_conf *conf)
 	fm_arena_cut(&a, 1, sizeof(struct fm_ha));
 	cut(&t, &a, conf);
 	return a.used;
+}
+
+int fm_ha_pools_set(struct fm_ha *ha, const struct fm_ha_pool_conf *pools, uint32_t n)
+{
+	if (n > ha->conf.max_pools)
+		return -ENOBUFS;
+	if (n > 0)
+		memcpy(ha->pools, pools, n * sizeof(*pools));
+	ha->conf.n_pools = n;
+	return 0;
 }
 
 struct fm_ha *fm_ha_init(void *block, const struct fm_ha_conf *conf, const struct fm_ops *ops,
@@ -81,19 +97,21 @@ struct fm_ha *fm_ha_init(void *block, const struct fm_ha_conf *conf, const struc
 	ha->ops = ops;
 	ha->world = world;
 	ha->pools = t.pools;
-	if (conf->n_pools > 0)
-		memcpy(ha->pools, conf->pools, conf->n_pools * sizeof(*ha->pools));
+	ha->conf.max_pools = pools_max(conf);
 	ha->conf.pools = ha->pools;
+	(void)fm_ha_pools_set(ha, conf->pools, conf->n_pools);
 	ha->subscribers = t.subscribers;
 	ha->bindings = t.bindings;
 	ha->flows = t.flows;
 	ha->leases = t.leases;
 	ha->by_id = t.by_id;
+	ha->by_home = t.by_home;
 	ha->by_hoa = t.by_hoa;
 	ha->by_prefix = t.by_prefix;
 	ha->heap = t.heap;
 	fm_list_init(&ha->resting);
 	ops->random(world, &ha->by_id.seed, sizeof(ha->by_id.seed));
+	ops->random(world, &ha->by_home.seed, sizeof(ha->by_home.seed));
 	ops->random(world, &ha->by_hoa.seed, sizeof(ha->by_hoa.seed));
 	ops->random(world, &ha->by_prefix.seed, sizeof(ha->by_prefix.seed));
 	return ha;
@@ -104,6 +122,14 @@ void fm_ha_rearm(struct fm_ha *ha)
 	const struct fm_due *top = fm_heap_top(&ha->heap);
 
 	ha->ops->wake_at(ha->world, top ? top->at_us : FM_NEVER);
+}
+
+static void enlist_home(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_ip *home)
+{
+	if (!fm_ip_is_none(&s->conf.home_address))
+		fm_hash_remove(&ha->by_home, &s->by_home);
+	if (!fm_ip_is_none(home))
+		fm_hash_add(&ha->by_home, &s->by_home, fm_hash_of(&ha->by_home, home->b, 8));
 }
 
 int fm_ha_subscriber_add(struct fm_ha *ha, const struct fm_ha_subscriber_conf *conf)
@@ -118,14 +144,23 @@ int fm_ha_subscriber_add(struct fm_ha *ha, const struct fm_ha_subscriber_conf *c
 			return -ENOBUFS;
 		fm_list_init(&s->held);
 		fm_list_init(&s->reserved);
+		fm_list_init(&s->withdrawn);
 		fm_hash_add(&ha->by_id, &s->by_id,
 			    fm_hash_of(&ha->by_id, conf->mn_id, conf->mn_id_len));
 	}
+	if (memcmp(&s->conf, conf, sizeof(*conf)) != 0)
+		s->told_refusals = 0;
+	enlist_home(ha, s, &conf->home_address);
 	s->conf = *conf;
-	if (s->binding)
-		fm_binding_changed(ha, s->binding, ha->now_us);
+	if (!s->binding)
+		return 0;
+	if (fm_ha_lease_limit(s, ha->now_us))
+		fm_notify_changed(ha, s->binding);
+	fm_binding_changed(ha, s->binding, ha->now_us);
 	return 0;
 }
+
+static const struct fm_ip no_home;
 
 int fm_ha_subscriber_remove(struct fm_ha *ha, const uint8_t *mn_id, size_t len, uint64_t now_us)
 {
@@ -140,6 +175,7 @@ int fm_ha_subscriber_remove(struct fm_ha *ha, const uint8_t *mn_id, size_t len, 
 		fm_binding_end(ha, s->binding, now_us);
 	fm_ha_lease_forget(ha, s, now_us);
 	fm_record_replay_gone(ha, s);
+	enlist_home(ha, s, &no_home);
 	fm_hash_remove(&ha->by_id, &s->by_id);
 	s->conf.mn_id_len = 0;
 	fm_pool_give(&ha->subscribers, s);

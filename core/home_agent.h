@@ -29,6 +29,7 @@
  * @vendor_id:  of the on-demand options; 32473
  * @wall_us:    CLOCK_REALTIME minus the clock of now_us, microseconds
  * @max_subscribers, @max_bindings, @max_flows, @max_leases: sizes; flows and leases of all together
+ * @max_pools: that fm_ha_pools_set() may bring; fewer than n_pools: as many as those
  * @home:       further home subnets
  * @barred:     care-of addresses that are refused (174); those inside pools always are
  * @max_lifetime, @refresh_advice: units of 4 s; refresh_advice 0: none is sent
@@ -42,7 +43,7 @@ struct fm_ha_conf {
 	uint32_t vendor_id;
 	uint64_t wall_us;
 	uint32_t max_subscribers, max_bindings, max_flows, max_leases;
-	uint32_t n_pools;
+	uint32_t n_pools, max_pools;
 	const struct fm_ha_pool_conf *pools;
 	uint8_t n_home, n_barred;
 	struct fm_prefix home[FM_HA_HOME_MAX], barred[FM_HA_HOME_MAX];
@@ -61,7 +62,16 @@ struct fm_ha_conf {
 	X(NO_ASSOCIATION, "no-association")                                                        \
 	X(OLD, "old")                                                                              \
 	X(SILENT, "dropped-silently")                                                              \
-	X(HINTS, "errors-sent")
+	X(HINTS, "errors-sent")                                                                    \
+	X(PREFIX_GRANTED, "prefix-granted")                                                        \
+	X(PREFIX_WITHDRAWN, "prefix-withdrawn")                                                    \
+	X(PREFIX_UNSPECIFIED, "prefix-refused-unspecified")                                        \
+	X(PREFIX_PROHIBITED, "prefix-refused-prohibited")                                          \
+	X(PREFIX_NO_RESOURCES, "prefix-refused-no-resources")                                      \
+	X(PREFIX_NOT_SUPPORTED, "prefix-refused-type-not-supported")                               \
+	X(PREFIX_NOT_AVAILABLE, "prefix-refused-not-available")                                    \
+	X(PREFIX_MALFORMED, "prefix-refused-malformed")                                            \
+	X(PREFIX_NO_LEASE, "prefix-refused-no-lease")
 
 #define FM_HA_COUNTER_ID(name, text) FM_HA_##name,
 enum fm_ha_counter { FM_HA_COUNTERS(FM_HA_COUNTER_ID) FM_HA_COUNTER_COUNT };
@@ -108,7 +118,7 @@ struct fm_ha {
 	void *world;
 	struct fm_ha_pool_conf *pools;
 	struct fm_pool subscribers, bindings, flows, leases;
-	struct fm_hash by_id, by_hoa, by_prefix;
+	struct fm_hash by_id, by_home, by_hoa, by_prefix;
 	struct fm_heap heap;
 	struct fm_list resting;
 	uint64_t count[FM_HA_COUNTER_COUNT];
@@ -145,6 +155,8 @@ struct fm_ha *fm_ha_init(void *block, const struct fm_ha_conf *conf, const struc
 
 /**
  * fm_ha_subscriber_add() - a subscriber, or other settings of a known one (its binding goes on)
+ * What a known one may no longer have is not renewed; leases are shortened where its limits are
+ * lower now, as of the call into the core before this one (digest §14.5, own changes).
  * Return: 0; -ENOBUFS more than max_subscribers; -EINVAL no MN-ID.
  */
 int fm_ha_subscriber_add(struct fm_ha *ha, const struct fm_ha_subscriber_conf *conf);
@@ -153,6 +165,13 @@ int fm_ha_subscriber_add(struct fm_ha *ha, const struct fm_ha_subscriber_conf *c
  * A subscriber is no longer configured: revoked once, then all that is its ends at once. -ENOENT.
  */
 int fm_ha_subscriber_remove(struct fm_ha *ha, const uint8_t *mn_id, size_t len, uint64_t now_us);
+
+/**
+ * fm_ha_pools_set() - other pools: what is lent already goes on
+ * A pool that is no longer there gives no new leases; fixed prefixes of it stay reserved.
+ * Return: 0; -ENOBUFS more than max_pools.
+ */
+int fm_ha_pools_set(struct fm_ha *ha, const struct fm_ha_pool_conf *pools, uint32_t n);
 
 /**
  * fm_ha_restore() - one record as ops->save() was given it

@@ -37,24 +37,39 @@ static bool may_use(const struct fm_subscriber *s, uint8_t type)
 	return s->conf.types & 1u << type;
 }
 
-/*
- * Preferred and valid as asked. Type 4 ends a grace after it stops being preferred, and is never
- * renewed then (digest §14.5).
- */
-static void set_life(struct fm_lease *l, const struct fm_odp *o, uint64_t grace_us, uint64_t now_us)
+/* RFC 8653 §5, digest §14.6: the network's own limits; Fixed prefixes change by order only. */
+void fm_ha_lease_apply(struct fm_lease *l, uint64_t now_us)
 {
-	bool is_graceful = l->type == FM_TYPE_GRACEFUL_REPLACEMENT;
-	bool is_over = is_graceful && l->preferred_us <= now_us;
+	const struct fm_ha_subscriber_conf *conf = &l->owner->conf;
+	uint64_t end_us = l->since_us + conf->lifetime_us;
+
+	if (l->type == FM_TYPE_FIXED)
+		return;
+	if (conf->lifetime_us > 0)
+		l->preferred_us = min_us(l->preferred_us, end_us > now_us ? end_us : now_us);
+	if (conf->byte_limit > 0 && (l->byte_limit == 0 || l->byte_limit > conf->byte_limit))
+		l->byte_limit = conf->byte_limit;
+	if (l->type == FM_TYPE_GRACEFUL_REPLACEMENT && l->preferred_us != FM_NEVER)
+		l->valid_us = min_us(l->valid_us, l->preferred_us + conf->grace_us);
+}
+
+/*
+ * Preferred and valid as asked, as far as the network's limits go. Type 4 ends a grace after it
+ * stops being preferred, and is never renewed then; nor is what an operator ended (digest §14.5).
+ */
+static void set_life(struct fm_lease *l, const struct fm_odp *o, uint64_t now_us)
+{
+	bool is_over = l->type == FM_TYPE_GRACEFUL_REPLACEMENT && l->preferred_us <= now_us;
 	uint64_t asked_us = until_us(now_us, o->valid_s);
 
-	if (is_over) {
+	if (is_over || l->is_ending) {
 		l->valid_us = min_us(l->valid_us, asked_us);
 		return;
 	}
 	l->preferred_us = until_us(now_us, o->preferred_s);
 	l->valid_us = asked_us;
-	if (is_graceful && l->preferred_us != FM_NEVER)
-		l->valid_us = min_us(asked_us, l->preferred_us + grace_us);
+	l->byte_limit = o->byte_limit;
+	fm_ha_lease_apply(l, now_us);
 }
 
 static void describe(const struct fm_lease *l, struct fm_odp *o, uint64_t now_us)
@@ -64,6 +79,7 @@ static void describe(const struct fm_lease *l, struct fm_odp *o, uint64_t now_us
 	o->prefix_length = PREFIX_LEN;
 	o->preferred_s = fm_ha_lease_left_s(l->preferred_us, now_us);
 	o->valid_s = fm_ha_lease_left_s(l->valid_us, now_us);
+	o->byte_limit = l->byte_limit;
 	if (o->preferred_s > o->valid_s)
 		o->preferred_s = o->valid_s;
 }
@@ -96,8 +112,9 @@ static uint8_t renew(struct fm_lease *l, struct fm_odp *o, uint64_t now_us)
 		return FM_ODP_MALFORMED;
 	if (!may_use(s, l->type))
 		return FM_ODP_PROHIBITED;
-	set_life(l, o, s->conf.grace_us, now_us);
+	set_life(l, o, now_us);
 	describe(l, o, now_us);
+	l->untold = 0;
 	return FM_ODP_GRANTED;
 }
 
@@ -108,11 +125,18 @@ static uint8_t choose_named(struct fm_ha *ha, struct fm_subscriber *s, const str
 {
 	const struct fm_lease *l = fm_ha_lease_find(ha, &o->prefix);
 
-	if (!l || l->owner != s || l->mode == FM_LEASE_LIVE || !fm_ha_lease_pool(ha, &o->prefix))
+	if (!l || l->owner != s)
 		return FM_ODP_NOT_AVAILABLE;
-	if (l->mode == FM_LEASE_RESERVED && o->service_type != FM_TYPE_FIXED)
-		return FM_ODP_NOT_AVAILABLE;
-	return FM_ODP_GRANTED;
+	switch (l->mode) {
+	case FM_LEASE_RESERVED:
+		return o->service_type == FM_TYPE_FIXED ? FM_ODP_GRANTED : FM_ODP_NOT_AVAILABLE;
+	case FM_LEASE_RESTING:
+		return fm_ha_lease_pool(ha, &o->prefix) ? FM_ODP_GRANTED : FM_ODP_NOT_AVAILABLE;
+	case FM_LEASE_LIVE:
+	case FM_LEASE_TAKEN:
+		break;
+	}
+	return FM_ODP_NOT_AVAILABLE;
 }
 
 /*
@@ -169,8 +193,9 @@ static uint8_t grant(struct fm_ha *ha, struct fm_subscriber *s, struct fm_odp *o
 		s->n_fixed++;
 		fm_record_reserved(ha, s);
 	}
-	set_life(l, o, s->conf.grace_us, now_us);
+	set_life(l, o, now_us);
 	describe(l, o, now_us);
+	ha->count[FM_HA_PREFIX_GRANTED]++;
 	fm_ha_tell(ha, s, FM_EVENT_LEASE_GRANTED, &l->prefix, l->type);
 	return FM_ODP_GRANTED;
 }
@@ -247,6 +272,18 @@ static bool set_names(const struct fm_ha *ha, const struct fm_msg *m, uint16_t p
 	return false;
 }
 
+static bool has_set(const struct fm_ha *ha, const struct fm_msg *m)
+{
+	const struct fm_item *it = NULL;
+	struct fm_octets pids;
+
+	while ((it = next_vendor(ha, m, it, FM_ODP_SET_SUB_TYPE))) {
+		if (fm_odp_set_read(&it->vendor.data, &pids))
+			return true;
+	}
+	return false;
+}
+
 /* What the set names and nobody holds is answered 134, each PID once. */
 static void judge_set(const struct fm_ha *ha, const struct fm_subscriber *s, const struct fm_msg *m,
 		      struct fm_lease_change *c)
@@ -257,7 +294,6 @@ static void judge_set(const struct fm_ha *ha, const struct fm_subscriber *s, con
 	while ((it = next_vendor(ha, m, it, FM_ODP_SET_SUB_TYPE))) {
 		if (!fm_odp_set_read(&it->vendor.data, &pids))
 			continue;
-		c->has_set = true;
 		for (uint16_t i = 0; i < pids.len / 2 && c->n < FM_ODP_ANSWERS_MAX; i++) {
 			uint16_t pid = fm_u16_at(&pids, i);
 
@@ -283,21 +319,63 @@ static void release_rest(struct fm_ha *ha, struct fm_subscriber *s, const struct
 	}
 }
 
+/*
+ * What the anchor changed by itself (digest §14.5), but what is asked for in this update: that has
+ * its own answer.
+ */
+static void tell_changed(struct fm_ha *ha, struct fm_subscriber *s, uint64_t now_us)
+{
+	struct fm_list *heads[] = { &s->held, &s->withdrawn };
+	struct fm_lease_change *c = &ha->lease_change;
+
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		for (struct fm_list *e = heads[i]->next, *after; e != heads[i]; e = after) {
+			struct fm_lease *l = FM_ENTRY(e, struct fm_lease, list);
+			bool is_taken = l->mode == FM_LEASE_TAKEN;
+
+			after = e->next;
+			if (l->untold == 0 || fm_ha_lease_is_v4(l) || is_asked(c, l->pid) ||
+			    c->n == FM_ODP_ANSWERS_MAX)
+				continue;
+			c->odps[c->n] = (struct fm_odp){ .pid = l->pid };
+			describe(l, &c->odps[c->n], now_us);
+			c->odps[c->n++].status = is_taken ? FM_ODP_RELEASED : FM_ODP_GRANTED;
+			fm_ha_lease_told(ha, l);
+		}
+	}
+	c->n_told = c->n;
+}
+
+/* Counted by reason, and told once of each subscriber: a host that asks again is no news. */
+static void count_refusal(struct fm_ha *ha, struct fm_subscriber *s, uint8_t status)
+{
+	uint8_t bit = (uint8_t)(1u << (status - FM_ODP_UNSPECIFIED));
+
+	ha->count[FM_HA_PREFIX_UNSPECIFIED + (status - FM_ODP_UNSPECIFIED)]++;
+	if (status == FM_ODP_NO_LEASE || s->told_refusals & bit)
+		return; /* 134 is how a host finds out, not a refusal */
+	s->told_refusals |= bit;
+	fm_ha_tell(ha, s, FM_EVENT_PREFIX_REFUSED, NULL, status);
+}
+
 void fm_ha_lease_update(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_msg *m,
 			uint64_t now_us)
 {
 	struct fm_lease_change *c = &ha->lease_change;
 
 	c->n = 0;
-	c->has_set = false;
 	read_odps(ha, m, c);
-	judge_set(ha, s, m, c);
+	c->has_set = has_set(ha, m);
 	if (c->has_set)
 		release_rest(ha, s, m, now_us);
+	tell_changed(ha, s, now_us);
+	judge_set(ha, s, m, c);
 	for (uint8_t i = 0; i < c->n_asked; i++) {
 		if (is_twice(c, i))
 			c->odps[i].status = FM_ODP_MALFORMED;
 		else
 			c->odps[i].status = ask(ha, s, &c->odps[i], now_us);
+		if (c->odps[i].status >= FM_ODP_UNSPECIFIED)
+			count_refusal(ha, s, c->odps[i].status);
 	}
 }

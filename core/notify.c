@@ -151,10 +151,27 @@ static void send_flow(struct fm_ha *ha, struct fm_binding *b)
 	send_out(ha, b, b->flow_bid);
 }
 
+
+/* When a refresh request is due for the first time: the earliest care-of address decides. */
+static uint64_t refresh_due(const struct fm_binding *b)
+{
+	uint64_t due_us = FM_NEVER;
+
+	for (uint8_t i = 0; i < FM_PATHS_MAX; i++) {
+		if (b->coas[i].is_used && quarter_left_us(&b->coas[i]) < due_us)
+			due_us = quarter_left_us(&b->coas[i]);
+	}
+	return b->refresh.tries ? FM_NEVER : due_us;
+}
+
+/* Its life ends by itself; a request about leases is not the one that its last quarter brings. */
 static void give_up_refresh(struct fm_ha *ha, struct fm_binding *b)
 {
-	(void)ha;
-	(void)b; /* its life ends by itself */
+	struct fm_asked was = b->refresh;
+
+	b->refresh.tries = 0;
+	if (refresh_due(b) <= ha->now_us)
+		b->refresh = was;
 }
 
 /* Take off what was revoked, whatever the host says (RFC 5846 §6.3). */
@@ -231,18 +248,6 @@ static void ask_first(struct fm_ha *ha, struct fm_binding *b, const struct kind 
 	ask(ha, b, k);
 }
 
-/* When a refresh request is due for the first time: the earliest care-of address decides. */
-static uint64_t refresh_due(const struct fm_binding *b)
-{
-	uint64_t due_us = FM_NEVER;
-
-	for (uint8_t i = 0; i < FM_PATHS_MAX; i++) {
-		if (b->coas[i].is_used && quarter_left_us(&b->coas[i]) < due_us)
-			due_us = quarter_left_us(&b->coas[i]);
-	}
-	return b->refresh.tries ? FM_NEVER : due_us;
-}
-
 uint64_t fm_notify_due(const struct fm_binding *b)
 {
 	uint64_t due_us = refresh_due(b);
@@ -282,6 +287,13 @@ void fm_notify_wake(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
 		a->is_open = false;
 		k->give_up(ha, b);
 	}
+}
+
+void fm_notify_changed(struct fm_ha *ha, struct fm_binding *b)
+{
+	if (!fm_binding_has_coas(b) || (b->refresh.is_open && b->refresh.tries == 1))
+		return; /* the next update tells it, or it was asked for just now */
+	ask_first(ha, b, &kinds[REFRESH]);
 }
 
 void fm_notify_refreshed(struct fm_binding *b)

@@ -13,6 +13,9 @@ uint64_t fm_notify_due(const struct fm_binding *b);
 /* Asks again, or gives up; fm_binding_changed() is the caller's. */
 void fm_notify_wake(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
 
+/* The anchor changed leases by itself: a refresh request, whose answer tells (digest §14.5). */
+void fm_notify_changed(struct fm_ha *ha, struct fm_binding *b);
+
 /* A BRA or FBA came, authenticated. Return: 0; -ESTALE nobody asked. */
 int fm_notify_revoked(struct fm_ha *ha, struct fm_binding *b, const struct fm_msg *m,
 		      uint64_t now_us);

@@ -11,6 +11,7 @@
 #include "wire/writer.h"
 
 #define VERSION 1u
+#define BINDING_VERSION 2u /* 1: leases without flags, first grant and byte limit */
 
 static void put_number(struct fm_writer *w, uint64_t v, size_t octets)
 {
@@ -58,13 +59,13 @@ static uint64_t get_time(struct fm_reader *r, const struct fm_ha *ha)
 	return wall_us > ha->conf.wall_us ? wall_us - ha->conf.wall_us : 0;
 }
 
-static struct fm_writer start(struct fm_ha *ha)
+static struct fm_writer start(struct fm_ha *ha, uint8_t version)
 {
 	struct fm_writer w = { .start = ha->record,
 			       .at = ha->record,
 			       .end = ha->record + sizeof(ha->record) };
 
-	fm_put_u8(&w, VERSION);
+	fm_put_u8(&w, version);
 	return w;
 }
 
@@ -133,14 +134,21 @@ static void put_lease(struct fm_writer *w, const struct fm_ha *ha, const struct 
 	put_number(w, l->pid, 2);
 	put_time(w, ha, l->preferred_us);
 	put_time(w, ha, l->valid_us);
+	fm_put_u8(w, (uint8_t)(l->is_ending | l->untold << 1));
+	put_time(w, ha, l->since_us);
+	put_number(w, l->byte_limit, 8);
 }
 
-static bool get_lease(struct fm_reader *r, struct fm_ha *ha, struct fm_subscriber *s)
+static bool get_lease(struct fm_reader *r, struct fm_ha *ha, struct fm_subscriber *s,
+		      uint8_t version)
 {
 	struct fm_ip prefix = get_ip(r);
 	uint8_t type = fm_get_u8(r);
 	uint16_t pid = (uint16_t)get_number(r, 2);
 	uint64_t preferred_us = get_time(r, ha), valid_us = get_time(r, ha);
+	uint8_t flags = version > 1 ? fm_get_u8(r) : 0;
+	uint64_t since_us = version > 1 ? get_time(r, ha) : ha->now_us;
+	uint64_t byte_limit = version > 1 ? get_number(r, 8) : 0;
 	struct fm_lease *l = r->why ? NULL : fm_ha_lease_put(ha, s, &prefix, FM_LEASE_LIVE);
 
 	if (!l)
@@ -149,7 +157,11 @@ static bool get_lease(struct fm_reader *r, struct fm_ha *ha, struct fm_subscribe
 	l->pid = pid;
 	l->preferred_us = preferred_us;
 	l->valid_us = valid_us;
-	if (type == FM_TYPE_FIXED && !l->is_fixed) {
+	l->is_ending = flags & 1;
+	l->untold = flags >> 1;
+	l->since_us = since_us;
+	l->byte_limit = byte_limit;
+	if (type == FM_TYPE_FIXED && !l->is_ending && !l->is_fixed) {
 		l->is_fixed = true;
 		s->n_fixed++;
 	}
@@ -196,7 +208,7 @@ static bool get_flow(struct fm_reader *r, struct fm_ha *ha, struct fm_binding *b
 void fm_record_binding(struct fm_ha *ha, const struct fm_binding *b)
 {
 	const struct fm_subscriber *s = b->subscriber;
-	struct fm_writer w = start(ha);
+	struct fm_writer w = start(ha, BINDING_VERSION);
 	uint8_t *n_leases;
 
 	put_ip(&w, &b->hoa);
@@ -221,7 +233,7 @@ void fm_record_binding_gone(struct fm_ha *ha, const struct fm_binding *b)
 
 void fm_record_replay(struct fm_ha *ha, const struct fm_subscriber *s)
 {
-	struct fm_writer w = start(ha);
+	struct fm_writer w = start(ha, VERSION);
 
 	fm_put_u8(&w, s->replay.has_sequence);
 	put_number(&w, s->replay.sequence, 2);
@@ -238,7 +250,7 @@ void fm_record_replay_gone(struct fm_ha *ha, const struct fm_subscriber *s)
 void fm_record_reserved(struct fm_ha *ha, const struct fm_subscriber *s)
 {
 	const struct fm_list *heads[] = { &s->held, &s->reserved };
-	struct fm_writer w = start(ha);
+	struct fm_writer w = start(ha, VERSION);
 
 	if (s->n_fixed == 0) {
 		gone(ha, FM_RECORD_RESERVED, id_key(s));
@@ -257,10 +269,10 @@ void fm_record_reserved(struct fm_ha *ha, const struct fm_subscriber *s)
 
 void fm_record_prefix(struct fm_ha *ha, const struct fm_lease *l)
 {
-	struct fm_writer w = start(ha);
+	struct fm_writer w = start(ha, VERSION);
 
 	put_time(&w, ha, l->rest_us);
-	if (l->owner)
+	if (l->owner && l->mode == FM_LEASE_RESTING) /* what was taken away comes back to nobody */
 		fm_put_octets(&w, l->owner->conf.mn_id, l->owner->conf.mn_id_len);
 	save(ha, FM_RECORD_PREFIX, prefix_key(l), &w);
 }
@@ -271,7 +283,8 @@ void fm_record_prefix_gone(struct fm_ha *ha, const struct fm_lease *l)
 		gone(ha, FM_RECORD_PREFIX, prefix_key(l));
 }
 
-static int restore_binding(struct fm_ha *ha, struct fm_subscriber *s, struct fm_reader *r)
+static int restore_binding(struct fm_ha *ha, struct fm_subscriber *s, struct fm_reader *r,
+			   uint8_t version)
 {
 	struct fm_ip hoa = get_ip(r);
 	struct fm_binding *b;
@@ -287,7 +300,7 @@ static int restore_binding(struct fm_ha *ha, struct fm_subscriber *s, struct fm_
 	}
 	bool is_good = true;
 	for (uint8_t n = fm_get_u8(r); n > 0 && is_good; n--)
-		is_good = get_lease(r, ha, s);
+		is_good = get_lease(r, ha, s, version);
 	for (uint8_t n = fm_get_u8(r); n > 0 && is_good; n--)
 		is_good = get_flow(r, ha, b);
 	if (!is_good || r->why || fm_left(r) > 0) {
@@ -356,17 +369,18 @@ int fm_ha_restore(struct fm_ha *ha, enum fm_record_kind kind, const struct fm_oc
 {
 	struct fm_reader r = { .start = value->p, .at = value->p, .end = value->p + value->len };
 	struct fm_subscriber *s = fm_subscriber_find(ha, key->p, key->len);
+	uint8_t version = fm_get_u8(&r);
 	int err = -EINVAL;
 
 	ha->now_us = now_us;
-	if (fm_get_u8(&r) != VERSION)
+	if (version == 0 || version > (kind == FM_RECORD_BINDING ? BINDING_VERSION : VERSION))
 		return -EINVAL;
 	if (kind == FM_RECORD_PREFIX)
 		return restore_prefix(ha, key, &r);
 	if (!s)
 		return -ENOENT;
 	if (kind == FM_RECORD_BINDING)
-		err = restore_binding(ha, s, &r);
+		err = restore_binding(ha, s, &r, version);
 	if (kind == FM_RECORD_REPLAY)
 		err = restore_replay(s, &r);
 	if (kind == FM_RECORD_RESERVED)
