@@ -14,7 +14,7 @@ const char *const fm_handover_names[] = {
 	[FM_HANDOVER_RECOVERED] = "recovered",
 };
 
-enum form { NUMBER, TYPE, REASON };
+enum form { NUMBER, TYPE, REASON, PREFIX_STATUS };
 
 /* Key and form of the number that events of one kind bring; a kind without a row has none. */
 static const struct detail {
@@ -26,6 +26,8 @@ static const struct detail {
 	[FM_EVENT_COA_GONE] = { "bid", NUMBER, false },
 	[FM_EVENT_LEASE_GRANTED] = { "type", TYPE, false },
 	[FM_EVENT_LEASE_ENDED] = { "type", TYPE, false },
+	[FM_EVENT_PREFIX_WITHDRAWN] = { "type", TYPE, false },
+	[FM_EVENT_PREFIX_REFUSED] = { "status", PREFIX_STATUS, false },
 	[FM_EVENT_LEASE_LOST] = { "type", TYPE, false },
 	[FM_EVENT_LEASE_REFUSED] = { "status", NUMBER, false },
 	[FM_EVENT_UPDATE_REFUSED] = { "status", NUMBER, false },
@@ -43,6 +45,13 @@ static const struct detail {
 	[FM_EVENT_IPV4_REFUSED] = { "status", NUMBER, false },
 	[FM_EVENT_BAD_AUTH] = { NULL, NUMBER, true },
 };
+
+/* Of an On-Demand Prefix option, digest §14.4; the first is 128. */
+static const char *const prefix_statuses[] = {
+	"unspecified",		"prohibited", "no-resources", "type-not-supported",
+	"prefix-not-available", "malformed",  "no-lease",
+};
+#define PREFIX_STATUSES (int32_t)(sizeof(prefix_statuses) / sizeof(prefix_statuses[0]))
 
 static const char *word_of(const char *const *names, int32_t n, int32_t count)
 {
@@ -62,6 +71,8 @@ json_t *fm_tell_about(const struct fm_event *e, const char *access, const char *
 		return NULL;
 	if (d->is_of_access && access && e->bid != 0)
 		json_object_set_new(about, "bid", json_integer(e->bid));
+	if (d->form == PREFIX_STATUS)
+		*reason = word_of(prefix_statuses, e->detail - 128, PREFIX_STATUSES);
 	if (d->form == REASON)
 		*reason = word_of(fm_handover_names, e->detail, FM_HANDOVER_RECOVERED + 1);
 	else if (d->form == TYPE && e->detail == 0)
