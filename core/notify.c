@@ -151,7 +151,6 @@ static void send_flow(struct fm_ha *ha, struct fm_binding *b)
 	send_out(ha, b, b->flow_bid);
 }
 
-
 /* When a refresh request is due for the first time: the earliest care-of address decides. */
 static uint64_t refresh_due(const struct fm_binding *b)
 {
