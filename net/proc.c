@@ -109,8 +109,46 @@ void fm_proc_find(struct fm_proc_want *wants, size_t n)
 		closedir(dir);
 }
 
-/* Where cgroup v2 is mounted: /sys/fs/cgroup, or beside v1 /sys/fs/cgroup/unified. */
-static int find_mount(char *path, size_t size)
+int fm_proc_program(uint32_t pid, char path[FM_PROC_PATH])
+{
+	static const char gone[] = " (deleted)"; /* the file was replaced while it runs */
+	char link[32];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof(link), "/proc/%u/exe", pid);
+	len = readlink(link, path, FM_PROC_PATH);
+	if (len < 0)
+		return -ESRCH;
+	if (len == FM_PROC_PATH)
+		return -ENAMETOOLONG;
+	path[len] = 0;
+	len -= (ssize_t)sizeof(gone) - 1;
+	if (len > 0 && strcmp(path + len, gone) == 0)
+		path[len] = 0;
+	return 0;
+}
+
+int fm_proc_cgroup_of(uint32_t pid, char *path, size_t size)
+{
+	char name[32], line[4096];
+	int err = -ENOENT;
+	FILE *f;
+
+	(void)snprintf(name, sizeof(name), "/proc/%u/cgroup", pid);
+	f = fopen(name, "re");
+	if (!f)
+		return -ESRCH;
+	while (err == -ENOENT && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		if (strncmp(line, "0::", 3) == 0) /* cgroups(7): the unified hierarchy */
+			err = (size_t)snprintf(path, size, "%s", line + 3) < size ? 0
+										  : -ENAMETOOLONG;
+	}
+	fclose(f);
+	return err;
+}
+
+int fm_proc_cgroup_mount(char *path, size_t size)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char line[4096], point[1024];
@@ -138,7 +176,7 @@ int fm_proc_cgroup(uint64_t id, char *path, size_t size)
 {
 	char mount[1024];
 	char *const roots[] = { mount, NULL };
-	int err = find_mount(mount, sizeof(mount)), len;
+	int err = fm_proc_cgroup_mount(mount, sizeof(mount)), len;
 	FTSENT *e;
 	FTS *tree;
 

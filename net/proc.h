@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FM_PROC_NAME 16u /* octets of a name with its end, as TASK_COMM_LEN */
+#define FM_PROC_NAME 16u  /* octets of a name with its end, as TASK_COMM_LEN */
+#define FM_PROC_PATH 256u /* of a path: longer ones are not told */
 
 struct fm_proc_want {
 	uint32_t inode;
@@ -20,6 +21,16 @@ struct fm_proc_want {
  * Processes that may not be looked into are passed by.
  */
 void fm_proc_find(struct fm_proc_want *wants, size_t n);
+
+/* The path of the program file that @pid runs, also of one that was replaced since. 0; -ESRCH no
+ * such process, or not ours to see; -ENAMETOOLONG. */
+int fm_proc_program(uint32_t pid, char path[FM_PROC_PATH]);
+
+/* The path of the cgroup v2 of @pid below its mount, such as /user.slice. 0 or -errno. */
+int fm_proc_cgroup_of(uint32_t pid, char *path, size_t size);
+
+/* Where cgroup v2 is mounted: /sys/fs/cgroup, or beside v1 /sys/fs/cgroup/unified. 0 or -errno. */
+int fm_proc_cgroup_mount(char *path, size_t size);
 
 /* The path of cgroup @id below its mount, such as /system.slice/ssh.service. 0 or -errno. */
 int fm_proc_cgroup(uint64_t id, char *path, size_t size);

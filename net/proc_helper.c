@@ -14,9 +14,14 @@
 
 #define WAIT_MS 300
 
-/* The number tells an answer that came too late from the one that is waited for. */
+/*
+ * The number tells an answer that came too late from the one that is waited for. @pid above 0: its
+ * program is asked for, and nothing else.
+ */
 struct letter {
-	uint32_t sequence, n;
+	uint32_t sequence, n, pid;
+	int32_t err;
+	char program[FM_PROC_PATH];
 	struct fm_proc_want wants[FM_PROC_WANTS_MAX];
 };
 
@@ -53,7 +58,10 @@ static void answer_all(int fd)
 		if (got < (ssize_t)size_of(0) || l.n > FM_PROC_WANTS_MAX ||
 		    (size_t)got != size_of(l.n))
 			return;
-		fm_proc_find(l.wants, l.n);
+		if (l.pid)
+			l.err = fm_proc_program(l.pid, l.program);
+		else
+			fm_proc_find(l.wants, l.n);
 		if (send(fd, &l, size_of(l.n), MSG_NOSIGNAL) < 0)
 			return;
 	}
@@ -121,6 +129,13 @@ static int receive(struct fm_proc_helper *h, struct letter *l)
 	return 0;
 }
 
+static int ask(struct fm_proc_helper *h, struct letter *l)
+{
+	if (send(h->fd, l, size_of(l->n), MSG_NOSIGNAL) < 0)
+		return -EPIPE;
+	return receive(h, l);
+}
+
 int fm_proc_helper_find(struct fm_proc_helper *h, struct fm_proc_want *wants, size_t n)
 {
 	struct letter l = { .sequence = ++h->sequence,
@@ -128,10 +143,20 @@ int fm_proc_helper_find(struct fm_proc_helper *h, struct fm_proc_want *wants, si
 	int ret;
 
 	memcpy(l.wants, wants, l.n * sizeof(*wants));
-	if (send(h->fd, &l, size_of(l.n), MSG_NOSIGNAL) < 0)
-		return -EPIPE;
-	ret = receive(h, &l);
+	ret = ask(h, &l);
 	if (ret == 0)
 		memcpy(wants, l.wants, l.n * sizeof(*wants));
+	return ret;
+}
+
+int fm_proc_helper_program(struct fm_proc_helper *h, uint32_t pid, char path[FM_PROC_PATH])
+{
+	struct letter l = { .sequence = ++h->sequence, .pid = pid };
+	int ret = ask(h, &l);
+
+	if (ret == 0)
+		ret = l.err;
+	if (ret == 0)
+		memcpy(path, l.program, FM_PROC_PATH);
 	return ret;
 }

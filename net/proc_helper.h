@@ -23,4 +23,7 @@ void fm_proc_helper_close(struct fm_proc_helper *h);
 /* As fm_proc_find(); waits 300 ms at most. Return: 0; -ETIMEDOUT; -EPIPE it is gone. */
 int fm_proc_helper_find(struct fm_proc_helper *h, struct fm_proc_want *wants, size_t n);
 
+/* As fm_proc_program(); waits as long. */
+int fm_proc_helper_program(struct fm_proc_helper *h, uint32_t pid, char path[FM_PROC_PATH]);
+
 #endif

@@ -7,10 +7,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -55,6 +58,49 @@ static void a_socket_is_found(void **state)
 		name_is(names[i].own, names[i].shown);
 }
 
+static void a_program_is_found(void **state)
+{
+	struct fm_proc_helper h;
+	char own[FM_PROC_PATH] = "", path[FM_PROC_PATH];
+	pid_t child;
+
+	(void)state;
+	assert_true(readlink("/proc/self/exe", own, sizeof(own) - 1) > 0);
+	assert_int_equal(fm_proc_helper_open(&h), 0);
+	assert_int_equal(fm_proc_helper_program(&h, (uint32_t)getpid(), path), 0);
+	assert_string_equal(path, own);
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(fm_proc_helper_program(&h, (uint32_t)child, path), -ESRCH);
+	fm_proc_helper_close(&h);
+}
+
+/* A program that was upgraded while it runs is still that program. */
+static void a_replaced_program_keeps_its_path(void **state)
+{
+	static const char copy[] = "/tmp/fm-proc-sleep";
+	char path[FM_PROC_PATH] = "", command[128];
+	pid_t child;
+
+	(void)state;
+	snprintf(command, sizeof(command), "cp /bin/sleep %s", copy);
+	assert_int_equal(system(command), 0);
+	child = fork();
+	if (child == 0) {
+		execl(copy, copy, "30", NULL);
+		_exit(1);
+	}
+	while (strcmp(path, copy) != 0)
+		assert_int_equal(fm_proc_program((uint32_t)child, path), 0);
+	assert_int_equal(unlink(copy), 0);
+	assert_int_equal(fm_proc_program((uint32_t)child, path), 0);
+	assert_string_equal(path, copy);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 static void a_dead_helper_is_told(void **state)
 {
 	struct fm_proc_helper h;
@@ -87,6 +133,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_socket_is_found),
+		cmocka_unit_test(a_program_is_found),
+		cmocka_unit_test(a_replaced_program_keeps_its_path),
 		cmocka_unit_test(a_dead_helper_is_told),
 		cmocka_unit_test(a_slow_helper_is_not_waited_for),
 	};
