@@ -25,7 +25,8 @@ struct fm_sock_conf {
 
 /**
  * fm_sock_open() - load and attach, or adopt; links are pinned and outlive the daemon
- * Slots, words and counts of an earlier run stay as they are. fm_dp_error() tells a person why not.
+ * Slots, words and counts of an earlier run stay as they are, but for what was PENDING: that is
+ * asked again. fm_dp_error() tells a person why not.
  * Return: 0; or -errno.
  */
 int fm_sock_open(const struct fm_sock_conf *conf, struct fm_sock **out);
@@ -40,24 +41,34 @@ int fm_sock_address(struct fm_sock *s, uint8_t type, const struct fm_ip *ip);
 void fm_sock_each(struct fm_sock *s,
 		  void (*each)(void *ctx, uint32_t slot, uint8_t type, const struct fm_ip *ip),
 		  void *ctx);
-/* The address is no more: sockets that have it get ENETRESET from the hooks. No word may name it.
+/*
+ * The address is no more: sockets that have it get ENETRESET from the hooks and count no more. No
+ * word may name it.
  */
 void fm_sock_forget(struct fm_sock *s, uint32_t slot);
 /* Sockets that have this slot's address. */
 uint64_t fm_sock_count(const struct fm_sock *s, uint32_t slot);
 
-/* What a type (of that family) has come to: FM_SOCK_NONE … FAILED; @slot where READY, @error where
- * FAILED. Returns when no program can still pin a socket by the word of before: a count read then
- * is whole. */
+/*
+ * What a type (of that family) has come to: FM_SOCK_NONE … FAILED; @slot where READY, @error where
+ * FAILED. Where it was READY, returns when no program can still pin a socket by the word of before
+ * (10 to 50 ms): a count read then is whole.
+ */
 int fm_sock_type(struct fm_sock *s, uint8_t type, bool is_v4, uint32_t state, uint32_t slot,
 		 int error);
-/* The same for one socket's own request; state NONE: forgotten. */
+/*
+ * The same for one socket's own request, or (FM_SOCK_REQUEST_DAEMON) one of the daemon's; state
+ * NONE: forgotten. Return: 0; -ENOENT the socket of @id is closed; -ENOSPC.
+ */
 int fm_sock_answer(struct fm_sock *s, uint64_t id, uint32_t state, uint32_t slot, int error);
 
-/* Policy. fm_sock_policy() makes all verdicts of before stale. */
-int fm_sock_policy(struct fm_sock *s, bool is_closed, bool has_defaults);
-int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who, uint8_t allowed,
-		    uint8_t default_type, uint64_t default_request);
+/*
+ * Policy. fm_sock_policy() makes all verdicts of before stale; @default_type is for those that ask
+ * for nothing and whom no verdict names another. fm_sock_verdict() fills in v->policy.
+ */
+int fm_sock_policy(struct fm_sock *s, bool is_closed, bool has_defaults, uint8_t default_type);
+int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
+		    const struct fm_sock_verdict *verdict);
 
 /* A descriptor to poll for reading; fm_sock_read() then calls @each for what came. */
 int fm_sock_fd(const struct fm_sock *s);

@@ -11,17 +11,18 @@
 
 #include <linux/types.h>
 
-#define FM_SOCK_SLOTS 64u /* slot 0 is never given out */
-#define FM_SOCK_TYPES 5u  /* service types by number, digest §9.1; 0: none */
-#define FM_SOCK_REQUESTS 1024u
+#define FM_SOCK_SLOTS 64u	/* slot 0 is never given out */
+#define FM_SOCK_TYPES 5u	/* service types by number, digest §9.1; 0: none */
+#define FM_SOCK_REQUESTS 65536u /* made when wanted: one user cannot soon take them all */
 #define FM_SOCK_WHOS 4096u
+#define FM_SOCK_FAMILIES 2u /* index 1: IPv4 */
 
 /* SO_MARK of sockets that had their port before their address: the slot in the low octet. Routes by
  * that mark prefer the slot's address. A mark of the program's own is left. */
 #define FM_SOCK_MARK 0x464d4100u
 
 /* What came of a type, or of a request: enum in the low octet of a word. */
-#define FM_SOCK_NONE 0u	   /* nobody asked yet: the first who asks is told to the daemon */
+#define FM_SOCK_NONE 0u	   /* nobody asked yet: the first who asks makes it PENDING and tells */
 #define FM_SOCK_PENDING 1u /* connect and sendmsg fail with EAGAIN */
 #define FM_SOCK_READY 2u
 #define FM_SOCK_FAILED 3u /* EADDRNOTAVAIL */
@@ -50,9 +51,28 @@ struct fm_sock_refs {
 };
 
 /**
- * struct fm_sock_who - who asks: the task that sets the option, connects or sends
- * @cgroup: id of its cgroup v2; @exe_ino, @exe_dev: of its program file
+ * struct fm_sock_request - fm_sock_requests_v1, by id: an address for one socket, or for those of
+ * a verdict
+ * @id: its own key once more: a hash's reader may meet another key's value
  */
+struct fm_sock_request {
+	__u64 id, word;
+};
+_Static_assert(sizeof(struct fm_sock_request) == 16, "changes a pinned map: raise its version");
+
+/* Ids that the daemon gives (for default_request) have this bit; sockets number themselves below.
+ */
+#define FM_SOCK_REQUEST_DAEMON (1ull << 63)
+
+/**
+ * struct fm_sock_who - who asks: the task that sets the option, connects or sends
+ * @cgroup: id of its cgroup v2
+ * @exe_ino, @exe_dev: of its program file; the device as the kernel has it, major << 20 | minor
+ * A verdict for a whole cgroup has uid and gid FM_SOCK_ANY and no program; one for exactly this
+ * task goes before it.
+ */
+#define FM_SOCK_ANY 0xffffffffu
+
 struct fm_sock_who {
 	__u64 cgroup, exe_ino;
 	__u32 exe_dev, uid, gid, pad;
@@ -64,11 +84,13 @@ _Static_assert(sizeof(struct fm_sock_who) == 32, "changes a pinned map: raise it
  * @policy:  number of the policy that said so; another than that of the settings: ask again
  * @allowed: bit 1 << type
  * @default_type: of sockets that ask for nothing; 0: they are left alone
+ * @is_strict: while there is no address of the default type, those fail as sockets do that ask;
+ *             else they are left alone meanwhile
  * @default_request: id in fm_sock_requests_v1 whose address those get; 0: that of the type
  */
 struct fm_sock_verdict {
 	__u32 policy;
-	__u8 allowed, default_type, pad[2];
+	__u8 allowed, default_type, is_strict, pad;
 	__u64 default_request;
 };
 _Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: raise its version");
@@ -79,17 +101,21 @@ _Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: rais
  * @policy:       number of the policy in force
  * @has_defaults: policy names types for some that ask for nothing: verdicts are looked up for all
  * @is_closed:    some types are not everybody's: verdicts are looked up for those who ask
+ * @default_type: of sockets that ask for nothing and have no verdict: never strict; 0: none
+ * @run:          number of the daemon's run: what was asked of an earlier one is asked again
  */
 struct fm_sock_settings {
 	__u64 netns;
 	__u32 policy;
-	__u8 has_defaults, is_closed, pad[2];
+	__u8 has_defaults, is_closed, default_type, pad;
+	__u32 run, reserved;
 };
-_Static_assert(sizeof(struct fm_sock_settings) == 16, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_sock_settings) == 24, "changes a pinned map: raise its version");
 
 /* Kinds of struct fm_sock_event. */
-#define FM_SOCK_EVENT_WANT 1u /* a type nobody asked for yet, or one that had failed */
-#define FM_SOCK_EVENT_OWN 2u  /* an address of its own: answered in fm_sock_requests_v1 by @id */
+#define FM_SOCK_EVENT_WANT 1u /* a type nobody asked for yet, or one that had failed: now PENDING  \
+			       */
+#define FM_SOCK_EVENT_OWN 2u  /* an address of its own: fm_sock_answer() by @id */
 #define FM_SOCK_EVENT_WHO 3u  /* no verdict for @who yet */
 #define FM_SOCK_EVENT_GONE 4u /* the socket of @id, which asked for one of its own, is closed */
 
