@@ -31,8 +31,7 @@ static int on_link(const struct nlmsghdr *n, void *ctx)
 	link.mtu = mtu ? mnl_attr_get_u32(mtu) : 0;
 	if (mac && mnl_attr_get_payload_len(mac) == sizeof(link.mac))
 		memcpy(link.mac, mnl_attr_get_payload(mac), sizeof(link.mac));
-	/* virtual devices say what they are */
-	link.is_physical = link.is_ethernet && !fm_attribute(n, sizeof(*head), IFLA_LINKINFO);
+	link.is_physical = link.is_ethernet && fm_attribute(n, sizeof(*head), IFLA_PARENT_DEV_NAME);
 	l->each(l->ctx, &link);
 	return MNL_CB_OK;
 }

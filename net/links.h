@@ -11,7 +11,7 @@
 /**
  * struct fm_link - one interface
  * @is_ethernet: its packets have an Ethernet header
- * @is_physical: a device stands behind it: no veth, bridge, VLAN or TUN
+ * @is_physical: a device on a bus stands behind it: no veth, bridge, VLAN or TUN
  */
 struct fm_link {
 	char name[IFNAMSIZ];

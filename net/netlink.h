@@ -32,7 +32,7 @@ struct fm_request {
 /* Called for each message of an answer; MNL_CB_OK goes on, MNL_CB_ERROR with errno set ends. */
 typedef int (*fm_netlink_answer)(const struct nlmsghdr *n, void *ctx);
 
-/* @bus: NETLINK_ROUTE or NETLINK_SOCK_DIAG. Return: 0 or -errno. */
+/* @bus: NETLINK_ROUTE, NETLINK_SOCK_DIAG or NETLINK_GENERIC. Return: 0 or -errno. */
 int fm_netlink_open(struct fm_netlink *n, int bus);
 void fm_netlink_close(struct fm_netlink *n);
 
