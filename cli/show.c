@@ -50,6 +50,12 @@ static const struct fm_column status_address_columns[] = {
 	{ 0 },
 };
 
+static const struct fm_column interface_columns[] = {
+	{ "INTERFACE", "name",     FM_FORM_TEXT },
+	{ "DATA PATH", "datapath", FM_FORM_TEXT },
+	{ 0 },
+};
+
 static const struct fm_column flow_columns[] = {
 	{ "ID",     "id",       FM_FORM_TEXT },
 	{ "PROTO",  "proto",    FM_FORM_TEXT },
@@ -166,6 +172,14 @@ static void print_handover(const json_t *status)
 	printf("\n");
 }
 
+static void print_table(const json_t *list, const struct fm_column *columns)
+{
+	if (json_array_size(list) == 0)
+		return;
+	printf("\n");
+	fm_table_print(list, columns, 0);
+}
+
 static void print_status(const json_t *status)
 {
 	char roles[64];
@@ -173,14 +187,9 @@ static void print_status(const json_t *status)
 	fm_say_value(json_object_get(status, "roles"), FM_FORM_TEXT, roles, sizeof(roles));
 	printf("roles  %s\n", roles);
 	print_anchor(status);
-	if (json_array_size(json_object_get(status, "accesses")) > 0) {
-		printf("\n");
-		fm_table_print(json_object_get(status, "accesses"), access_columns, 0);
-	}
-	if (json_array_size(json_object_get(status, "addresses")) > 0) {
-		printf("\n");
-		fm_table_print(json_object_get(status, "addresses"), status_address_columns, 0);
-	}
+	print_table(json_object_get(status, "interfaces"), interface_columns);
+	print_table(json_object_get(status, "accesses"), access_columns);
+	print_table(json_object_get(status, "addresses"), status_address_columns);
 	print_handover(status);
 	if (strstr(roles, "anchor"))
 		printf("\nflowmob bindings: who is registered; flowmob pools: what is left\n");

@@ -16,33 +16,6 @@
 #define TRAFFIC_NS 10000000000ull
 #define BINDINGS_LEAST 4096u /* room for those that a reload brings; maps are made at the start */
 
-static const struct fm_link *find_attached(const struct fm_anchor_role *a, uint32_t ifindex)
-{
-	for (uint32_t i = 0; i < a->n_attached; i++) {
-		if (a->attached[i].ifindex == ifindex)
-			return &a->attached[i];
-	}
-	return NULL;
-}
-
-/* XDP writes Ethernet headers itself, and needs both addresses for it. */
-static void tell_xdp(struct fm_daemon *d, const struct fm_neighbour *n)
-{
-	const struct fm_link *own = find_attached(d->anchor, n->ifindex);
-
-	if (d->config->anchor.datapath == FM_DATAPATH_XDP && own)
-		fm_role_told_dp(d, fm_dp_neighbour(d->anchor->dp, n->ifindex, &n->ip,
-						   n->is_valid ? n->mac : NULL, own->mac));
-}
-
-static void tell_xdp_all(struct fm_daemon *d)
-{
-	const struct fm_neighbours *n = &d->anchor->neighbours;
-
-	for (uint8_t i = 0; i < n->n; i++)
-		tell_xdp(d, &n->list[i]);
-}
-
 /* 0: not known. */
 static void lower_mtu(struct fm_path *p, uint32_t mtu)
 {
@@ -85,7 +58,7 @@ static void op_forward(void *world, const struct fm_forwarding *f)
 
 	d->anchor->scratch = *f;
 	forward(d, &d->anchor->scratch);
-	tell_xdp_all(d);
+	fm_anchor_links_tell(d);
 	fm_daemon_changed(d);
 }
 
@@ -130,43 +103,6 @@ static void each_binding(struct fm_daemon *d,
 		fm_binding_forwarding(a->ha, b, fm_now_us(), &a->scratch);
 		each(d, &a->scratch);
 	}
-}
-
-/* Interfaces. */
-
-struct found_links {
-	uint32_t n;
-	struct fm_link list[FM_ATTACHED_MAX];
-};
-
-static void find_link(void *ctx, const struct fm_link *l)
-{
-	struct found_links *f = ctx;
-
-	if (l->is_ethernet && l->is_up && !fm_tun_is_ours(l->name) && f->n < FM_ATTACHED_MAX)
-		f->list[f->n++] = *l;
-}
-
-static void attach_all(struct fm_daemon *d)
-{
-	struct fm_anchor_role *a = d->anchor;
-	struct found_links found = { 0 };
-	uint32_t n = 0;
-
-	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "listing interfaces",
-		     fm_links_each(&d->netlink, find_link, &found));
-	for (uint32_t i = 0; i < found.n; i++) {
-		int ret = 0;
-
-		if (!find_attached(a, found.list[i].ifindex))
-			ret = fm_dp_attach(a->dp, found.list[i].ifindex, FM_DP_ACCESS);
-		if (ret == 0)
-			found.list[n++] = found.list[i];
-		else if (ret != -ENODEV)
-			fm_role_told_dp(d, ret);
-	}
-	a->n_attached = n;
-	memcpy(a->attached, found.list, n * sizeof(found.list[0]));
 }
 
 static void put_pools(struct fm_daemon *d)
@@ -289,6 +225,7 @@ static void sweep(struct fm_daemon *d)
 {
 	struct fm_neighbours *n = &d->anchor->neighbours;
 
+	fm_anchor_links_look(d);
 	if (n->n > FM_NEIGHBOURS_MAX / 2) {
 		fm_neighbours_begin(n);
 		each_binding(d, keep_next_hops);
@@ -349,11 +286,11 @@ static void anchor_turn(struct fm_daemon *d)
 		return;
 	}
 	if (a->is_stale) {
-		a->is_stale = false;
-		attach_all(d);
+		fm_anchor_links_attach(d, a->is_reset);
+		a->is_stale = a->is_reset = false;
 		put_pools(d);
 		each_binding(d, forward);
-		tell_xdp_all(d);
+		fm_anchor_links_tell(d);
 	}
 	fm_slow_offer(&a->slow, fm_now_us());
 }
@@ -417,7 +354,6 @@ static int open_datapath(struct fm_daemon *d)
 		.fm0_ifindex = d->anchor->tun.ifindex,
 		.anchor6 = a->address.v6,
 		.anchor4 = a->address.v4,
-		.xdp = a->datapath == FM_DATAPATH_XDP,
 		.bindings_max = bindings > BINDINGS_LEAST ? bindings : BINDINGS_LEAST,
 	};
 	int ret = fm_daemon_way_in(d, &conf);
@@ -540,8 +476,7 @@ static int attach(struct fm_daemon *d)
 		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
 		return ret;
 	}
-	attach_all(d);
-	tell_xdp_all(d);
+	fm_anchor_links_attach(d, false);
 	put_pools(d);
 	fm_ha_wake(d->anchor->ha, fm_now_us());
 	return 0;
@@ -582,7 +517,7 @@ static bool is_same_frame(const struct fm_conf_anchor *a, const struct fm_conf_a
 {
 	if (!fm_ip_equal(&a->address.v6, &b->address.v6) ||
 	    !fm_ip_equal(&a->address.v4, &b->address.v4) || a->vendor_id != b->vendor_id ||
-	    a->datapath != b->datapath || a->n_pools != b->n_pools)
+	    a->n_pools != b->n_pools)
 		return false;
 	for (uint32_t i = 0; i < a->n_pools; i++) {
 		if (!is_same_pool(&a->pools[i], &b->pools[i]))
@@ -613,6 +548,8 @@ static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 
 	if (!is_same_frame(&d->config->anchor, &old->anchor))
 		return -EXDEV;
+	if (d->config->anchor.datapath != old->anchor.datapath)
+		d->anchor->is_stale = d->anchor->is_reset = true;
 	for (uint32_t i = 0; i < ha->conf.max_subscribers; i++) {
 		struct fm_subscriber *s = fm_ha_subscriber_at(ha, i);
 

@@ -5,24 +5,23 @@
 #define FM_DAEMON_ANCHOR_H
 
 #include "core/home_agent.h"
+#include "daemon/anchor_links.h"
 #include "daemon/daemon.h"
 #include "daemon/slow.h"
 #include "datapath/loader.h"
-#include "net/links.h"
 #include "net/neighbour.h"
 #include "net/pmtu.h"
 #include "net/reassembled.h"
 #include "net/route.h"
 #include "net/tun.h"
 
-#define FM_ATTACHED_MAX 64u
-
 /**
  * struct fm_anchor_role - all state of the role
  * @ha:       lies in @block
  * @scratch:  forwarding of the binding at hand, next hops filled in
- * @attached: interfaces whose ingress runs our program
- * @is_stale: routes, links or next hops changed: look all paths up again
+ * @attached: interfaces whose ingress runs our programs
+ * @is_stale: routes, links or next hops changed: look all paths up again; @is_reset: and attach
+ * anew
  * @is_leaving: `down` was asked for; @leaving: who waits for its answer, NULL: nobody any more
  * @swept_us: when next hops that nobody uses were last forgotten
  */
@@ -39,9 +38,8 @@ struct fm_anchor_role {
 	struct fm_dp *dp;
 	struct fm_forwarding scratch;
 	struct fm_timer second;
-	struct fm_link attached[FM_ATTACHED_MAX];
-	uint32_t n_attached;
-	bool is_stale, is_leaving;
+	struct fm_attached_list attached;
+	bool is_stale, is_reset, is_leaving;
 	uint64_t swept_us;
 	struct fm_client *leaving;
 };

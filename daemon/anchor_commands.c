@@ -133,11 +133,12 @@ static json_t *run_status(struct fm_daemon *d, struct fm_client *client, json_t 
 	const struct fm_ha *ha = d->anchor->ha;
 
 	(void)client, (void)request;
-	return json_pack("{s:[s], s:{s:n, s:o, s:s, s:n}, s:[], s:[], s:n, s:i, s:i}", "roles",
+	return json_pack("{s:[s], s:{s:n, s:o, s:s, s:n}, s:[], s:[], s:n, s:i, s:i, s:o}", "roles",
 			 "anchor", "anchor", "name", "address", fm_show_ip(&ha->conf.address),
 			 "state", "serving", "rtt_ms", "accesses", "addresses", "last_handover",
 			 "bindings", (int)(ha->bindings.n - ha->bindings.n_free), "subscribers",
-			 (int)(ha->subscribers.n - ha->subscribers.n_free));
+			 (int)(ha->subscribers.n - ha->subscribers.n_free), "interfaces",
+			 fm_anchor_links_json(&d->anchor->attached));
 }
 
 static json_t *run_counters(struct fm_daemon *d, struct fm_client *client, json_t *request)
@@ -208,12 +209,12 @@ static json_t *run_check(struct fm_daemon *d, struct fm_client *client, json_t *
 {
 	const struct fm_conf_anchor *conf = &d->config->anchor;
 	json_t *list = json_array();
-	bool has_interface = d->anchor->n_attached > 0;
-	char text[64];
+	bool has_interface = d->anchor->attached.n > 0;
+	char text[512];
 
 	(void)client, (void)request;
-	snprintf(text, sizeof(text), "%u with our program", d->anchor->n_attached);
-	add_check(list, "interfaces", has_interface, text);
+	fm_anchor_links_text(&d->anchor->attached, text, sizeof(text));
+	add_check(list, "interfaces", has_interface, has_interface ? text : "none has our program");
 	snprintf(text, sizeof(text), "%u configured", conf->n_subscribers);
 	add_check(list, "subscribers", conf->n_subscribers > 0, text);
 	snprintf(text, sizeof(text), "%u configured", conf->n_pools);

@@ -30,6 +30,7 @@
 	X(FLOW_MOVED,        "flow-moved",          60, "")                             \
 	X(REPAIRED,          "data-path-repaired",  10, "")                             \
 	X(DATAPATH,          "data-path-trouble",   10, "flowmob check")                \
+	X(XDP_REFUSED,       "xdp-refused",         10, "")                             \
 	X(NETLINK,           "netlink-refused",     10, "flowmob check")                \
 	X(DROPPED,           "held-dropped",         2, "no path was there in time")    \
 	X(STAYED_ROOT,       "stayed-root",          1, "make the user flowmob by systemd-sysusers")

@@ -83,56 +83,81 @@ static void xdp_pin(const struct fm_dp *dp, uint32_t ifindex, char out[256])
 	(void)snprintf(out, 256, "%s/xdp_%u", dp->pin_dir, ifindex);
 }
 
-/* Return: 1 the link of an earlier run has the program now; 0 there is none that lives. */
-static int renew_xdp(const char *path, int program)
+/* What runs on the interface now, whoever put it there. */
+static enum fm_dp_xdp xdp_mode(uint32_t ifindex)
 {
-	int link = bpf_obj_get(path);
+	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 
-	if (link < 0)
-		return 0;
-	int err = bpf_link_update(link, program, NULL);
-
-	close(link);
-	if (err < 0)
-		(void)unlink(path); /* of an interface that is gone */
-	return err == 0;
+	if (bpf_xdp_query((int)ifindex, 0, &q) < 0 || q.attach_mode == XDP_ATTACHED_NONE)
+		return FM_DP_XDP_NONE;
+	return q.attach_mode == XDP_ATTACHED_SKB ? FM_DP_XDP_GENERIC : FM_DP_XDP_NATIVE;
 }
 
-static int attach_xdp(struct fm_dp *dp, uint32_t ifindex)
+static void detach_xdp(const struct fm_dp *dp, uint32_t ifindex)
 {
-	int program = fm_dp_program_fd(dp, "fm_anchor_xdp"), err = 0;
+	char path[256];
+	int link;
+
+	xdp_pin(dp, ifindex, path);
+	link = bpf_obj_get(path);
+	if (link < 0)
+		return;
+	(void)bpf_link_detach(link);
+	(void)unlink(path);
+	close(link);
+}
+
+/* The link of an earlier run gets the program; false: there is none that lives, and fits. */
+static bool renew_xdp(const struct fm_dp *dp, uint32_t ifindex, int program, enum fm_dp_xdp most)
+{
+	char path[256];
+	int link, err;
+
+	xdp_pin(dp, ifindex, path);
+	link = bpf_obj_get(path);
+	if (link < 0)
+		return false;
+	err = bpf_link_update(link, program, NULL);
+	close(link);
+	if (err == 0 && xdp_mode(ifindex) <= most)
+		return true;
+	detach_xdp(dp, ifindex); /* of an interface that is gone, or generic */
+	return false;
+}
+
+static int attach_xdp(const struct fm_dp *dp, uint32_t ifindex, int program, enum fm_dp_xdp most)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .flags = most == FM_DP_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : 0);
+	int link = bpf_link_create(program, (int)ifindex, BPF_XDP, &opts), err = 0;
 	char path[256];
 
-	if (program < 0)
-		return program;
-	xdp_pin(dp, ifindex, path);
-	if (renew_xdp(path, program))
-		return 0;
-	int link = bpf_link_create(program, (int)ifindex, BPF_XDP, NULL);
-
 	if (link < 0)
-		return fm_dp_fail(-errno,
-				  "data path: interface %u takes no XDP program (%s); write "
-				  "datapath = tc",
-				  ifindex, strerror(errno));
+		return fm_dp_fail(-errno, "takes no XDP program: %s", strerror(errno));
+	xdp_pin(dp, ifindex, path);
 	if (bpf_obj_pin(link, path) < 0)
-		err = fm_dp_fail(-errno, "data path: cannot pin %s: %s", path, strerror(errno));
+		err = fm_dp_fail(-errno, "cannot pin %s: %s", path, strerror(errno));
 	close(link); /* the pin keeps it attached */
 	return err;
 }
 
-static void detach_xdp(struct fm_dp *dp, uint32_t ifindex)
+int fm_dp_xdp(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_xdp most, bool redirects)
 {
-	char path[256];
+	int program, err;
 
-	xdp_pin(dp, ifindex, path);
-	struct bpf_link *link = bpf_link__open(path);
-
-	if (!link)
-		return;
-	(void)bpf_link__detach(link);
-	(void)bpf_link__unpin(link);
-	bpf_link__destroy(link);
+	if (most == FM_DP_XDP_NONE) {
+		detach_xdp(dp, ifindex);
+		return FM_DP_XDP_NONE;
+	}
+	program = fm_dp_program_fd(dp, redirects ? "fm_anchor_xdp" : "fm_anchor_xdp_back");
+	if (program < 0)
+		return program;
+	if (!renew_xdp(dp, ifindex, program, most)) {
+		err = attach_xdp(dp, ifindex, program, most);
+		if (err < 0)
+			return err;
+	}
+	return (int)xdp_mode(ifindex);
 }
 
 int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
@@ -160,7 +185,7 @@ int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 		return fm_dp_fail(err, "data path: cannot put the filter on interface %u: %s",
 				  ifindex, strerror(-err));
 	note_hooks(dp, ifindex, hooks | (kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS));
-	return dp->conf.xdp && kind == FM_DP_ACCESS && ethernet ? attach_xdp(dp, ifindex) : 0;
+	return 0;
 }
 
 /* Reads one answer of a dump; 1: a filter, 0: go on, -1: the end, or nothing to trust. */

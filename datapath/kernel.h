@@ -66,7 +66,7 @@ FM_MAP(fm_flows_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_flow
 FM_MAP(fm_pins_v1, BPF_MAP_TYPE_HASH, struct fm_dp_tuple, __u32, 4096);
 FM_MAP(fm_uplink_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_uplink, 1024);
 FM_MAP(fm_fragments_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_fragment, __u32, 1024);
-FM_MAP(fm_neighbours_v1, BPF_MAP_TYPE_HASH, struct fm_dp_neighbour_key, struct fm_dp_neighbour,
+FM_MAP(fm_neighbours_v2, BPF_MAP_TYPE_HASH, struct fm_dp_neighbour_key, struct fm_dp_neighbour,
        1024);
 FM_MAP(fm_hooks_v1, BPF_MAP_TYPE_HASH, __u32, __u32, 1024);
 FM_MAP(fm_counters_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_counter, FM_COUNTER_COUNT);

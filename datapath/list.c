@@ -185,16 +185,13 @@ int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg)
 }
 
 int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
-		    const uint8_t mac[6], const uint8_t own[6])
+		    const struct fm_dp_neighbour *n)
 {
-	int fd = bpf_map__fd(dp->skel->maps.fm_neighbours_v1);
+	int fd = bpf_map__fd(dp->skel->maps.fm_neighbours_v2);
 	struct fm_dp_neighbour_key key = { .ifindex = ifindex };
-	struct fm_dp_neighbour value;
 
 	memcpy(key.ip, next_hop->b, 16);
-	if (!mac)
+	if (!n)
 		return bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT ? -errno : 0;
-	memcpy(value.mac, mac, 6);
-	memcpy(value.own, own, 6);
-	return bpf_map_update_elem(fd, &key, &value, BPF_ANY) < 0 ? -errno : 0;
+	return bpf_map_update_elem(fd, &key, n, BPF_ANY) < 0 ? -errno : 0;
 }

@@ -93,7 +93,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_pins_v1, is_host ? 4096 : 1, true },
 		{ dp->skel->maps.fm_uplink_v1, is_host ? 1024 : flows, true },
 		{ dp->skel->maps.fm_fragments_v1, 4096, true },
-		{ dp->skel->maps.fm_neighbours_v1, c->xdp ? 4096 : 1, true },
+		{ dp->skel->maps.fm_neighbours_v2, is_host ? 1 : 4096, true },
 		{ dp->skel->maps.fm_hooks_v1, 1024, true },
 		{ dp->skel->maps.fm_counters_v1, FM_COUNTER_COUNT, true },
 		{ dp->skel->maps.fm_quote_v1, 1, false },
@@ -240,8 +240,6 @@ static void fill_defaults(struct fm_dp_conf *c)
 		c->bindings_max = c->role == FM_DP_HOST ? FM_HOST_BINDINGS : FM_ANCHOR_BINDINGS;
 	if (c->flows_max == 0)
 		c->flows_max = FM_FLOWS;
-	if (c->role == FM_DP_HOST)
-		c->xdp = false;
 }
 
 static void make_settings(struct fm_dp *dp)

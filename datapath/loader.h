@@ -33,7 +33,6 @@ enum fm_dp_kind {
  * @into_ifindex: only without fm_dp_kernel_decaps(): one end of a noarp veth pair, up; else 0
  * @into_mac:     its link-layer address
  * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; none: all zero
- * @xdp:          anchor: attach XDP to accesses too
  * @bindings_max, @flows_max: 0: 4096 (host: 16) and 65536
  */
 struct fm_dp_conf {
@@ -42,7 +41,6 @@ struct fm_dp_conf {
 	uint32_t fm0_ifindex, into_ifindex;
 	uint8_t into_mac[6];
 	struct fm_ip anchor6, anchor4;
-	bool xdp;
 	uint32_t bindings_max, flows_max;
 };
 
@@ -72,6 +70,22 @@ const char *fm_dp_error(void);
 /* Puts this role's filter on an interface, or replaces it in place. -ENODEV: it is gone. */
 int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind);
 int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind);
+
+/* Anchor: how far XDP may go on an interface, and how far it went. */
+enum fm_dp_xdp {
+	FM_DP_XDP_NONE,
+	FM_DP_XDP_NATIVE,  /* in its driver */
+	FM_DP_XDP_GENERIC, /* in the stack, where a driver knows no XDP */
+};
+
+/**
+ * fm_dp_xdp() - put the XDP program before the filter of an interface, or take it away
+ * @most:      NATIVE: not where it could only be generic
+ * @redirects: its driver can hand packets to other interfaces; else they are left to tc
+ * What an earlier run attached is replaced in place.
+ * Return: the enum fm_dp_xdp that holds now; -errno: it has tc only, fm_dp_error() tells why.
+ */
+int fm_dp_xdp(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_xdp most, bool redirects);
 
 /**
  * fm_dp_forward() - put a binding's whole forwarding state into the data path, replacing the old
@@ -123,10 +137,8 @@ int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg);
 int fm_dp_program_fd(struct fm_dp *dp, const char *name);
 int fm_dp_map_fd(const struct fm_dp *dp, const char *name);
 
-/*
- * Anchor with XDP: link-layer address of a next hop and of our interface; @mac NULL: not valid now.
- */
+/* Anchor: how XDP reaches a next hop; @n NULL: not at all, tc does. */
 int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
-		    const uint8_t mac[6], const uint8_t own[6]);
+		    const struct fm_dp_neighbour *n);
 
 #endif

@@ -159,16 +159,20 @@ struct fm_dp_fragment {
 };
 _Static_assert(sizeof(struct fm_dp_fragment) == 36, "changes a pinned map: raise its version");
 
-/* XDP writes Ethernet headers itself. */
+/* XDP writes Ethernet headers itself; a next hop without an entry is tc's matter. */
 struct fm_dp_neighbour_key {
 	__u8 ip[16];
 	__u32 ifindex;
 };
+
+#define FM_DP_REACH_BACK 0u /* only packets that came by that interface (XDP_TX) */
+#define FM_DP_REACH_ANY 1u  /* its driver takes frames from other interfaces too */
+
 struct fm_dp_neighbour {
-	__u8 mac[6], own[6];
+	__u8 mac[6], own[6], reach, pad[3];
 };
 _Static_assert(sizeof(struct fm_dp_neighbour_key) == 20, "changes a pinned map: raise its version");
-_Static_assert(sizeof(struct fm_dp_neighbour) == 12, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_neighbour) == 16, "changes a pinned map: raise its version");
 
 /**
  * struct fm_dp_settings - the one entry of fm_settings_v1

@@ -484,8 +484,9 @@ static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_
 	return XDP_PASS; /* the stack routes it, to another host of ours as well */
 }
 
+/* A driver that sends no redirected frame loses it without a word: then tc sends. */
 static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_dp_block *b,
-					   const struct fm_packet *p)
+					   const struct fm_packet *p, const bool redirects)
 {
 	struct fm_dp_neighbour_key key = {};
 	struct ethhdr eth;
@@ -499,9 +500,12 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 		return XDP_PASS;
 	fm_addr_copy(key.ip, path->next_hop);
 	key.ifindex = path->ifindex;
-	const struct fm_dp_neighbour *n = bpf_map_lookup_elem(&fm_neighbours_v1, &key);
+	const struct fm_dp_neighbour *n = bpf_map_lookup_elem(&fm_neighbours_v2, &key);
 
-	if (!n || bpf_xdp_adjust_head(ctx, -(int)fm_overhead(path->encap)))
+	bool is_back = path->ifindex == ctx->ingress_ifindex;
+
+	if (!n || !(is_back || (redirects && n->reach == FM_DP_REACH_ANY)) ||
+	    bpf_xdp_adjust_head(ctx, -(int)fm_overhead(path->encap)))
 		return XDP_PASS;
 	__builtin_memcpy(eth.h_dest, n->mac, ETH_ALEN);
 	__builtin_memcpy(eth.h_source, n->own, ETH_ALEN);
@@ -510,11 +514,10 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
 	fm_take_hop(ctx, true, ETH_HLEN + fm_overhead(path->encap), p);
 	fm_count(FM_COUNT_SENT, p->len);
-	return (int)bpf_redirect(path->ifindex, 0);
+	return is_back ? XDP_TX : (int)bpf_redirect(path->ifindex, 0);
 }
 
-SEC("xdp")
-int fm_anchor_xdp(struct xdp_md *ctx)
+static __always_inline int fm_xdp_enter(struct xdp_md *ctx, const bool redirects)
 {
 	const struct fm_dp_settings *s = fm_settings();
 	struct fm_packet p = {};
@@ -531,7 +534,20 @@ int fm_anchor_xdp(struct xdp_md *ctx)
 	}
 	struct fm_dp_block *b = fm_block_for_users(&p.dst);
 
-	return b ? fm_xdp_downlink(ctx, b, &p) : XDP_PASS;
+	return b ? fm_xdp_downlink(ctx, b, &p, redirects) : XDP_PASS;
+}
+
+SEC("xdp")
+int fm_anchor_xdp(struct xdp_md *ctx)
+{
+	return fm_xdp_enter(ctx, true);
+}
+
+/* For drivers that send XDP's packets out by the interface they came by, and by no other. */
+SEC("xdp")
+int fm_anchor_xdp_back(struct xdp_md *ctx)
+{
+	return fm_xdp_enter(ctx, false);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -20,7 +20,7 @@ except ImportError:
     sys.exit(77)
 
 OK, SHOT, REDIRECT = 0, 2, 7
-XDP_PASS, XDP_REDIRECT = 2, 4
+XDP_PASS, XDP_TX, XDP_REDIRECT = 2, 3, 4
 SLOW, COPY = 0x464D5300, 0x464D4300
 ANCHOR6, ANCHOR4 = "2001:db8:a::1", "192.0.2.1"
 COA6, COA4, NAT4, ALT6 = "2001:db8:f001::5", "198.51.100.5", "198.51.100.9", "2001:db8:f002::5"
@@ -153,7 +153,7 @@ def expect_frame(packet):
     return bytes(12) + frame(packet)[12:]
 
 
-def path_lines(side, usable=True):
+def path_lines(side, usable=True, device="acc"):
     rows = [(1, "ip6", COA6, ANCHOR6, 1500), (2, "ip4", COA4, ANCHOR4, 1500), (3, "udp4", NAT4, ANCHOR4, 1500),
             (4, "ip6", COA6, ANCHOR6, 1280), (5, "ip6", ALT6, ANCHOR6, 1500)]
     out = []
@@ -161,13 +161,13 @@ def path_lines(side, usable=True):
         a, b = (coa, anchor) if side == "host" else (anchor, coa)
         ports = (40000, 4191) if side == "host" else (4191, 40000)
         pa, pb = ports if encap == "udp4" else (0, 0)
-        out.append(f"path {bid} {encap} {a} {pa} {b} {pb} {'acc' if usable else 'nothing'} {b} {mtu}")
+        out.append(f"path {bid} {encap} {a} {pa} {b} {pb} {device if usable else 'nothing'} {b} {mtu}")
     return out
 
 
-def bind(d, side, default="ip6", rules=(), usable=True):
+def bind(d, side, default="ip6", rules=(), usable=True, device="acc"):
     d.say(f"binding 1 {REG} {PATHS[default] - 1}")
-    for line in [f"prefix {HOME6[:-1]} 64", f"prefix {HOME4} 128", *path_lines(side, usable), *rules, "forward"]:
+    for line in [f"prefix {HOME6[:-1]} 64", f"prefix {HOME4} 128", *path_lines(side, usable, device), *rules, "forward"]:
         d.say(line)
 
 
@@ -507,6 +507,28 @@ def anchor_xdp(d):
         tell(f"XDP leaves {name} to tc untouched", verdict == XDP_PASS and out == frame(p) and not changed, f"{verdict} {changed}")
 
 
+def xdp_reach(d):
+    """What a driver may not be able to send is left to tc: it would be lost without a word."""
+    bind(d, "anchor", "ip6")
+    p = frame(down6(dport=1500))
+
+    def reach(text, run, how, device="acc"):
+        d.say(f"neighbour {device} {COA6} 020000000009 020000000008 {how}")
+        verdict, out, changed, _ = d.run(run, p)
+        tell(text, verdict == XDP_REDIRECT if how == "any" and run == "fm_anchor_xdp" else
+             verdict == XDP_PASS and out == p and not changed, f"{verdict} {changed}")
+
+    reach("XDP sends to a device that takes frames of others", "fm_anchor_xdp", "any")
+    reach("XDP leaves a packet for a device that takes none to tc", "fm_anchor_xdp", "back")
+    reach("XDP whose own driver hands nothing on leaves it to tc", "fm_anchor_xdp_back", "any")
+    bind(d, "anchor", "ip6", device="lo")  # the device that these packets came by
+    for how in ("back", "any"):
+        d.say(f"neighbour lo {COA6} 020000000009 020000000008 {how}")
+        for run in ("fm_anchor_xdp", "fm_anchor_xdp_back"):
+            verdict, out, changed, _ = d.run(run, p)
+            tell(f"{run} sends back by the device of the packet ({how})", verdict == XDP_TX and changed == {"encapsulated"}, f"{verdict} {changed}")
+
+
 def restart(program, namespace, line, d):
     bind(d, "host", "ip6")
     d.run("test_host_out", frame(up6(sport=3333)))
@@ -551,11 +573,11 @@ def main():
         for part in (host_out, sizes, rules, moves, host_in):
             part(d)
         restart(program, namespace, host_line, d)
-        d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4} xdp"])
-        loads(d, "fm_anchor_out", "fm_anchor_in", "fm_anchor_in_l3", "fm_anchor_xdp")
+        d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4}"])
+        loads(d, "fm_anchor_out", "fm_anchor_in", "fm_anchor_in_l3", "fm_anchor_xdp", "fm_anchor_xdp_back")
         for hop in (COA6, COA4, NAT4):
-            d.say(f"neighbour acc {hop} 020000000009 020000000008")
-        for part in (anchor_in, anchor_out, anchor_xdp):
+            d.say(f"neighbour acc {hop} 020000000009 020000000008 any")
+        for part in (anchor_in, anchor_out, anchor_xdp, xdp_reach):
             part(d)
         d.say("down")
         names = {"no-room"}  # the kernel refuses only when memory is short

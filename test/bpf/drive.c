@@ -43,7 +43,7 @@ static uint16_t number(const char *text)
 	return (uint16_t)strtoul(text, NULL, 0);
 }
 
-/* open ROLE PIN FM0 ANCHOR6 ANCHOR4 [xdp|INTO MAC] */
+/* open ROLE PIN FM0 ANCHOR6 ANCHOR4 [INTO MAC] */
 static int do_open(struct drive *d, char **w)
 {
 	struct fm_dp_conf c = { .role = strcmp(w[1], "host") == 0 ? FM_DP_HOST : FM_DP_ANCHOR,
@@ -54,9 +54,7 @@ static int do_open(struct drive *d, char **w)
 				.flows_max = 1024 };
 
 	d->fm0 = c.fm0_ifindex = if_nametoindex(w[3]);
-	if (w[6] && strcmp(w[6], "xdp") == 0)
-		c.xdp = true;
-	else if (w[6] && w[7]) {
+	if (w[6] && w[7]) {
 		c.into_ifindex = if_nametoindex(w[6]);
 		sscanf(w[7], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &c.into_mac[0], &c.into_mac[1],
 		       &c.into_mac[2], &c.into_mac[3], &c.into_mac[4], &c.into_mac[5]);
@@ -279,15 +277,16 @@ static int do_run(struct drive *d, char **w)
 	return 0;
 }
 
-/* neighbour INTERFACE HOP MAC OWN */
+/* neighbour INTERFACE HOP MAC OWN back|any */
 static int do_neighbour(struct drive *d, char **w)
 {
 	struct fm_ip hop = ip_of(w[2]);
-	uint8_t mac[6], own[6];
+	struct fm_dp_neighbour n = { .reach = strcmp(w[5], "any") == 0 ? FM_DP_REACH_ANY
+								       : FM_DP_REACH_BACK };
 
-	hex(w[3], mac, 6);
-	hex(w[4], own, 6);
-	return fm_dp_neighbour(d->dp, if_nametoindex(w[1]), &hop, mac, own);
+	hex(w[3], n.mac, 6);
+	hex(w[4], n.own, 6);
+	return fm_dp_neighbour(d->dp, if_nametoindex(w[1]), &hop, &n);
 }
 
 static int do_down(struct drive *d, char **w)
@@ -319,7 +318,7 @@ static const struct {
 	{ "sync", 2, do_sync },
 	{ "down", 1, do_down },
 	{ "run", 3, do_run },
-	{ "neighbour", 5, do_neighbour },
+	{ "neighbour", 6, do_neighbour },
 };
 
 static int run_line(struct drive *d, char *line)
