@@ -205,7 +205,8 @@ static bool is_right(struct client *c, uint32_t i)
 
 	if (h->msg_len < IP6_LEN + 8 || memcmp(p + 24, hoa.b, 16) != 0)
 		return false;
-	if (fm_msg_decode(p + IP6_LEN, h->msg_len - IP6_LEN, &fm_bench_anchor_v6, &hoa, c->msg,
+	if (fm_msg_decode(p + IP6_LEN, h->msg_len - IP6_LEN,
+			  &(struct fm_pseudo){ &fm_bench_anchor_v6, &hoa }, c->msg,
 			  &offset) != FM_REFUSE_NONE)
 		return false;
 	return c->msg->type == FM_MH_BA && c->msg->ba.status == 0 &&

@@ -86,8 +86,7 @@ static double decode_round(void *ctx)
 	uint32_t offset, bad = 0;
 
 	for (uint32_t i = 0; i < s->times; i++)
-		bad += fm_msg_decode(s->octets, s->len, NULL, NULL, s->msg, &offset) !=
-		       FM_REFUSE_NONE;
+		bad += fm_msg_decode(s->octets, s->len, NULL, s->msg, &offset) != FM_REFUSE_NONE;
 	double ns = per_message_ns(start, s->times);
 	s->bench->checked += s->times;
 	if (bad || fm_msg_encode(s->msg, s->copy, sizeof(s->copy)) != (int)s->len ||
@@ -103,7 +102,7 @@ static double encode_round(void *ctx)
 	struct subject *s = ctx;
 	uint32_t offset, bad = 0;
 
-	if (fm_msg_decode(s->octets, s->len, NULL, NULL, s->msg, &offset) != FM_REFUSE_NONE)
+	if (fm_msg_decode(s->octets, s->len, NULL, s->msg, &offset) != FM_REFUSE_NONE)
 		return -1;
 	uint64_t start = fm_bench_now_ns();
 	for (uint32_t i = 0; i < s->times; i++)

@@ -32,11 +32,11 @@ static const char *const carriers[] = {
 };
 
 /* Decodes; the object says what is in the message, or why it is refused. */
-static json_t *decode(struct request *q, const uint8_t *mh, size_t len, const struct fm_ip *src,
-		      const struct fm_ip *dst)
+static json_t *decode(struct request *q, const uint8_t *mh, size_t len,
+		      const struct fm_pseudo *pseudo)
 {
 	uint32_t offset;
-	enum fm_refusal why = fm_msg_decode(mh, len, src, dst, &q->message, &offset);
+	enum fm_refusal why = fm_msg_decode(mh, len, pseudo, &q->message, &offset);
 
 	q->messages++;
 	if (why == FM_REFUSE_NONE)
@@ -86,8 +86,8 @@ static int decode_hex(struct request *q, const char *hex)
 	if (len < 0)
 		return fm_say_error(q->is_json, FM_EXIT_USAGE, "usage", NULL,
 				    "--hex wants an even number of hex digits, at most 8192");
-	print(q, decode(q, octets, (size_t)len, q->has_addresses ? &q->src : NULL,
-			q->has_addresses ? &q->dst : NULL));
+	const struct fm_pseudo pseudo = { &q->src, &q->dst };
+	print(q, decode(q, octets, (size_t)len, q->has_addresses ? &pseudo : NULL));
 	return q->refused > 0 ? FM_EXIT_FAILED : FM_EXIT_OK;
 }
 
@@ -102,8 +102,8 @@ static json_t *address(const struct fm_ip *ip)
 
 static void print_found(struct request *q, size_t number, const struct fm_found *f)
 {
-	json_t *object = decode(q, f->mh, f->len, f->has_checksum ? &f->src : NULL,
-				f->has_checksum ? &f->dst : NULL);
+	const struct fm_pseudo pseudo = { &f->src, &f->dst };
+	json_t *object = decode(q, f->mh, f->len, f->has_checksum ? &pseudo : NULL);
 
 	json_object_set_new(object, "packet", json_integer((json_int_t)number));
 	json_object_set_new(object, "carrier", json_string(carriers[f->carrier]));

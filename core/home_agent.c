@@ -326,7 +326,8 @@ static int dispatch(struct fm_ha *ha, const struct fm_via *via, const struct fm_
 int fm_ha_receive(struct fm_ha *ha, const struct fm_via *via, const uint8_t *mh, size_t len,
 		  uint64_t now_us)
 {
-	const struct fm_ip *src = via->has_hoa ? &via->hoa : &via->src; /* RFC 6275 §6.1.1 */
+	/* RFC 6275 §6.1.1 */
+	const struct fm_pseudo pseudo = { via->has_hoa ? &via->hoa : &via->src, &via->dst };
 	struct fm_octets octets = { mh, (uint16_t)len };
 	uint32_t offset = 0;
 	enum fm_refusal why;
@@ -335,7 +336,7 @@ int fm_ha_receive(struct fm_ha *ha, const struct fm_via *via, const uint8_t *mh,
 	ha->now_us = now_us;
 	if (len > UINT16_MAX)
 		return -EBADMSG;
-	why = fm_msg_decode(mh, len, src, &via->dst, &ha->in, &offset);
+	why = fm_msg_decode(mh, len, &pseudo, &ha->in, &offset);
 	err = why == FM_REFUSE_NONE ? dispatch(ha, via, &octets)
 				    : refuse_form(ha, via, &octets, why, offset);
 	fm_ha_rearm(ha);

@@ -311,8 +311,8 @@ int fm_host_receive(struct fm_host *h, const struct fm_via *via, const uint8_t *
 
 	if (!h->is_started || len > FM_MH_MAX || via->access >= h->conf.n_accesses)
 		return -ESTALE;
-	enum fm_refusal why = fm_msg_decode(mh, len, &via->src,
-					    via->has_hoa ? &via->hoa : &via->dst, &m, &offset);
+	const struct fm_pseudo pseudo = { &via->src, via->has_hoa ? &via->hoa : &via->dst };
+	enum fm_refusal why = fm_msg_decode(mh, len, &pseudo, &m, &offset);
 	if (why == FM_REFUSE_TYPE)
 		return fm_host_indication_refuse(h, via, now_us);
 	if (why != FM_REFUSE_NONE)

@@ -22,8 +22,7 @@ static uint16_t sub_type_of(const uint8_t *mh)
 }
 
 /* RFC 6275 §9.2, in its order. Hands out the row, or refuses. */
-static const struct fm_message_row *get_header(struct fm_reader *r, const struct fm_ip *src,
-					       const struct fm_ip *dst)
+static const struct fm_message_row *get_header(struct fm_reader *r, const struct fm_pseudo *pseudo)
 {
 	const uint8_t *mh = r->start;
 	const struct fm_message_row *row;
@@ -33,7 +32,7 @@ static const struct fm_message_row *get_header(struct fm_reader *r, const struct
 		return fm_refuse(r, FM_REFUSE_TRUNCATED, 0), NULL;
 	if (len < size)
 		return fm_refuse(r, FM_REFUSE_TRUNCATED, 1), NULL;
-	if (src && dst && !fm_mh_checksum_ok(mh, size, src, dst))
+	if (pseudo && !fm_mh_checksum_ok(mh, size, pseudo->src, pseudo->dst))
 		return fm_refuse(r, FM_REFUSE_CHECKSUM, 4), NULL;
 	row = fm_message_row(mh[2], sub_type_of(mh));
 	if (!row)
@@ -114,10 +113,9 @@ static void get_option(struct fm_reader *r, struct fm_msg *m)
 	fm_join(r, &inside);
 }
 
-static void get_message(struct fm_reader *r, const struct fm_ip *src, const struct fm_ip *dst,
-			struct fm_msg *m)
+static void get_message(struct fm_reader *r, const struct fm_pseudo *pseudo, struct fm_msg *m)
 {
-	const struct fm_message_row *row = get_header(r, src, dst);
+	const struct fm_message_row *row = get_header(r, pseudo);
 
 	if (row) {
 		fm_msg_init(m, r->start[2]);
@@ -127,12 +125,12 @@ static void get_message(struct fm_reader *r, const struct fm_ip *src, const stru
 		get_option(r, m);
 }
 
-enum fm_refusal fm_msg_decode(const uint8_t *mh, size_t len, const struct fm_ip *src,
-			      const struct fm_ip *dst, struct fm_msg *out, uint32_t *offset)
+enum fm_refusal fm_msg_decode(const uint8_t *mh, size_t len, const struct fm_pseudo *pseudo,
+			      struct fm_msg *out, uint32_t *offset)
 {
 	struct fm_reader r = { .start = mh, .at = mh, .end = mh + len };
 
-	get_message(&r, src, dst, out);
+	get_message(&r, pseudo, out);
 	*offset = r.offset;
 	return r.why;
 }
@@ -141,7 +139,7 @@ bool fm_msg_skim(const uint8_t *mh, size_t len, uint32_t offset, struct fm_msg *
 {
 	struct fm_reader r = { .start = mh, .at = mh, .end = mh + len, .is_skimming = true };
 
-	get_message(&r, NULL, NULL, out);
+	get_message(&r, NULL, out);
 	if (r.why != FM_REFUSE_NONE || offset >= len)
 		return false;
 	*type = mh[offset];

@@ -376,16 +376,21 @@ struct fm_selector {
 	struct fm_ip src[2], dst[2];
 };
 
+/* What the checksum covers beside the message: the home address is already put in its place. */
+struct fm_pseudo {
+	const struct fm_ip *src, *dst;
+};
+
 /**
  * fm_msg_decode() - read a Mobility Header whole, or refuse it whole
  * @mh, @len:  from Payload Proto to the end of the packet; must outlive @out
- * @src, @dst: of the pseudo-header (home address already put in place); NULL: no checksum test
+ * @pseudo:    NULL: the checksum is not looked at
  * @offset:    of the refusal, from Payload Proto
  * Return: FM_REFUSE_NONE and @out filled, else the reason.
  * Source: RFC 6275 §9.2; order of the tests: vectors' FORMAT §2.
  */
-enum fm_refusal fm_msg_decode(const uint8_t *mh, size_t len, const struct fm_ip *src,
-			      const struct fm_ip *dst, struct fm_msg *out, uint32_t *offset);
+enum fm_refusal fm_msg_decode(const uint8_t *mh, size_t len, const struct fm_pseudo *pseudo,
+			      struct fm_msg *out, uint32_t *offset);
 
 /**
  * fm_msg_skim() - read what fm_msg_decode() refused with FM_REFUSE_OPTION_LENGTH (digest D7)

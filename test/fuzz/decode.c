@@ -26,7 +26,7 @@ static void write_and_read(void)
 	if (len == -EMSGSIZE)
 		return; /* our alignment may ask for more room than the sender's */
 	must(len > 0 && len % 8 == 0);
-	must(fm_msg_decode(first, (size_t)len, NULL, NULL, &again, &offset) == FM_REFUSE_NONE);
+	must(fm_msg_decode(first, (size_t)len, NULL, &again, &offset) == FM_REFUSE_NONE);
 	must(again.n_items == msg.n_items);
 	must(fm_msg_encode(&again, second, sizeof(second)) == len);
 	must(memcmp(first, second, (size_t)len) == 0);
@@ -36,7 +36,8 @@ static void read_one(const uint8_t *mh, size_t len, const struct fm_ip *ip)
 {
 	uint32_t offset;
 	uint8_t type;
-	enum fm_refusal why = fm_msg_decode(mh, len, ip, ip, &msg, &offset);
+	enum fm_refusal why =
+		fm_msg_decode(mh, len, ip ? &(struct fm_pseudo){ ip, ip } : NULL, &msg, &offset);
 
 	must(offset <= len);
 	if (why == FM_REFUSE_NONE)

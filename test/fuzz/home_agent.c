@@ -27,7 +27,8 @@ static void world_send(void *world, const struct fm_via *via, const uint8_t *mh,
 	const struct fm_ip *dst = via->has_hoa ? &via->hoa : &via->dst;
 
 	(void)world;
-	if (fm_msg_decode(mh, len, &via->src, dst, &sent, &offset) != FM_REFUSE_NONE)
+	if (fm_msg_decode(mh, len, &(struct fm_pseudo){ &via->src, dst }, &sent, &offset) !=
+	    FM_REFUSE_NONE)
 		abort(); /* what we send, everybody can read */
 }
 

@@ -35,7 +35,8 @@ static void world_send(void *world, const struct fm_via *via, const uint8_t *mh,
 	const struct fm_ip *src = via->has_hoa ? &via->hoa : &via->src;
 	uint32_t offset;
 
-	if (len > 1232 || fm_msg_decode(mh, len, src, &via->dst, &sent, &offset) != FM_REFUSE_NONE)
+	if (len > 1232 || fm_msg_decode(mh, len, &(struct fm_pseudo){ src, &via->dst }, &sent,
+					&offset) != FM_REFUSE_NONE)
 		abort(); /* what we send everybody can read, and it fits into the least MTU (D35) */
 	if (sent.type == FM_MH_BU)
 		w->sequence = sent.bu.sequence;

@@ -23,7 +23,7 @@ static void visit(void *context, size_t number, uint32_t linktype, const uint8_t
 	if (packet < file->p || packet + len > file->end)
 		abort();
 	if (fm_packet_find(linktype, packet, len, &f))
-		fm_msg_decode(f.mh, f.len, &f.src, &f.dst, &msg, &offset);
+		fm_msg_decode(f.mh, f.len, &(struct fm_pseudo){ &f.src, &f.dst }, &msg, &offset);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

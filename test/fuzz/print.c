@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mh = fm_fuzz_header(data, size, room, &len);
 	if (!mh)
 		return 0;
-	enum fm_refusal why = fm_msg_decode(mh, len, NULL, NULL, &msg, &offset);
+	enum fm_refusal why = fm_msg_decode(mh, len, NULL, &msg, &offset);
 	json_t *object = why ? fm_refusal_json(why, offset) : fm_message_json(&msg, 32473);
 	char *text = json_dumps(object, JSON_COMPACT);
 	if (!text || !nowhere)

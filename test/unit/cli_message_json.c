@@ -112,7 +112,7 @@ static void prints_each_option(void **state)
 		while (len % 8 != 0)
 			mh[len++] = 0;
 		mh[1] = (uint8_t)(len / 8 - 1);
-		enum fm_refusal why = fm_msg_decode(mh, len, NULL, NULL, &msg, &offset);
+		enum fm_refusal why = fm_msg_decode(mh, len, NULL, &msg, &offset);
 		if (!rows[i].want) {
 			assert_int_equal(why, FM_REFUSE_OPTION_LENGTH);
 			continue;
@@ -157,7 +157,7 @@ static void text_names_every_option_and_its_section(void **state)
 	(void)state;
 	mh_len = from_hex(
 		"3b03 0500 0000 0001 c000 001e 0100 0310 20010db8f00d0000000000000000005a", mh);
-	assert_int_equal(fm_msg_decode(mh, mh_len, NULL, NULL, &msg, &offset), FM_REFUSE_NONE);
+	assert_int_equal(fm_msg_decode(mh, mh_len, NULL, &msg, &offset), FM_REFUSE_NONE);
 	json_t *object = fm_message_json(&msg, 0);
 	FILE *out = open_memstream(&text, &len);
 	fm_message_text(object, out);

@@ -175,7 +175,7 @@ static void decode_old_body(const uint8_t *frame, size_t len)
 	if (len < head + 3 || frame[20] != 62)
 		return;
 	old_bodies[frame[head + 2]]++;
-	assert_int_not_equal(fm_msg_decode(frame + head, len - head, NULL, NULL, &msg, &offset),
+	assert_int_not_equal(fm_msg_decode(frame + head, len - head, NULL, &msg, &offset),
 			     FM_REFUSE_NONE);
 }
 
@@ -192,7 +192,9 @@ static void count_packet(void *context, size_t number, uint32_t linktype, const 
 	decode_old_body(p, len);
 	if (!fm_packet_find(linktype, p, len, &f))
 		return;
-	assert_int_equal(fm_msg_decode(f.mh, f.len, &f.src, &f.dst, &msg, &offset), FM_REFUSE_NONE);
+	assert_int_equal(
+		fm_msg_decode(f.mh, f.len, &(struct fm_pseudo){ &f.src, &f.dst }, &msg, &offset),
+		FM_REFUSE_NONE);
 	seen->messages++;
 	seen->mh_type = msg.type;
 }

@@ -57,8 +57,7 @@ static int check(struct example *e)
 {
 	uint32_t offset;
 
-	assert_int_equal(fm_msg_decode(e->mh, e->len, NULL, NULL, &e->w->bu, &offset),
-			 FM_REFUSE_NONE);
+	assert_int_equal(fm_msg_decode(e->mh, e->len, NULL, &e->w->bu, &offset), FM_REFUSE_NONE);
 	return fm_auth_check(&e->w->bu, e->mh, e->len,
 			     &(struct fm_auth){ &e->sa, &e->coa, &e->hoa, &world_ops, e->w });
 }
@@ -86,7 +85,7 @@ static void every_covered_octet_counts(void **state)
 		bool is_checksum = i == 4 || i == 5;
 
 		e.mh[i] ^= 0x40;
-		if (fm_msg_decode(e.mh, e.len, NULL, NULL, &e.w->bu, &offset) == FM_REFUSE_NONE) {
+		if (fm_msg_decode(e.mh, e.len, NULL, &e.w->bu, &offset) == FM_REFUSE_NONE) {
 			int err = fm_auth_check(
 				&e.w->bu, e.mh, e.len,
 				&(struct fm_auth){ &e.sa, &e.coa, &e.hoa, &world_ops, e.w });

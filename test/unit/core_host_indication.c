@@ -333,7 +333,10 @@ static void what_is_not_for_a_host_gets_an_error(void **state)
 	assert_int_equal(w->n_sent, next + 10);
 	struct sent *s = &w->sent[next];
 	uint32_t offset;
-	assert_int_equal(fm_msg_decode(s->mh, s->len, &s->via.src, &s->via.dst, &m, &offset), 0);
+	assert_int_equal(fm_msg_decode(s->mh, s->len,
+				       &(struct fm_pseudo){ &s->via.src, &s->via.dst }, &m,
+				       &offset),
+			 0);
 	assert_int_equal(m.type, FM_MH_BE);
 	assert_int_equal(m.be.status, 2);
 	fm_msg_init(&m, FM_MH_HOT);

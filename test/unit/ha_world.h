@@ -427,9 +427,10 @@ static inline const struct fm_msg *reply_read(struct world *w, const struct fm_s
 	const struct fm_ip *dst = w->sent_via.has_hoa ? &w->sent_via.hoa : &w->sent_via.dst;
 
 	assert_true(w->sent_len > 0);
-	assert_int_equal(
-		fm_msg_decode(w->sent, w->sent_len, &w->sent_via.src, dst, &w->reply, &offset),
-		FM_REFUSE_NONE);
+	assert_int_equal(fm_msg_decode(w->sent, w->sent_len,
+				       &(struct fm_pseudo){ &w->sent_via.src, dst }, &w->reply,
+				       &offset),
+			 FM_REFUSE_NONE);
 	if (sa)
 		assert_int_equal(fm_auth_check(&w->reply, w->sent, w->sent_len,
 					       &(struct fm_auth){ sa, coa, hoa, &world_ops, w }),

@@ -279,9 +279,12 @@ static inline const struct sent *world_read(struct world *w, unsigned i, struct 
 	uint32_t offset;
 
 	assert_true(i < w->n_sent);
-	assert_int_equal(fm_msg_decode(s->mh, s->len, s->via.has_hoa ? &s->via.hoa : &s->via.src,
-				       &s->via.dst, m, &offset),
-			 FM_REFUSE_NONE);
+	assert_int_equal(
+		fm_msg_decode(s->mh, s->len,
+			      &(struct fm_pseudo){ s->via.has_hoa ? &s->via.hoa : &s->via.src,
+						   &s->via.dst },
+			      m, &offset),
+		FM_REFUSE_NONE);
 	return s;
 }
 

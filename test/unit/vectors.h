@@ -84,8 +84,9 @@ static inline int each_vector(void (*visit)(const struct vector *v))
 static inline enum fm_refusal decode_vector(const struct vector *v, struct fm_msg *m,
 					    uint32_t *offset)
 {
-	return fm_msg_decode(v->mh, v->len, v->has_addresses ? &v->src : NULL,
-			     v->has_addresses ? &v->dst : NULL, m, offset);
+	return fm_msg_decode(v->mh, v->len,
+			     v->has_addresses ? &(struct fm_pseudo){ &v->src, &v->dst } : NULL, m,
+			     offset);
 }
 
 #endif

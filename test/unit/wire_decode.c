@@ -40,7 +40,7 @@ static void refuses_in_the_order_of_the_contract(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
 		size_t len = from_hex(messages[i].hex, mh);
-		enum fm_refusal why = fm_msg_decode(mh, len, NULL, NULL, &msg, &offset);
+		enum fm_refusal why = fm_msg_decode(mh, len, NULL, &msg, &offset);
 		if (why != messages[i].why || offset != messages[i].offset)
 			print_error("%s: %d at %u\n", messages[i].name, why, offset);
 		assert_int_equal(why, messages[i].why);
@@ -107,7 +107,7 @@ static void refuses_options_where_they_stand(void **state)
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		size_t fill = behind_update(options[i].hex, mh, &len);
 		uint32_t want = options[i].why ? options[i].offset + (uint32_t)fill : 0;
-		enum fm_refusal why = fm_msg_decode(mh, len, NULL, NULL, &msg, &offset);
+		enum fm_refusal why = fm_msg_decode(mh, len, NULL, &msg, &offset);
 		if (why != options[i].why || offset != want)
 			print_error("%s: %d at %u\n", options[i].name, why, offset);
 		assert_int_equal(why, options[i].why);
@@ -134,7 +134,7 @@ static void skims_over_options_of_a_wrong_length(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		behind_update(wrong[i].hex, mh, &len);
-		assert_int_equal(fm_msg_decode(mh, len, NULL, NULL, &msg, &offset),
+		assert_int_equal(fm_msg_decode(mh, len, NULL, &msg, &offset),
 				 FM_REFUSE_OPTION_LENGTH);
 		assert_int_equal(fm_msg_skim(mh, len, offset, &msg, &type), wrong[i].n_items > 0);
 		if (wrong[i].n_items == 0)
@@ -152,10 +152,9 @@ static void keeps_octets_where_they_are(void **state)
 
 	(void)state;
 	mh[1] = (uint8_t)((len - 2) / 8 - 1);
-	assert_int_equal(fm_msg_decode(mh, 24, NULL, NULL, &msg, &offset),
-			 FM_REFUSE_OPTION_TRUNCATED);
+	assert_int_equal(fm_msg_decode(mh, 24, NULL, &msg, &offset), FM_REFUSE_OPTION_TRUNCATED);
 	mh[19] = 4;
-	assert_int_equal(fm_msg_decode(mh, 24, NULL, NULL, &msg, &offset), FM_REFUSE_NONE);
+	assert_int_equal(fm_msg_decode(mh, 24, NULL, &msg, &offset), FM_REFUSE_NONE);
 	assert_int_equal(msg.n_items, 1);
 	assert_ptr_equal(msg.items[0].mn_id.id.p, mh + 15);
 	assert_int_equal(msg.items[0].mn_id.id.len, 3);
@@ -172,7 +171,7 @@ static void the_fullest_header_fits_the_items(void **state)
 	mh[1] = 255;
 	for (size_t i = 8; i < sizeof(mh); i += 2)
 		mh[i] = 200; /* unknown, empty: two octets an option */
-	assert_int_equal(fm_msg_decode(mh, sizeof(mh), NULL, NULL, &msg, &offset), FM_REFUSE_NONE);
+	assert_int_equal(fm_msg_decode(mh, sizeof(mh), NULL, &msg, &offset), FM_REFUSE_NONE);
 	assert_int_equal(msg.n_items, (FM_MH_MAX - 8) / 2);
 }
 
@@ -185,7 +184,7 @@ static void finds_options_and_what_is_inside(void **state)
 	from_hex("3b06 0500 0000 0001 c000 001e 0102 0000 2d0a 0001 0001 0000 0202 0007 0100 0000"
 		 "2d0e 0002 0002 0000 0402 000b 0202 0009 2c02 0003",
 		 mh);
-	assert_int_equal(fm_msg_decode(mh, 56, NULL, NULL, &msg, &offset), FM_REFUSE_NONE);
+	assert_int_equal(fm_msg_decode(mh, 56, NULL, &msg, &offset), FM_REFUSE_NONE);
 	const struct fm_item *first = fm_msg_next(&msg, FM_OPT_FLOW_ID, NULL);
 	const struct fm_item *second = fm_msg_next(&msg, FM_OPT_FLOW_ID, first);
 	assert_int_equal(first->flow_id.fid, 1);
