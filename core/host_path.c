@@ -57,12 +57,10 @@ static void note_loss(struct fm_host *h, uint8_t access)
 	uint32_t limit = h->conf.accesses[access].loss_limit_ppm;
 	uint32_t loss = fm_health_loss_ppm(&a->health);
 
-	if (limit == 0 || a->health.n_judged < 32)
+	if (limit == 0 || a->health.n_judged < 32 || loss <= limit / 2)
 		a->is_lossy = false;
 	else if (loss > limit)
 		a->is_lossy = true;
-	else if (loss <= limit / 2)
-		a->is_lossy = false;
 }
 
 static enum fm_handover_reason reason_of(const struct fm_host_access *a, enum fm_rank rank)
@@ -180,17 +178,15 @@ static const struct fm_steer *steer_of(const struct fm_host *h, uint8_t i)
 
 uint64_t fm_host_steer(struct fm_host *h, uint64_t now_us)
 {
-	struct fm_view seen[FM_ACCESSES_MAX];
-	uint64_t again_us = FM_NEVER;
+	struct fm_sight sight = { .order = h->order, .now_us = now_us, .again_us = FM_NEVER };
 
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
 		note_rank(h, i, now_us);
-	view(h, seen);
+	view(h, sight.of);
 	for (uint8_t i = 0; i <= h->conf.n_rules; i++) {
 		const struct fm_steer *s = steer_of(h, i);
-		uint8_t to = fm_steer_choose(s, &h->order, seen, h->chosen[i], now_us, &again_us);
-		uint16_t copies =
-			s->mode == FM_STEER_REDUNDANT ? fm_steer_copies(s, &h->order, seen) : 0;
+		uint8_t to = fm_steer_choose(s, &sight, h->chosen[i]);
+		uint16_t copies = s->mode == FM_STEER_REDUNDANT ? fm_steer_copies(s, &sight) : 0;
 
 		if (to != h->chosen[i] || copies != h->copies[i])
 			h->is_dirty = true;
@@ -199,7 +195,7 @@ uint64_t fm_host_steer(struct fm_host *h, uint64_t now_us)
 	}
 	fm_host_flow_rule_sync(h);
 	note_choice(h, h->chosen[h->conf.n_rules], now_us);
-	return again_us;
+	return sight.again_us;
 }
 
 static uint8_t priority_of(const struct fm_host *h, uint8_t access)

@@ -78,14 +78,14 @@ static uint8_t pick(const struct fm_steer *s, const struct candidates *c,
 }
 
 /* May flows go back to @v, which is good now? It must have been so for a while. */
-static bool is_settled(const struct fm_view *v, uint64_t now_us, uint64_t *again_us)
+static bool is_settled(const struct fm_view *v, struct fm_sight *sight)
 {
 	uint64_t due_us = v->good_since_us + FM_RETURN_AFTER_US;
 
-	if (v->good_since_us == 0 || now_us >= due_us)
+	if (v->good_since_us == 0 || sight->now_us >= due_us)
 		return true;
-	if (due_us < *again_us)
-		*again_us = due_us;
+	if (due_us < sight->again_us)
+		sight->again_us = due_us;
 	return false;
 }
 
@@ -100,31 +100,31 @@ static bool is_candidate(const struct candidates *c, uint8_t access)
 
 /* The present access is good: is there one before it in the order that flows shall return to? */
 static uint8_t pick_return(const struct fm_steer *s, const struct candidates *c,
-			   const struct fm_view *view, uint8_t current, uint64_t now_us,
-			   uint64_t *again_us)
+			   struct fm_sight *sight, uint8_t current)
 {
+	const struct fm_view *view = sight->of;
+
 	for (uint8_t i = 0; i < c->n && c->at[i] != current; i++) {
 		const struct fm_view *v = &view[c->at[i]];
 
 		if (s->mode == FM_STEER_SMALLEST_DELAY && i < c->n_own)
 			continue;
-		if (v->rank == FM_RANK_GOOD && is_settled(v, now_us, again_us))
+		if (v->rank == FM_RANK_GOOD && is_settled(v, sight))
 			return c->at[i];
 	}
 	if (s->mode != FM_STEER_SMALLEST_DELAY)
 		return current;
 	uint8_t best = pick_best(s, c, 0, view);
 	if (best != FM_NO_ACCESS && view[best].rank == FM_RANK_GOOD &&
-	    is_nearer(&view[best], &view[current]) && is_settled(&view[best], now_us, again_us))
+	    is_nearer(&view[best], &view[current]) && is_settled(&view[best], sight))
 		return best;
 	return current;
 }
 
-uint8_t fm_steer_choose(const struct fm_steer *s, const struct fm_steer_order *order,
-			const struct fm_view view[FM_ACCESSES_MAX], uint8_t current,
-			uint64_t now_us, uint64_t *again_us)
+uint8_t fm_steer_choose(const struct fm_steer *s, struct fm_sight *sight, uint8_t current)
 {
-	struct candidates c = list_candidates(s, order);
+	struct candidates c = list_candidates(s, &sight->order);
+	const struct fm_view *view = sight->of;
 	uint8_t best = pick(s, &c, view);
 
 	if (best == FM_NO_ACCESS || current >= FM_ACCESSES_MAX || !is_candidate(&c, current))
@@ -143,17 +143,16 @@ uint8_t fm_steer_choose(const struct fm_steer *s, const struct fm_steer_order *o
 	}
 	if (s->is_keep)
 		return current;
-	return pick_return(s, &c, view, current, now_us, again_us);
+	return pick_return(s, &c, sight, current);
 }
 
-uint16_t fm_steer_copies(const struct fm_steer *s, const struct fm_steer_order *order,
-			 const struct fm_view view[FM_ACCESSES_MAX])
+uint16_t fm_steer_copies(const struct fm_steer *s, const struct fm_sight *sight)
 {
-	struct candidates c = list_candidates(s, order);
+	struct candidates c = list_candidates(s, &sight->order);
 	uint16_t copies = 0;
 
 	for (uint8_t i = 0; i < c.n_own; i++) {
-		if (view[c.at[i]].rank != FM_RANK_NONE)
+		if (sight->of[c.at[i]].rank != FM_RANK_NONE)
 			copies |= (uint16_t)(1u << c.at[i]);
 	}
 	return copies;

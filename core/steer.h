@@ -10,10 +10,8 @@
 
 #include "core/world.h"
 
-#define FM_NO_ACCESS 0xffu /* none can be used: packets wait */
-#define FM_RETURN_AFTER_US                                                                         \
-	2000000u /* on-recovery return: health that an access must show first                      \
-		  */
+#define FM_NO_ACCESS 0xffu	    /* none can be used: packets wait */
+#define FM_RETURN_AFTER_US 2000000u /* on-recovery return: health that must be shown first */
 
 /* Names of 3GPP TS 24.193; the numbers are those of the configuration, which refuses the others. */
 enum fm_steer_mode {
@@ -52,22 +50,30 @@ struct fm_view {
 	uint64_t good_since_us;
 };
 
-/**
- * fm_steer_choose() - the access for the flows of one rule
- * @order:   all accesses, best first by preference: for on-none any
- * @current: what was chosen before; FM_NO_ACCESS at first
- * @again_us: set to when to ask again if that is earlier than what it holds (a return is due then)
- * Return: index of an access, or FM_NO_ACCESS.
- */
+/* All accesses, best first by preference: for on-none any. */
 struct fm_steer_order {
 	uint8_t n, at[FM_ACCESSES_MAX];
 };
-uint8_t fm_steer_choose(const struct fm_steer *s, const struct fm_steer_order *order,
-			const struct fm_view view[FM_ACCESSES_MAX], uint8_t current,
-			uint64_t now_us, uint64_t *again_us);
+
+/**
+ * struct fm_sight - all that a choice is made by
+ * @of:       what is seen of each access
+ * @again_us: when to ask again: a return is due then. Choices make it earlier, never later
+ */
+struct fm_sight {
+	struct fm_steer_order order;
+	struct fm_view of[FM_ACCESSES_MAX];
+	uint64_t now_us, again_us;
+};
+
+/**
+ * fm_steer_choose() - the access for the flows of one rule
+ * @current: what was chosen before; FM_NO_ACCESS at first
+ * Return: index of an access, or FM_NO_ACCESS.
+ */
+uint8_t fm_steer_choose(const struct fm_steer *s, struct fm_sight *sight, uint8_t current);
 
 /* Redundant: bit i set for each of the rule's accesses (n_via 0: of all) that has any path. */
-uint16_t fm_steer_copies(const struct fm_steer *s, const struct fm_steer_order *order,
-			 const struct fm_view view[FM_ACCESSES_MAX]);
+uint16_t fm_steer_copies(const struct fm_steer *s, const struct fm_sight *sight);
 
 #endif

@@ -76,38 +76,35 @@ static const struct {
 };
 /* clang-format on */
 
+static const struct fm_steer_order order = { .n = 3, .at = { 0, 1, 2 } };
+
 static void each_row_chooses(void **state)
 {
-	const struct fm_steer_order order = { .n = 3, .at = { 0, 1, 2 } };
-
 	(void)state;
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fm_view view[FM_ACCESSES_MAX];
-		uint64_t again_us = UINT64_MAX;
+		struct fm_sight sight = { order, .now_us = NOW, .again_us = UINT64_MAX };
 
 		print_message("%s\n", rows[i].name);
-		read_view(rows[i].ranks, rows[i].rtt_ms, view);
-		assert_int_equal(fm_steer_choose(&rows[i].steer, &order, view, rows[i].current, NOW,
-						 &again_us),
+		read_view(rows[i].ranks, rows[i].rtt_ms, sight.of);
+		assert_int_equal(fm_steer_choose(&rows[i].steer, &sight, rows[i].current),
 				 rows[i].expected);
-		assert_true(again_us == rows[i].again_us);
+		assert_true(sight.again_us == rows[i].again_us);
 	}
 }
 
 static void copies_go_to_all_of_via_that_have_a_path(void **state)
 {
-	const struct fm_steer_order order = { .n = 3, .at = { 0, 1, 2 } };
 	const struct fm_steer s = { .mode = FM_STEER_REDUNDANT, .n_via = 2, .via = { 0, 1 } },
 			      all = { 0 };
 	const uint32_t rtt_ms[3] = { 0 };
-	struct fm_view view[FM_ACCESSES_MAX];
+	struct fm_sight sight = { order, .now_us = NOW };
 
 	(void)state;
-	read_view("gsg", rtt_ms, view);
-	assert_int_equal(fm_steer_copies(&s, &order, view), 3);
-	assert_int_equal(fm_steer_copies(&all, &order, view), 7);
-	read_view("g-g", rtt_ms, view);
-	assert_int_equal(fm_steer_copies(&s, &order, view), 1);
+	read_view("gsg", rtt_ms, sight.of);
+	assert_int_equal(fm_steer_copies(&s, &sight), 3);
+	assert_int_equal(fm_steer_copies(&all, &sight), 7);
+	read_view("g-g", rtt_ms, sight.of);
+	assert_int_equal(fm_steer_copies(&s, &sight), 1);
 }
 
 int main(void)
