@@ -105,8 +105,8 @@ struct fm_binding {
 	struct fm_due due;
 	uint64_t active_us, forward_hash;
 	struct fm_asked refresh, revoke, flow;
-	uint8_t flow_action, revoke_trigger;
-	uint16_t flow_fid, flow_bid, revoke_bid;
+	uint8_t revoke_trigger;
+	uint16_t flow_fid, flow_bid, revoke_bid; /* flow_bid 0: the flow is to be deleted */
 };
 
 /* Look-ups; NULL: none. */

@@ -153,22 +153,28 @@ static uint8_t judge(struct fm_ha *ha, struct fm_binding *b, const struct fm_msg
 	return FM_FLOW_OK;
 }
 
+static void note_unknown(struct fm_flow_change *c, uint16_t fid)
+{
+	uint16_t k = 0;
+
+	while (k < c->n_unknown && c->unknown[k] != fid)
+		k++;
+	if (k == c->n_unknown && k < FM_ITEMS_MAX)
+		c->unknown[c->n_unknown++] = fid;
+}
+
 /* RFC 6089 §5.3.3: a summary refreshes what is known; unknown FIDs are told once each. */
 static void take_summaries(const struct fm_msg *m, struct fm_flow_change *c)
 {
 	for (const struct fm_item *it = NULL; (it = fm_msg_next(m, FM_OPT_FLOW_SUMMARY, it));) {
 		for (uint16_t i = 0; i < it->u16_list.len / 2; i++) {
-			uint16_t fid = fm_u16_at(&it->u16_list, i), k = 0;
+			uint16_t fid = fm_u16_at(&it->u16_list, i);
 			struct fm_flow_next *n = find(c, fid);
 
-			if (n) {
+			if (n)
 				n->is_named = true;
-				continue;
-			}
-			while (k < c->n_unknown && c->unknown[k] != fid)
-				k++;
-			if (k == c->n_unknown && k < FM_ITEMS_MAX)
-				c->unknown[c->n_unknown++] = fid;
+			else
+				note_unknown(c, fid);
 		}
 	}
 }

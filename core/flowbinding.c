@@ -72,9 +72,9 @@ void fm_flowbinding_apply(struct fm_ha *ha, struct fm_binding *b, uint64_t now_u
 	if (f->until_us == 0)
 		f->before = f->to;
 	f->until_us = now_us + PROVISIONAL_US;
-	if (b->flow_action == FM_FLOW_DELETE)
+	if (b->flow_bid == 0)
 		f->is_hidden = true;
-	if (b->flow_action == FM_FLOW_MOVE)
+	else
 		f->to = (struct fm_bids){ .n = 1, .bids = { b->flow_bid } };
 }
 

@@ -97,7 +97,7 @@ static uint64_t deaf_limit_us(const struct fm_health *h)
 	uint64_t limit = 2ull * h->srtt_us + 4ull * h->rttvar_us;
 
 	if (h->srtt_us == 0)
-		limit = 2 * PATIENCE_UNKNOWN_US;
+		limit = 2ull * PATIENCE_UNKNOWN_US;
 	return limit > DEAF_MIN_US ? limit : DEAF_MIN_US;
 }
 

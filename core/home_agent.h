@@ -208,16 +208,13 @@ void fm_ha_traffic(struct fm_ha *ha, uint32_t id, uint64_t now_us);
 int fm_ha_revoke(struct fm_ha *ha, struct fm_binding *b, uint16_t bid, uint8_t trigger,
 		 uint64_t now_us);
 
-/* Flow binding actions that the anchor asks for, RFC 7109 §6.2.1. */
-enum fm_flow_action { FM_FLOW_DELETE = 12, FM_FLOW_MOVE = 15 };
-
 /**
  * fm_ha_flow_ask() - ask the host to move or delete one of its flow bindings (FBI)
- * @bid: where to, for FM_FLOW_MOVE
+ * @bid: where to; 0: delete it
  * Return: 0; -ENOENT no such flow; -ENETDOWN no such care-of address; -EALREADY one is being asked.
  */
-int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, enum fm_flow_action action, uint16_t fid,
-		   uint16_t bid, uint64_t now_us);
+int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, uint16_t fid, uint16_t bid,
+		   uint64_t now_us);
 
 /* Asks for the next wake-up: every call into the core ends with it. */
 void fm_ha_rearm(struct fm_ha *ha);

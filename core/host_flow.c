@@ -12,6 +12,7 @@
 #define PRIORITY_BASE 100u
 #define FULL_MAX 12u /* options in full in one update: stays below 1280 octets (D35) */
 #define REFUSALS_MAX 3u
+#define SUMMARY_MAX (2u * FM_RULES_MAX) /* octets of a flow summary */
 #define END_TOLD_US (10 * FM_SECOND_US) /* ends of flows are gathered for so long */
 
 enum { STATUS_OK = 0, STATUS_NO_BID = 131, STATUS_NO_FID = 132 }; /* RFC 6089 §4.2 */
@@ -289,7 +290,8 @@ static bool put_full(struct fm_msg *m, struct fm_host_flow *f, uint16_t sequence
 	struct fm_item *option = fm_msg_add(m, FM_OPT_FLOW_ID);
 	struct fm_item *selector = fm_msg_add_sub(m, FM_SUB_TRAFFIC_SELECTOR);
 	struct fm_item *reference = fm_msg_add_sub(m, FM_SUB_BINDING_REFERENCE);
-	uint8_t *fields = fm_msg_room(m, 96), *bids = fm_msg_room(m, 2 * FM_ACCESSES_MAX);
+	uint8_t *fields = fm_msg_room(m, 96),
+		*bids = fm_msg_room(m, sizeof(uint16_t) * FM_ACCESSES_MAX);
 
 	if (!option || !selector || !reference || !fields || !bids)
 		return false;
@@ -307,22 +309,21 @@ static bool put_full(struct fm_msg *m, struct fm_host_flow *f, uint16_t sequence
 /* RFC 6089 §4.2.2: all the others that the anchor shall keep. */
 static void put_summary(struct fm_host *h, struct fm_msg *m)
 {
-	uint8_t *fids = fm_msg_room(m, 2 * FM_RULES_MAX);
+	uint8_t *fids = fm_msg_room(m, SUMMARY_MAX);
 	struct fm_item *summary;
 	uint16_t n = 0;
 
-	for (unsigned i = 0; fids && i < FM_HOST_FLOWS_MAX && n < FM_RULES_MAX; i++) {
+	for (unsigned i = 0; fids && i < FM_HOST_FLOWS_MAX && n < SUMMARY_MAX; i++) {
 		const struct fm_host_flow *f = &h->flows[i];
 
 		if (!f->is_used || f->fid == 0 || !f->is_known || (f->is_said && f->is_new))
 			continue;
-		fids[2 * n] = (uint8_t)(f->fid >> 8);
-		fids[2 * n + 1] = (uint8_t)f->fid;
-		n++;
+		fids[n++] = (uint8_t)(f->fid >> 8);
+		fids[n++] = (uint8_t)f->fid;
 	}
 	summary = n > 0 ? fm_msg_add(m, FM_OPT_FLOW_SUMMARY) : NULL;
 	if (summary)
-		summary->u16_list = (struct fm_octets){ .p = fids, .len = (uint16_t)(2 * n) };
+		summary->u16_list = (struct fm_octets){ .p = fids, .len = n };
 }
 
 void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full)

@@ -14,6 +14,8 @@
 #define BUSY_US (60 * SECOND_US) /* D48: user packets in the last minute */
 #define REFUSED 128u
 
+enum { ACTION_DELETE = 12, ACTION_MOVE = 15 }; /* RFC 7109 §6.2.1 */
+
 /* Care-of address that a message goes to: that of @bid, or the best; -1: none. */
 static int coa_for(const struct fm_binding *b, uint16_t bid)
 {
@@ -145,8 +147,8 @@ static void send_flow(struct fm_ha *ha, struct fm_binding *b)
 	it->flow_id.fid_pri = f ? f->priority : 0;
 	it = fm_msg_add_sub(m, FM_SUB_ACTION);
 	if (it)
-		it->action = b->flow_action;
-	if (b->flow_action == FM_FLOW_MOVE && target)
+		it->action = b->flow_bid ? ACTION_MOVE : ACTION_DELETE;
+	if (target)
 		add_target(m, target);
 	send_out(ha, b, b->flow_bid);
 }
@@ -345,19 +347,18 @@ int fm_ha_revoke(struct fm_ha *ha, struct fm_binding *b, uint16_t bid, uint8_t t
 	return 0;
 }
 
-int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, enum fm_flow_action action, uint16_t fid,
-		   uint16_t bid, uint64_t now_us)
+int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, uint16_t fid, uint16_t bid,
+		   uint64_t now_us)
 {
 	ha->now_us = now_us;
 	if (b->flow.is_open)
 		return -EALREADY;
 	if (!fm_flowbinding_find(b, fid))
 		return -ENOENT;
-	if (action == FM_FLOW_MOVE && !fm_coa_find(b, bid))
+	if (bid && !fm_coa_find(b, bid))
 		return -ENETDOWN;
-	b->flow_action = (uint8_t)action;
 	b->flow_fid = fid;
-	b->flow_bid = action == FM_FLOW_MOVE ? bid : 0;
+	b->flow_bid = bid;
 	ask_first(ha, b, &kinds[FLOW]);
 	fm_binding_changed(ha, b, now_us);
 	fm_ha_rearm(ha);

@@ -547,11 +547,11 @@ static uint32_t take_nat(struct fm_host_registration *r, const struct fm_msg *m)
 static void take_lifetime(struct fm_host_registration *r, const struct fm_msg *m, uint32_t nat_s)
 {
 	const struct fm_item *advice = fm_msg_next(m, FM_OPT_REFRESH_ADVICE, NULL);
-	uint64_t granted_us = m->ba.lifetime * 4 * FM_SECOND_US; /* RFC 6275 §6.1.8 */
-	uint64_t refresh_us = granted_us / 4 * 3;		 /* D43 */
+	uint64_t granted_us = m->ba.lifetime * (4 * FM_SECOND_US); /* RFC 6275 §6.1.8 */
+	uint64_t refresh_us = granted_us / 4 * 3;		   /* D43 */
 
 	if (advice && advice->u16 > 0)
-		refresh_us = fm_min_u64(refresh_us, advice->u16 * 4 * FM_SECOND_US);
+		refresh_us = fm_min_u64(refresh_us, advice->u16 * (4 * FM_SECOND_US));
 	if (nat_s != NO_NAT)
 		refresh_us = fm_min_u64(refresh_us, nat_s * FM_SECOND_US);
 	r->until_us = r->sent.at_us + granted_us;

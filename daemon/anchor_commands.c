@@ -188,7 +188,7 @@ static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *r
 	    !read_u16(json_object_get(request, "access"), &bid))
 		return fm_control_error("bad-request",
 					"on the anchor a flow is its FID and an access its BID");
-	ret = fm_ha_flow_ask(d->anchor->ha, s->binding, FM_FLOW_MOVE, fid, bid, fm_now_us());
+	ret = fm_ha_flow_ask(d->anchor->ha, s->binding, fid, bid, fm_now_us());
 	fm_daemon_changed(d);
 	if (ret == -ENOENT)
 		return fm_control_error("no-such-flow", "no such FID; flowmob bindings lists them");

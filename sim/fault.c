@@ -121,11 +121,11 @@ static void ask_flow(struct fm_sim_host *h)
 {
 	struct fm_sim *s = h->sim;
 	struct fm_binding *b = fm_binding_find(s->ha, &h->host.hoa);
-	enum fm_flow_action action = fm_sim_below(s, 3) == 0 ? FM_FLOW_DELETE : FM_FLOW_MOVE;
+	bool is_delete = fm_sim_below(s, 3) == 0;
 
 	if (b)
-		fm_ha_flow_ask(s->ha, b, action, (uint16_t)(1 + fm_sim_below(s, FM_SIM_FLOWS)),
-			       (uint16_t)(1 + any_access(h)), s->now_us);
+		fm_ha_flow_ask(s->ha, b, (uint16_t)(1 + fm_sim_below(s, FM_SIM_FLOWS)),
+			       is_delete ? 0 : (uint16_t)(1 + any_access(h)), s->now_us);
 }
 
 /* The anchor believes to be out of step and takes a care-of address off (RFC 5846). */

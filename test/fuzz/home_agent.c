@@ -184,11 +184,11 @@ static void act(struct fm_ha *ha, uint8_t how, const uint8_t *p, size_t len, uin
 		break;
 	case 2:
 		if (b)
-			fm_ha_flow_ask(ha, b, FM_FLOW_MOVE, 7, 1, now_us);
+			fm_ha_flow_ask(ha, b, 7, 1, now_us);
 		break;
 	case 3:
 		if (b)
-			fm_ha_flow_ask(ha, b, FM_FLOW_DELETE, 7, 0, now_us);
+			fm_ha_flow_ask(ha, b, 7, 0, now_us);
 		break;
 	default:
 		break;

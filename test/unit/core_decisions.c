@@ -623,8 +623,8 @@ static void ask(struct world *w, const json_t *given)
 	if (strcmp(text(o, "message"), "binding-revocation-indication") == 0)
 		CHECK(fm_ha_revoke(w->ha, s->binding, 0, 1, w->now_us) == 0);
 	else
-		CHECK(fm_ha_flow_ask(w->ha, s->binding, (enum fm_flow_action)number(o, "action", 0),
-				     (uint16_t)number(o, "fid", 0), 1, w->now_us) == 0);
+		CHECK(fm_ha_flow_ask(w->ha, s->binding, (uint16_t)number(o, "fid", 0),
+				     number(o, "action", 0) == 12 ? 0 : 1, w->now_us) == 0);
 	CHECK(w->n_sent > 0);
 }
 

@@ -388,10 +388,9 @@ static void a_move_of_the_anchor_is_provisional(void **state)
 	assert_int_equal(bind_bid(w, 2, 2, COA_2), 0);
 	flows_of(w, 3, 7, 1, true);
 	assert_int_equal(w->forwarding.rules[0].paths, 1);
-	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), FM_FLOW_MOVE, 8, 2, w->now_us), -ENOENT);
-	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), FM_FLOW_MOVE, 7, 9, w->now_us),
-			 -ENETDOWN);
-	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), FM_FLOW_MOVE, 7, 2, w->now_us), 0);
+	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), 8, 2, w->now_us), -ENOENT);
+	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), 7, 9, w->now_us), -ENETDOWN);
+	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), 7, 2, w->now_us), 0);
 	asked = binding(w)->flow.sequence;
 	answer_flow(w, (uint16_t)(asked + 1), 0); /* not the one */
 	assert_int_equal(w->forwarding.rules[0].paths, 1);
@@ -402,7 +401,7 @@ static void a_move_of_the_anchor_is_provisional(void **state)
 	world_pass(w, 11 * S);
 	assert_int_equal(w->forwarding.rules[0].paths, 1);
 
-	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), FM_FLOW_MOVE, 7, 2, w->now_us), 0);
+	assert_int_equal(fm_ha_flow_ask(w->ha, binding(w), 7, 2, w->now_us), 0);
 	answer_flow(w, binding(w)->flow.sequence, 0);
 	flows_of(w, 5, 7, 2, true); /* confirmed */
 	world_pass(w, 11 * S);
