@@ -25,15 +25,16 @@ struct rule {
 	uint32_t table;
 	struct fm_prefix from; /* its family is the rule's */
 	bool has_from, skips_default;
+	uint32_t mark;
 };
 
 /* clang-format off */
 /* RFC 4291 has no name for these: together they are every source but none at all. */
 static const struct rule fixed[] = {
-	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .len = 0 },                      false, true },
-	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .len = 1 },                      true,  false },
-	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { 0x80 }, .len = 1 },    true,  false },
-	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, true },
+	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .len = 0 },                      false, true,  0 },
+	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .len = 1 },                      true,  false, 0 },
+	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { 0x80 }, .len = 1 },    true,  false, 0 },
+	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, true,  0 },
 };
 /* clang-format on */
 
@@ -51,6 +52,8 @@ static int change_rule(struct fm_netlink *n, uint16_t type, const struct rule *r
 	mnl_attr_put_u8(&r.head, FRA_PROTOCOL, FM_ROUTE_PROTOCOL);
 	if (rule->skips_default)
 		mnl_attr_put_u32(&r.head, FRA_SUPPRESS_PREFIXLEN, 0);
+	if (rule->mark)
+		mnl_attr_put_u32(&r.head, FRA_FWMARK, rule->mark);
 	if (rule->has_from) {
 		head->src_len = family_len(&rule->from);
 		fm_attribute_put_ip(&r.head, FRA_SRC, &rule->from.ip);
@@ -83,7 +86,7 @@ int fm_route_rules_put(struct fm_netlink *n)
 
 static struct rule home_rule(const struct fm_prefix *home)
 {
-	return (struct rule){ FM_RULE_HOME, FM_ROUTE_TABLE, *home, true, false };
+	return (struct rule){ FM_RULE_HOME, FM_ROUTE_TABLE, *home, true, false, 0 };
 }
 
 int fm_route_home_put(struct fm_netlink *n, const struct fm_prefix *home)
@@ -105,7 +108,7 @@ int fm_route_home_drop(struct fm_netlink *n, const struct fm_prefix *home)
  */
 static struct rule default_rule(bool is_v4)
 {
-	struct rule rule = { FM_RULE_DEFAULT, FM_ROUTE_TABLE, { .len = 0 }, false, false };
+	struct rule rule = { FM_RULE_DEFAULT, FM_ROUTE_TABLE, { .len = 0 }, false, false, 0 };
 
 	if (is_v4) {
 		rule.from = (struct fm_prefix){ .ip = v4_any, .len = 128 };
@@ -114,10 +117,12 @@ static struct rule default_rule(bool is_v4)
 	return rule;
 }
 
+/* @type 0: RTN_UNICAST; @metric 0: the kernel's. */
 struct route {
 	struct fm_prefix to; /* its family is the route's */
-	struct fm_ip source;
-	uint32_t ifindex, table;
+	struct fm_ip source, gateway;
+	uint32_t ifindex, table, metric;
+	uint8_t type;
 };
 
 static int change_route(struct fm_netlink *n, uint16_t type, const struct route *route)
@@ -131,13 +136,23 @@ static int change_route(struct fm_netlink *n, uint16_t type, const struct route 
 	head->rtm_dst_len = family_len(&route->to);
 	head->rtm_table = RT_TABLE_UNSPEC;
 	head->rtm_protocol = FM_ROUTE_PROTOCOL;
-	head->rtm_type = RTN_UNICAST;
-	head->rtm_scope = is_v4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	head->rtm_type = route->type ? route->type : RTN_UNICAST;
+	head->rtm_scope = is_v4 && route->ifindex && fm_ip_is_none(&route->gateway)
+				  ? RT_SCOPE_LINK
+				  : RT_SCOPE_UNIVERSE;
+	if (type == RTM_DELROUTE)
+		head->rtm_scope = is_v4 ? RT_SCOPE_NOWHERE : RT_SCOPE_UNIVERSE;
 	mnl_attr_put_u32(&r.head, RTA_TABLE, route->table);
 	if (head->rtm_dst_len > 0)
 		fm_attribute_put_ip(&r.head, RTA_DST, &route->to.ip);
 	if (route->ifindex)
 		mnl_attr_put_u32(&r.head, RTA_OIF, route->ifindex);
+	if (route->metric)
+		mnl_attr_put_u32(&r.head, RTA_PRIORITY, route->metric);
+	if (!fm_ip_is_none(&route->gateway)) {
+		head->rtm_flags = RTNH_F_ONLINK; /* the kernel took it as a router there */
+		fm_attribute_put_ip(&r.head, RTA_GATEWAY, &route->gateway);
+	}
 	if (!fm_ip_is_none(&route->source) && !fm_ip_equal(&route->source, &v4_any))
 		fm_attribute_put_ip(&r.head, RTA_PREFSRC, &route->source);
 	return fm_netlink_ask(n, &r, NULL, NULL);
@@ -196,6 +211,92 @@ int fm_route_pool_drop(struct fm_netlink *n, const struct fm_prefix *p, uint32_t
 	return err == -ESRCH ? 0 : err;
 }
 
+/*
+ * A slot's table: the way, and behind it an end for what is of an access, so that nothing leaves by
+ * another one with that source when it is down.
+ */
+#define SLOT_METRIC 1024u
+#define SLOT_END_METRIC 0xfffffffeu
+
+static struct fm_prefix every(bool is_v4)
+{
+	return is_v4 ? (struct fm_prefix){ .ip = v4_any, .len = 96 }
+		     : (struct fm_prefix){ .len = 0 };
+}
+
+static int change_slot_way(struct fm_netlink *n, uint16_t type, const struct fm_slot_route *s)
+{
+	struct route way = { .to = every(fm_ip_is_v4(&s->source)),
+			     .table = FM_ROUTE_SLOT_TABLE + s->slot,
+			     .metric = SLOT_METRIC };
+	int err;
+
+	if (type == RTM_NEWROUTE) {
+		way.source = s->source;
+		way.gateway = s->gateway;
+		way.ifindex = s->ifindex;
+	}
+	err = change_route(n, type, &way);
+	return err == -ESRCH ? 0 : err;
+}
+
+static int change_slot_end(struct fm_netlink *n, uint16_t type, const struct fm_slot_route *s)
+{
+	struct route end = { .to = every(fm_ip_is_v4(&s->source)),
+			     .table = FM_ROUTE_SLOT_TABLE + s->slot,
+			     .metric = SLOT_END_METRIC,
+			     .type = RTN_UNREACHABLE };
+	int err = change_route(n, type, &end);
+
+	return err == -ESRCH ? 0 : err;
+}
+
+static struct rule mark_rule(const struct fm_slot_route *s)
+{
+	return (struct rule){ .priority = FM_RULE_MARK,
+			      .table = FM_ROUTE_SLOT_TABLE + s->slot,
+			      .from = every(fm_ip_is_v4(&s->source)),
+			      .mark = s->mark };
+}
+
+static struct rule source_rule(const struct fm_slot_route *s)
+{
+	struct fm_prefix from = { .ip = s->source, .len = 128 };
+
+	return (struct rule){ FM_RULE_HOME, FM_ROUTE_SLOT_TABLE + s->slot, from, true, false, 0 };
+}
+
+int fm_route_slot_put(struct fm_netlink *n, const struct fm_slot_route *s)
+{
+	struct rule mark = mark_rule(s), from = source_rule(s);
+	int err = 0;
+
+	if (s->is_access)
+		err = change_slot_end(n, RTM_NEWROUTE, s);
+	if (err == 0)
+		err = change_slot_way(n, s->ifindex ? RTM_NEWROUTE : RTM_DELROUTE, s);
+	if (err == 0 && s->mark)
+		err = put_rule(n, &mark);
+	if (err == 0 && s->is_access)
+		err = put_rule(n, &from);
+	return err;
+}
+
+static int drop_slot_routes(struct fm_netlink *n, uint32_t slot)
+{
+	static const struct fm_ip families[] = { { { 0 } }, { .b = { [10] = 0xff, 0xff } } };
+	int err = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct fm_slot_route s = { .slot = slot, .source = families[i] };
+		int way = change_slot_way(n, RTM_DELROUTE, &s);
+		int end = change_slot_end(n, RTM_DELROUTE, &s);
+
+		err = err < 0 ? err : way < 0 ? way : end;
+	}
+	return err;
+}
+
 #define OURS_MAX 128u /* rules of one family read at a time */
 
 struct ours {
@@ -228,25 +329,75 @@ static int on_rule(const struct nlmsghdr *msg, void *ctx)
 	return MNL_CB_OK;
 }
 
-static int drop_rules(struct fm_netlink *n, uint8_t family)
+static const uint8_t families[] = { AF_INET6, AF_INET };
+
+static int read_rules(struct fm_netlink *n, uint8_t family, struct ours *o)
 {
-	struct ours o = { .family = family };
 	struct fm_request r;
 	struct fib_rule_hdr *head = fm_request_start(&r, RTM_GETRULE, NLM_F_DUMP, sizeof(*head));
-	int err;
 
 	head->family = family;
-	err = fm_netlink_ask(n, &r, on_rule, &o);
+	o->family = family;
+	o->n = 0;
+	return fm_netlink_ask(n, &r, on_rule, o);
+}
+
+static int drop_rules(struct fm_netlink *n, uint8_t family)
+{
+	struct ours o;
+	int err = read_rules(n, family, &o);
+
 	for (size_t i = 0; i < o.n && err == 0; i++)
 		err = drop_rule(n, &o.rules[i]);
 	return err == 0 && o.n == OURS_MAX ? -EAGAIN : err;
 }
 
-int fm_route_rules_drop(struct fm_netlink *n)
+static bool is_of_slot(const struct rule *rule)
 {
-	static const uint8_t families[] = { AF_INET6, AF_INET };
+	return rule->table > FM_ROUTE_SLOT_TABLE &&
+	       rule->table < FM_ROUTE_SLOT_TABLE + FM_ROUTE_SLOTS;
+}
+
+uint64_t fm_route_slots(struct fm_netlink *n)
+{
+	uint64_t slots = 0;
+	struct ours o;
+
+	for (size_t f = 0; f < sizeof(families); f++) {
+		if (read_rules(n, families[f], &o) < 0)
+			continue;
+		for (size_t i = 0; i < o.n; i++) {
+			if (is_of_slot(&o.rules[i]))
+				slots |= 1ull << (o.rules[i].table - FM_ROUTE_SLOT_TABLE);
+		}
+	}
+	return slots;
+}
+
+int fm_route_slot_drop(struct fm_netlink *n, uint32_t slot)
+{
+	struct ours o;
 	int err = 0;
 
+	for (size_t f = 0; f < sizeof(families) && err == 0; f++) {
+		err = read_rules(n, families[f], &o);
+		for (size_t i = 0; i < o.n && err == 0; i++) {
+			if (o.rules[i].table == FM_ROUTE_SLOT_TABLE + slot)
+				err = drop_rule(n, &o.rules[i]);
+		}
+	}
+	return err < 0 ? err : drop_slot_routes(n, slot);
+}
+
+int fm_route_rules_drop(struct fm_netlink *n)
+{
+	uint64_t slots = fm_route_slots(n);
+	int err = 0;
+
+	for (uint32_t slot = 1; slot < FM_ROUTE_SLOTS; slot++) {
+		if (slots >> slot & 1)
+			(void)fm_route_slot_drop(n, slot);
+	}
 	for (size_t i = 0; i < sizeof(families) && err == 0; i++) {
 		do
 			err = drop_rules(n, families[i]);

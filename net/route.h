@@ -2,8 +2,9 @@
  * Rules, routes and addresses that steer packets into fm0, and which way the kernel would send.
  *
  * Host, both families; only sockets that name no source, or a home one, meet table 8653:
+ *   8649  by the mark of sockets that have an address but no source bound: the table of its slot
  *   8650  main, without its default route
- *   8651  from each home prefix: table 8653
+ *   8651  from each home prefix: table 8653; from each access's address: the table of its slot
  *   8652  from any other source: main
  *   8653  table 8653: default dev fm0 src HOME ADDRESS
  * A socket bound to a device finds no route of that device in 8653 and goes on to main.
@@ -15,9 +16,12 @@
 #include "wire/addr.h"
 
 #define FM_ROUTE_TABLE 8653u
+#define FM_ROUTE_SLOT_TABLE 8700u /* plus the slot */
+#define FM_ROUTE_SLOTS 64u
 #define FM_ROUTE_PROTOCOL 86u /* rtm_protocol and fra_protocol of all that is ours */
 
 enum fm_rule_priority {
+	FM_RULE_MARK = 8649,
 	FM_RULE_NEAR = 8650,
 	FM_RULE_HOME = 8651,
 	FM_RULE_FOREIGN = 8652,
@@ -26,7 +30,7 @@ enum fm_rule_priority {
 
 /* Puts the rules NEAR and FOREIGN, both families. Putting twice is once, here and below. */
 int fm_route_rules_put(struct fm_netlink *n);
-/* Takes away every rule and every route of table 8653 that is ours. */
+/* Takes away every rule that is ours, and the routes of table 8653 and of all slots. */
 int fm_route_rules_drop(struct fm_netlink *n);
 
 /* Packets from @home (a lease's /64, an IPv4 home address) go into table 8653, or no longer. */
@@ -41,6 +45,26 @@ int fm_route_home_drop(struct fm_netlink *n, const struct fm_prefix *home);
  */
 int fm_route_default_put(struct fm_netlink *n, uint32_t ifindex, const struct fm_ip *source);
 int fm_route_default_drop(struct fm_netlink *n, bool is_v4);
+
+/**
+ * struct fm_slot_route - how the sockets of one address send, whatever else the machine prefers
+ * @slot:    1 to FM_ROUTE_SLOTS - 1; @mark: of its sockets that have no source bound
+ * @source:  the address; the routes are of its family
+ * @ifindex: fm0, or the access; 0: it is down, nothing leaves
+ * @gateway: none: everything is on the link
+ * @is_access: of an access: what has this source leaves there or not at all
+ */
+struct fm_slot_route {
+	uint32_t slot, mark, ifindex;
+	struct fm_ip source, gateway;
+	bool is_access;
+};
+
+int fm_route_slot_put(struct fm_netlink *n, const struct fm_slot_route *s);
+/* Both families. */
+int fm_route_slot_drop(struct fm_netlink *n, uint32_t slot);
+/* The slots that have rules: a bit each. */
+uint64_t fm_route_slots(struct fm_netlink *n);
 
 /**
  * struct fm_address - an address on fm0; no DAD, no prefix route

@@ -223,6 +223,77 @@ static void addresses_are_put_changed_listed_and_dropped(void **state)
 	sh("! ip -6 addr show dev fm0 | grep -q 2001");
 }
 
+#define MARK 0x464d4103u
+
+static void sockets_with_a_mark_take_the_address_of_their_slot(void **state)
+{
+	struct fm_slot_route six = {
+		.slot = 3, .mark = MARK, .source = ip("2001:db8:100:1::9"), .ifindex = fm0
+	};
+	struct fm_slot_route four = six;
+
+	(void)state;
+	four.slot = 4;
+	four.source = ip("198.51.100.7");
+	put_address("2001:db8:100:1::9", 128);
+	put_address("198.51.100.7", 128);
+	assert_int_equal(fm_route_rules_put(&netlink), 0);
+	assert_int_equal(fm_route_slot_put(&netlink, &six), 0);
+	assert_int_equal(fm_route_slot_put(&netlink, &six), 0);
+	assert_int_equal(fm_route_slot_put(&netlink, &four), 0);
+	expect_way("2001:db8:ffff::1 mark 0x464d4103", "dev fm0");
+	expect_way("2001:db8:ffff::1 mark 0x464d4103", "src 2001:db8:100:1::9");
+	/* also what is near: never with another source */
+	expect_way("2001:db8:1::7 mark 0x464d4103", "src 2001:db8:100:1::9");
+	expect_way("203.0.113.1 mark 0x464d4103", "src 198.51.100.7");
+	expect_way("2001:db8:ffff::1", "wl0");
+	assert_int_equal(fm_route_slots(&netlink), 1u << 3 | 1u << 4);
+	assert_int_equal(fm_route_slot_drop(&netlink, 3), 0);
+	assert_int_equal(fm_route_slot_drop(&netlink, 3), 0);
+	assert_int_equal(fm_route_slots(&netlink), 1u << 4);
+	expect_way("2001:db8:ffff::1 mark 0x464d4103", "wl0");
+	sh("test -z \"$(ip -6 route show table 8703 2>/dev/null)\"");
+	assert_int_equal(fm_route_rules_drop(&netlink), 0);
+	assert_int_equal(fm_route_slots(&netlink), 0);
+	sh("test -z \"$(ip route show table 8704 2>/dev/null)\"");
+}
+
+static void an_address_of_an_access_leaves_there_or_not_at_all(void **state)
+{
+	struct fm_slot_route six = { .slot = 5,
+				     .mark = MARK + 2,
+				     .source = ip("2001:db8:1::5"),
+				     .gateway = ip("2001:db8:1::1"),
+				     .ifindex = wl0,
+				     .is_access = true };
+	struct fm_slot_route four = six;
+
+	(void)state;
+	sh("ip link add wl1 type veth peer name far1; ip link set far1 up; ip link set wl1 up");
+	sh("ip -6 route add default via fe80::1 dev wl1 metric 5; "
+	   "ip route replace default dev wl1");
+	four.slot = 6;
+	four.source = ip("192.0.2.5");
+	four.gateway = ip("192.0.2.1");
+	assert_int_equal(fm_route_rules_put(&netlink), 0);
+	assert_int_equal(fm_route_slot_put(&netlink, &six), 0);
+	assert_int_equal(fm_route_slot_put(&netlink, &four), 0);
+	expect_way("2001:db8:ffff::1 from 2001:db8:1::5", "via 2001:db8:1::1 dev wl0");
+	expect_way("203.0.113.1 from 192.0.2.5", "via 192.0.2.1 dev wl0");
+	expect_way("2001:db8:ffff::1 mark 0x464d4105", "src 2001:db8:1::5");
+	expect_way("2001:db8:1::7 from 2001:db8:1::5", "dev wl0");
+	six.ifindex = four.ifindex = 0;
+	assert_int_equal(fm_route_slot_put(&netlink, &six), 0);
+	assert_int_equal(fm_route_slot_put(&netlink, &four), 0);
+	expect_way("2001:db8:ffff::1 from 2001:db8:1::5", "No route to host");
+	expect_way("203.0.113.1 from 192.0.2.5", "No route to host");
+	six.ifindex = wl0;
+	assert_int_equal(fm_route_slot_put(&netlink, &six), 0);
+	sh("ip link set wl0 down");
+	expect_way("2001:db8:ffff::1 from 2001:db8:1::5", "No route to host");
+	sh("ip link del wl1");
+}
+
 static void on_change(void *ctx)
 {
 	++*(unsigned *)ctx;
@@ -270,6 +341,8 @@ int main(void)
 		TEST(pools_lead_to_fm0),
 		TEST(addresses_are_put_changed_listed_and_dropped),
 		TEST(a_route_change_is_told),
+		TEST(sockets_with_a_mark_take_the_address_of_their_slot),
+		TEST(an_address_of_an_access_leaves_there_or_not_at_all),
 	};
 
 	netns_enter();
