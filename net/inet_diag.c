@@ -120,6 +120,126 @@ int fm_sockets_each(struct fm_netlink *n, void (*each)(void *ctx, const struct f
 	return err;
 }
 
+/* What the kernel is to look for: one condition, then the end. */
+struct filter {
+	struct inet_diag_bc_op op;
+	struct inet_diag_hostcond cond;
+	uint8_t address[16];
+};
+
+static void put_filter(struct fm_request *r, const struct fm_prefix *p)
+{
+	bool is_v4 = fm_ip_is_v4(&p->ip);
+	uint8_t address_len = is_v4 ? 4 : 16;
+	uint8_t len = (uint8_t)(offsetof(struct filter, address) + address_len);
+	struct filter f = {
+		.op = { .code = INET_DIAG_BC_S_COND, .yes = len, .no = (uint16_t)(len + 4) },
+		.cond = { .family = fm_ip_family(&p->ip),
+			  .prefix_len = (uint8_t)(p->len - (is_v4 ? 96 : 0)),
+			  .port = -1 },
+	};
+
+	memcpy(f.address, p->ip.b + 16 - address_len, address_len);
+	mnl_attr_put(&r->head, INET_DIAG_REQ_BYTECODE, len, &f);
+}
+
+/* Sockets of an IPv6 family may have IPv4 addresses, never the other way round. */
+static int dump_in(struct fm_netlink *n, const struct fm_prefix *p, fm_netlink_answer answer,
+		   struct dump *d)
+{
+	size_t first = fm_ip_is_v4(&p->ip) ? 0 : 1;
+	int err = 0;
+
+	for (size_t i = 0; i < 2 && err == 0; i++) {
+		for (size_t f = first; f < 2 && err == 0; f++) {
+			struct fm_request r;
+
+			d->ip_proto = protocols[i];
+			start(&r, NLM_F_DUMP, families[f], d->ip_proto)->idiag_states =
+				ALL_STATES & ~(1u << TCP_TIME_WAIT);
+			put_filter(&r, p);
+			err = fm_netlink_ask(n, &r, answer, d);
+		}
+	}
+	return err;
+}
+
+int fm_sockets_in(struct fm_netlink *n, const struct fm_prefix *p,
+		  void (*each)(void *ctx, const struct fm_socket *s), void *ctx)
+{
+	struct dump d = { .each = each, .ctx = ctx };
+
+	return dump_in(n, p, on_socket, &d);
+}
+
+#define VICTIMS_MAX 256u /* ended at a time; then it is looked again */
+
+struct victims {
+	struct dump dump;
+	uint32_t n;
+	struct {
+		struct inet_diag_sockid id;
+		uint8_t family, ip_proto;
+	} list[VICTIMS_MAX];
+};
+
+static int on_victim(const struct nlmsghdr *n, void *ctx)
+{
+	const struct inet_diag_msg *m = mnl_nlmsg_get_payload(n);
+	struct victims *v = ctx;
+
+	if (mnl_nlmsg_get_payload_len(n) < sizeof(*m) || v->n == VICTIMS_MAX)
+		return MNL_CB_OK;
+	v->list[v->n].id = m->id;
+	v->list[v->n].family = m->idiag_family;
+	v->list[v->n++].ip_proto = v->dump.ip_proto;
+	return MNL_CB_OK;
+}
+
+static int destroy(struct fm_netlink *n, const struct victims *v, uint32_t i)
+{
+	struct fm_request r;
+	struct inet_diag_req_v2 *req = fm_request_start(&r, SOCK_DESTROY, 0, sizeof(*req));
+
+	req->sdiag_family = v->list[i].family;
+	req->sdiag_protocol = v->list[i].ip_proto;
+	req->idiag_states = ALL_STATES;
+	req->id = v->list[i].id;
+	return fm_netlink_ask(n, &r, NULL, NULL);
+}
+
+/* One round. Returns how many ended, or why none did. */
+static int destroy_some(struct fm_netlink *n, const struct fm_prefix *p, bool *is_full)
+{
+	struct victims v = { .n = 0 };
+	int ended = 0, err = dump_in(n, p, on_victim, &v.dump);
+
+	for (uint32_t i = 0; i < v.n; i++) {
+		int ret = destroy(n, &v, i);
+
+		ended += ret == 0;
+		if (ret < 0 && ret != -ENOENT)
+			err = ret;
+	}
+	*is_full = v.n == VICTIMS_MAX;
+	return ended > 0 ? ended : err;
+}
+
+int fm_sockets_destroy(struct fm_netlink *n, const struct fm_prefix *p)
+{
+	bool is_full = true;
+	int all = 0;
+
+	while (is_full) {
+		int ended = destroy_some(n, p, &is_full);
+
+		if (ended <= 0)
+			return all > 0 ? all : ended;
+		all += ended;
+	}
+	return all;
+}
+
 static void keep(void *ctx, const struct fm_socket *s)
 {
 	*(struct fm_socket *)ctx = *s;

@@ -26,6 +26,19 @@ struct fm_socket {
 int fm_sockets_each(struct fm_netlink *n, void (*each)(void *ctx, const struct fm_socket *s),
 		    void *ctx);
 
+/*
+ * The same for those whose own address lies in @p, orphans and children that nobody accepted yet
+ * too; those in TIME-WAIT, which hold nothing, are left out.
+ */
+int fm_sockets_in(struct fm_netlink *n, const struct fm_prefix *p,
+		  void (*each)(void *ctx, const struct fm_socket *s), void *ctx);
+
+/*
+ * Ends those of fm_sockets_in(): their programs get ECONNABORTED. Return: how many; or -errno
+ * where none could be (-EOPNOTSUPP: the kernel cannot).
+ */
+int fm_sockets_destroy(struct fm_netlink *n, const struct fm_prefix *p);
+
 /* The one socket of @t (an unconnected UDP socket too). Return: 0; -ENOENT; or -errno. */
 int fm_sockets_find(struct fm_netlink *n, const struct fm_tuple *t, struct fm_socket *out);
 

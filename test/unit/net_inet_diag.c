@@ -1,4 +1,5 @@
 /* Tests net/inet_diag.c and net/proc.c with sockets of the test's own. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -192,6 +193,65 @@ static void the_end_of_a_connection_is_heard(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void count(void *ctx, const struct fm_socket *s)
+{
+	(void)s;
+	++*(unsigned *)ctx;
+}
+
+static unsigned count_in(const char *text, uint8_t len)
+{
+	struct fm_prefix p = { .ip = ip(text), .len = len };
+	unsigned n = 0;
+
+	assert_int_equal(fm_sockets_in(&netlink, &p, count, &n), 0);
+	return n;
+}
+
+static void sockets_are_found_by_their_prefix(void **state)
+{
+	uint16_t port;
+	struct pair four, six;
+	int udp, mapped = socket(AF_INET6, SOCK_DGRAM, 0);
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
+
+	(void)state;
+	a.sin6_addr = *(struct in6_addr *)ip("127.0.0.2").b;
+	assert_int_equal(count_in("::1", 128), 0);
+	four = make_tcp(AF_INET);
+	six = make_tcp(AF_INET6);
+	udp = bound(AF_INET6, SOCK_DGRAM, &port);
+	assert_int_equal(bind(mapped, (struct sockaddr *)&a, sizeof(a)), 0);
+	close(six.accepted);
+	close(six.client); /* in TIME-WAIT or FIN-WAIT: the first holds nothing */
+	assert_int_equal(count_in("::1", 128), 1 + 1);
+	assert_int_equal(count_in("::2", 127), 0);
+	assert_int_equal(count_in("127.0.0.0", 96 + 8), 3 + 1);
+	assert_int_equal(count_in("127.0.0.2", 128), 1);
+	close(four.server), close(four.client), close(four.accepted);
+	close(six.server), close(udp), close(mapped);
+}
+
+static void sockets_of_a_lost_prefix_learn_of_it(void **state)
+{
+	struct pair six = make_tcp(AF_INET6), four = make_tcp(AF_INET);
+	struct fm_prefix p = { .ip = ip("::1"), .len = 128 };
+	uint16_t port;
+	int udp = bound(AF_INET6, SOCK_DGRAM, &port);
+	char c;
+
+	(void)state;
+	assert_int_equal(fm_sockets_destroy(&netlink, &p), 4);
+	assert_int_equal(recv(six.client, &c, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNABORTED);
+	assert_int_equal(recv(udp, &c, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNABORTED);
+	assert_int_equal(send(four.client, "x", 1, 0), 1);
+	assert_int_equal(fm_sockets_destroy(&netlink, &p), 0);
+	close(six.server), close(six.client), close(six.accepted), close(udp);
+	close(four.server), close(four.client), close(four.accepted);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -201,6 +261,8 @@ int main(void)
 		TEST(udp_sockets_are_found),
 		TEST(a_dump_has_every_socket_once),
 		TEST(the_end_of_a_connection_is_heard),
+		TEST(sockets_are_found_by_their_prefix),
+		TEST(sockets_of_a_lost_prefix_learn_of_it),
 	};
 
 	netns_enter();
