@@ -211,6 +211,63 @@ int fm_route_pool_drop(struct fm_netlink *n, const struct fm_prefix *p, uint32_t
 	return err == -ESRCH ? 0 : err;
 }
 
+#define STALE_MAX 128u /* routes taken away at a time */
+
+struct stale {
+	struct fm_prefix list[STALE_MAX];
+	size_t n;
+	uint32_t ifindex;
+	bool (*is_wanted)(void *ctx, const struct fm_prefix *p);
+	void *ctx;
+};
+
+static int on_route(const struct nlmsghdr *msg, void *ctx)
+{
+	struct stale *s = ctx;
+	const struct rtmsg *head = mnl_nlmsg_get_payload(msg);
+	const struct nlattr *oif = fm_attribute(msg, sizeof(*head), RTA_OIF);
+	struct fm_prefix *p = &s->list[s->n];
+
+	if (head->rtm_protocol != FM_ROUTE_PROTOCOL || head->rtm_table != RT_TABLE_MAIN || !oif ||
+	    mnl_attr_get_u32(oif) != s->ifindex || s->n == STALE_MAX ||
+	    !fm_attribute_ip(fm_attribute(msg, sizeof(*head), RTA_DST), &p->ip))
+		return MNL_CB_OK;
+	p->len = (uint8_t)(head->rtm_dst_len + (head->rtm_family == AF_INET ? 96 : 0));
+	if (!s->is_wanted(s->ctx, p))
+		s->n++;
+	return MNL_CB_OK;
+}
+
+/* -EAGAIN: there may be more. */
+static int tidy(struct fm_netlink *n, uint8_t family, struct stale *s)
+{
+	struct fm_request r;
+	struct rtmsg *head = fm_request_start(&r, RTM_GETROUTE, NLM_F_DUMP, sizeof(*head));
+	int err;
+
+	head->rtm_family = family;
+	s->n = 0;
+	err = fm_netlink_ask(n, &r, on_route, s);
+	for (size_t i = 0; i < s->n && err == 0; i++)
+		err = fm_route_pool_drop(n, &s->list[i], s->ifindex);
+	return err == 0 && s->n == STALE_MAX ? -EAGAIN : err;
+}
+
+int fm_route_pool_tidy(struct fm_netlink *n, uint32_t ifindex,
+		       bool (*is_wanted)(void *ctx, const struct fm_prefix *p), void *ctx)
+{
+	static const uint8_t families[] = { AF_INET6, AF_INET };
+	struct stale s = { .ifindex = ifindex, .is_wanted = is_wanted, .ctx = ctx };
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(families) && err == 0; i++) {
+		do
+			err = tidy(n, families[i], &s);
+		while (err == -EAGAIN);
+	}
+	return err;
+}
+
 /*
  * A slot's table: the way, and behind it an end for what is of an access, so that nothing leaves by
  * another one with that source when it is down.

@@ -86,6 +86,9 @@ int fm_address_each(struct fm_netlink *n, uint32_t ifindex,
 /* Anchor: packets to @p go out of @ifindex (fm0), in the main table. */
 int fm_route_pool_put(struct fm_netlink *n, const struct fm_prefix *p, uint32_t ifindex);
 int fm_route_pool_drop(struct fm_netlink *n, const struct fm_prefix *p, uint32_t ifindex);
+/* Takes away those that an earlier run or configuration put, and @is_wanted does not know. */
+int fm_route_pool_tidy(struct fm_netlink *n, uint32_t ifindex,
+		       bool (*is_wanted)(void *ctx, const struct fm_prefix *p), void *ctx);
 
 /**
  * struct fm_way - how the kernel would send to a destination

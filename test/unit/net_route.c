@@ -1,5 +1,6 @@
 /* Tests net/route.c: which way the kernel sends, before and after. */
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/route.h"
@@ -330,6 +331,45 @@ static void a_route_change_is_told(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* What an earlier run put, and this one does not want; the routes of others stay. */
+static bool is_kept(void *ctx, const struct fm_prefix *p)
+{
+	const struct fm_prefix *keep = ctx;
+
+	return p->len == keep->len && fm_ip_equal(&p->ip, &keep->ip);
+}
+
+static void pools_of_before_go(void **state)
+{
+	struct fm_prefix keep = prefix("2001:db8:700::", 40);
+	char line[8] = "";
+	FILE *p;
+
+	(void)state;
+	assert_int_equal(fm_route_pool_put(&netlink, &keep, fm0), 0);
+	for (int i = 0; i < 300; i++) { /* more than are taken away at a time */
+		struct fm_prefix stale = prefix("2001:db8:800::", 64);
+
+		stale.ip.b[6] = (uint8_t)(i >> 8);
+		stale.ip.b[7] = (uint8_t)i;
+		assert_int_equal(fm_route_pool_put(&netlink, &stale, fm0), 0);
+	}
+	struct fm_prefix v4 = prefix("198.51.100.128", 96 + 25);
+	assert_int_equal(fm_route_pool_put(&netlink, &v4, fm0), 0);
+	sh("ip -6 route add 2001:db8:900::/48 dev fm0");
+	assert_int_equal(fm_route_pool_tidy(&netlink, fm0, is_kept, &keep), 0);
+	expect_way("2001:db8:700::1", "dev fm0");
+	expect_way("2001:db8:900::1", "dev fm0");
+	expect_way("198.51.100.130", "dev wl0");
+	p = popen("ip -6 route show proto 86 dev fm0 | wc -l", "r");
+	assert_non_null(p);
+	assert_non_null(fgets(line, sizeof(line), p));
+	pclose(p);
+	assert_int_equal(atoi(line), 1);
+	sh("ip -6 route del 2001:db8:900::/48 dev fm0");
+	assert_int_equal(fm_route_pool_drop(&netlink, &keep, fm0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +379,7 @@ int main(void)
 		TEST(a_lookup_names_gateway_device_source_and_mtu),
 		TEST(a_lookup_without_a_way_says_so),
 		TEST(pools_lead_to_fm0),
+		TEST(pools_of_before_go),
 		TEST(addresses_are_put_changed_listed_and_dropped),
 		TEST(a_route_change_is_told),
 		TEST(sockets_with_a_mark_take_the_address_of_their_slot),
