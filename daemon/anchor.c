@@ -105,22 +105,6 @@ static void each_binding(struct fm_daemon *d,
 	}
 }
 
-static void put_pools(struct fm_daemon *d)
-{
-	const struct fm_conf_anchor *conf = &d->config->anchor;
-
-	for (uint32_t i = 0; i < conf->n_pools; i++) {
-		const struct fm_conf_pool *pool = &conf->pools[i];
-
-		fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the route of a pool",
-			     fm_route_pool_put(&d->netlink, &pool->prefix, d->anchor->tun.ifindex));
-		if (pool->ipv4.len > 0)
-			fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the route of a pool",
-				     fm_route_pool_put(&d->netlink, &pool->ipv4,
-						       d->anchor->tun.ifindex));
-	}
-}
-
 /* What the kernel and peers tell. */
 
 static void routes_changed(void *ctx)
@@ -241,23 +225,13 @@ static void second(void *ctx, uint64_t now_us)
 	if (now_us - d->anchor->swept_us >= SWEEP_US) {
 		d->anchor->swept_us = now_us;
 		sweep(d);
+		if (d->anchor->has_strays)
+			fm_anchor_pools_tidy(d);
 	}
 	fm_slow_offer(&d->anchor->slow, now_us);
 	fm_role_tell_dropped(d, &d->anchor->slow);
 	fm_timer_set(&d->anchor->second, now_us + 1000000);
 	fm_daemon_changed(d);
-}
-
-static void drop_pools(struct fm_daemon *d)
-{
-	const struct fm_conf_anchor *conf = &d->config->anchor;
-	uint32_t ifindex = d->anchor->tun.ifindex;
-
-	for (uint32_t i = 0; i < conf->n_pools; i++) {
-		(void)fm_route_pool_drop(&d->netlink, &conf->pools[i].prefix, ifindex);
-		if (conf->pools[i].ipv4.len > 0)
-			(void)fm_route_pool_drop(&d->netlink, &conf->pools[i].ipv4, ifindex);
-	}
 }
 
 /* `flowmob down`: routes, programs and device go. What is stored stays: bindings come back. */
@@ -266,7 +240,7 @@ static void leave(struct fm_daemon *d)
 	struct fm_anchor_role *a = d->anchor;
 	json_t *done = json_pack("{s:i, s:b}", "schema", 1, "down", 1);
 
-	drop_pools(d);
+	fm_anchor_pools_drop(d);
 	fm_dp_down(a->dp);
 	a->dp = NULL;
 	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
@@ -288,7 +262,7 @@ static void anchor_turn(struct fm_daemon *d)
 	if (a->is_stale) {
 		fm_anchor_links_attach(d, a->is_reset);
 		a->is_stale = a->is_reset = false;
-		put_pools(d);
+		fm_anchor_pools_put(d);
 		each_binding(d, forward);
 		fm_anchor_links_tell(d);
 	}
@@ -322,13 +296,10 @@ static int open_core(struct fm_daemon *d)
 	if (ret < 0)
 		return ret;
 	d->anchor->block = calloc(1, fm_ha_size(&conf));
-	if (!d->anchor->block) {
-		free((void *)conf.pools);
-		return -ENOMEM;
-	}
-	d->anchor->ha = fm_ha_init(d->anchor->block, &conf, &ops, d);
-	free((void *)conf.pools);
-	return 0;
+	if (d->anchor->block)
+		d->anchor->ha = fm_ha_init(d->anchor->block, &conf, &ops, d);
+	fm_anchor_conf_free(&conf);
+	return d->anchor->block ? 0 : -ENOMEM;
 }
 
 static int open_tun(struct fm_daemon *d)
@@ -477,7 +448,8 @@ static int attach(struct fm_daemon *d)
 		return ret;
 	}
 	fm_anchor_links_attach(d, false);
-	put_pools(d);
+	fm_anchor_pools_put(d);
+	fm_anchor_pools_tidy(d);
 	fm_ha_wake(d->anchor->ha, fm_now_us());
 	return 0;
 }
@@ -505,25 +477,11 @@ static int anchor_start(struct fm_daemon *d)
 	return fm_role_open(d, steps, sizeof(steps) / sizeof(steps[0]));
 }
 
-static bool is_same_pool(const struct fm_conf_pool *a, const struct fm_conf_pool *b)
-{
-	return memcmp(&a->prefix, &b->prefix, sizeof(a->prefix)) == 0 &&
-	       memcmp(&a->ipv4, &b->ipv4, sizeof(a->ipv4)) == 0 &&
-	       a->quarantine_us == b->quarantine_us;
-}
-
 /* What memory and the data path were laid out for. */
 static bool is_same_frame(const struct fm_conf_anchor *a, const struct fm_conf_anchor *b)
 {
-	if (!fm_ip_equal(&a->address.v6, &b->address.v6) ||
-	    !fm_ip_equal(&a->address.v4, &b->address.v4) || a->vendor_id != b->vendor_id ||
-	    a->n_pools != b->n_pools)
-		return false;
-	for (uint32_t i = 0; i < a->n_pools; i++) {
-		if (!is_same_pool(&a->pools[i], &b->pools[i]))
-			return false;
-	}
-	return true;
+	return fm_ip_equal(&a->address.v6, &b->address.v6) &&
+	       fm_ip_equal(&a->address.v4, &b->address.v4) && a->vendor_id == b->vendor_id;
 }
 
 static bool has_subscriber(const struct fm_conf_anchor *conf, const struct fm_subscriber *s)
@@ -539,15 +497,20 @@ static bool has_subscriber(const struct fm_conf_anchor *conf, const struct fm_su
 }
 
 /*
- * Subscribers come, go and change; what needs other memory or programs needs a restart, which loses
- * nothing.
+ * Subscribers and pools come, go and change; what needs other memory or programs needs a restart,
+ * which loses nothing.
  */
 static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 {
 	struct fm_ha *ha = d->anchor->ha;
+	int ret;
 
 	if (!is_same_frame(&d->config->anchor, &old->anchor))
 		return -EXDEV;
+	fm_ha_wake(ha, fm_now_us());
+	ret = fm_anchor_pools_reload(d);
+	if (ret < 0)
+		return ret;
 	if (d->config->anchor.datapath != old->anchor.datapath)
 		d->anchor->is_stale = d->anchor->is_reset = true;
 	for (uint32_t i = 0; i < ha->conf.max_subscribers; i++) {

@@ -22,6 +22,7 @@
  * @attached: interfaces whose ingress runs our programs
  * @is_stale: routes, links or next hops changed: look all paths up again; @is_reset: and attach
  * anew
+ * @has_strays: leases of pools that are gone have routes of their own
  * @is_leaving: `down` was asked for; @leaving: who waits for its answer, NULL: nobody any more
  * @swept_us: when next hops that nobody uses were last forgotten
  */
@@ -39,16 +40,28 @@ struct fm_anchor_role {
 	struct fm_forwarding scratch;
 	struct fm_timer second;
 	struct fm_attached_list attached;
-	bool is_stale, is_reset, is_leaving;
+	bool is_stale, is_reset, is_leaving, has_strays;
 	uint64_t swept_us;
 	struct fm_client *leaving;
 };
 
-/*
- * anchor_conf.c: the configuration as the core wants it; the pools are to be freed by the caller.
- */
+/* anchor_conf.c: the configuration as the core wants it. */
 int fm_anchor_conf_make(const struct fm_config *c, struct fm_ha_conf *out);
+void fm_anchor_conf_free(struct fm_ha_conf *conf);
 void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
 			       struct fm_ha_subscriber_conf *out);
+
+/*
+ * anchor_pools.c: routes of the pools into fm0. Put: all that are wanted; tidy: away with the rest;
+ * drop: away with all. Reload: other pools; -EXDEV: more than a restart made room for.
+ */
+void fm_anchor_pools_put(struct fm_daemon *d);
+void fm_anchor_pools_tidy(struct fm_daemon *d);
+void fm_anchor_pools_drop(struct fm_daemon *d);
+int fm_anchor_pools_reload(struct fm_daemon *d);
+
+/* anchor_lent.c: commands. */
+json_t *fm_anchor_run_pools(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_anchor_run_release(struct fm_daemon *d, struct fm_client *client, json_t *request);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Commands of the role anchor: bindings, pools, status, counters, move, down.
+ * Commands of the role anchor: bindings, status, counters, move, down. Pools and what is lent of
+ * them: anchor_lent.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -34,6 +35,18 @@ static json_t *bids_json(const struct fm_binding *b, uint64_t now_us)
 	return list;
 }
 
+static const char *type_name(const struct fm_lease *l)
+{
+	return fm_type_names[l->type < FM_TYPES_MAX ? l->type : 0];
+}
+
+static json_t *limit_json(const struct fm_lease *l)
+{
+	if (l->byte_limit == 0)
+		return json_null();
+	return json_integer(l->byte_limit > INT64_MAX ? INT64_MAX : (json_int_t)l->byte_limit);
+}
+
 static json_t *leases_json(const struct fm_subscriber *s, uint64_t now_us)
 {
 	json_t *list = json_array();
@@ -43,12 +56,27 @@ static json_t *leases_json(const struct fm_subscriber *s, uint64_t now_us)
 		struct fm_prefix p = { .ip = l->prefix, .len = fm_ha_lease_is_v4(l) ? 128 : 64 };
 		char text[FM_ADDRESS_TEXT_MAX];
 
-		json_array_append_new(
-			list, json_pack("{s:i, s:s, s:s, s:o, s:o}", "pid", (int)l->pid, "type",
-					fm_type_names[l->type < FM_TYPES_MAX ? l->type : 0],
-					"prefix", fm_prefix_text(&p, text), "preferred_s",
-					life_json(l->preferred_us, now_us), "valid_s",
-					life_json(l->valid_us, now_us)));
+		json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:b}", "pid",
+						      (int)l->pid, "type", type_name(l), "prefix",
+						      fm_prefix_text(&p, text), "preferred_s",
+						      life_json(l->preferred_us, now_us), "valid_s",
+						      life_json(l->valid_us, now_us), "limit_bytes",
+						      limit_json(l), "ending", l->is_ending));
+	}
+	return list;
+}
+
+/* Fixed prefixes that wait for their host to ask again. */
+static json_t *reserved_json(const struct fm_subscriber *s)
+{
+	json_t *list = json_array();
+
+	for (const struct fm_list *e = s->reserved.next; e != &s->reserved; e = e->next) {
+		const struct fm_lease *l = FM_ENTRY(e, struct fm_lease, list);
+		struct fm_prefix p = { .ip = l->prefix, .len = 64 };
+		char text[FM_ADDRESS_TEXT_MAX];
+
+		json_array_append_new(list, json_string(fm_prefix_text(&p, text)));
 	}
 	return list;
 }
@@ -76,10 +104,10 @@ static json_t *binding_json(const struct fm_binding *b, uint64_t now_us)
 {
 	const struct fm_ha_subscriber_conf *s = &b->subscriber->conf;
 
-	return json_pack("{s:s%, s:o, s:o, s:o, s:o}", "id", (const char *)s->mn_id,
+	return json_pack("{s:s%, s:o, s:o, s:o, s:o, s:o}", "id", (const char *)s->mn_id,
 			 (size_t)s->mn_id_len, "home_address", fm_show_ip(&b->hoa), "bids",
 			 bids_json(b, now_us), "leases", leases_json(b->subscriber, now_us),
-			 "flows", flows_json(b));
+			 "reserved", reserved_json(b->subscriber), "flows", flows_json(b));
 }
 
 static json_t *run_bindings(struct fm_daemon *d, struct fm_client *client, json_t *request)
@@ -100,32 +128,6 @@ static json_t *run_bindings(struct fm_daemon *d, struct fm_client *client, json_
 static json_t *count_json(uint64_t n)
 {
 	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
-}
-
-static json_t *pool_json(const struct fm_ha *ha, const struct fm_conf_pool *conf, uint32_t i)
-{
-	struct fm_pool_status v6 = { 0 }, v4 = { 0 };
-	char prefix[FM_ADDRESS_TEXT_MAX], ipv4[FM_ADDRESS_TEXT_MAX];
-
-	(void)fm_ha_pool_status(ha, i, false, &v6);
-	(void)fm_ha_pool_status(ha, i, true, &v4);
-	return json_pack("{s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "name", conf->name,
-			 "prefix", fm_prefix_text(&conf->prefix, prefix), "ipv4",
-			 conf->ipv4.len > 0 ? fm_prefix_text(&conf->ipv4, ipv4) : NULL, "size",
-			 count_json(v6.total), "leased", count_json(v6.live), "reserved",
-			 count_json(v6.reserved), "quarantined", count_json(v6.resting),
-			 "ipv4_size", count_json(v4.total), "ipv4_leased", count_json(v4.live));
-}
-
-static json_t *run_pools(struct fm_daemon *d, struct fm_client *client, json_t *request)
-{
-	json_t *list = json_array();
-
-	(void)client, (void)request;
-	for (uint32_t i = 0; i < d->config->anchor.n_pools; i++)
-		json_array_append_new(list,
-				      pool_json(d->anchor->ha, &d->config->anchor.pools[i], i));
-	return json_pack("{s:o}", "pools", list);
 }
 
 static json_t *run_status(struct fm_daemon *d, struct fm_client *client, json_t *request)
@@ -235,8 +237,13 @@ static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *r
 }
 
 const struct fm_command fm_anchor_commands[] = {
-	{ "status", FM_CONTROL_READ, run_status }, { "bindings", FM_CONTROL_READ, run_bindings },
-	{ "pools", FM_CONTROL_READ, run_pools },   { "counters", FM_CONTROL_READ, run_counters },
-	{ "move", FM_CONTROL_ADMIN, run_move },	   { "check", FM_CONTROL_READ, run_check },
-	{ "down", FM_CONTROL_ADMIN, run_down },	   { NULL, FM_CONTROL_NONE, NULL },
+	{ "status", FM_CONTROL_READ, run_status },
+	{ "bindings", FM_CONTROL_READ, run_bindings },
+	{ "pools", FM_CONTROL_READ, fm_anchor_run_pools },
+	{ "counters", FM_CONTROL_READ, run_counters },
+	{ "release", FM_CONTROL_ADMIN, fm_anchor_run_release },
+	{ "move", FM_CONTROL_ADMIN, run_move },
+	{ "check", FM_CONTROL_READ, run_check },
+	{ "down", FM_CONTROL_ADMIN, run_down },
+	{ NULL, FM_CONTROL_NONE, NULL },
 };

@@ -7,6 +7,8 @@
 
 #include "daemon/anchor.h"
 
+#define POOLS_LEAST 64u /* room for those that a reload brings */
+
 /* Room for subscribers that a reload brings: memory is taken once, at the start. */
 static uint32_t room_for(uint32_t n)
 {
@@ -31,6 +33,7 @@ int fm_anchor_conf_make(const struct fm_config *c, struct fm_ha_conf *out)
 	out->vendor_id = a->vendor_id;
 	out->wall_us = fm_wall_us() - fm_now_us();
 	out->n_pools = a->n_pools;
+	out->max_pools = a->n_pools < POOLS_LEAST / 2 ? POOLS_LEAST : 2 * a->n_pools;
 	out->pools = pools;
 	if (room_for(a->n_subscribers) > out->max_subscribers) {
 		uint32_t more = room_for(a->n_subscribers) / out->max_subscribers + 1;
@@ -41,6 +44,12 @@ int fm_anchor_conf_make(const struct fm_config *c, struct fm_ha_conf *out)
 		out->max_leases *= more;
 	}
 	return 0;
+}
+
+void fm_anchor_conf_free(struct fm_ha_conf *conf)
+{
+	free((void *)conf->pools);
+	conf->pools = NULL;
 }
 
 void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
@@ -56,5 +65,7 @@ void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
 	out->max_prefixes = (uint8_t)s->max_prefixes;
 	out->max_fixed = (uint8_t)s->max_fixed;
 	out->grace_us = s->grace_us;
+	out->lifetime_us = s->lifetime_us == FM_INFINITE_US ? 0 : s->lifetime_us;
+	out->byte_limit = s->byte_limit;
 	out->home_address = s->home_address;
 }

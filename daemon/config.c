@@ -110,6 +110,8 @@ static const struct fm_conf_key subscriber_keys[] = {
 	{ "max-fixed",    &fm_kind_number,   AT(fm_conf_subscriber, max_fixed),    false, FM_LEASES_MAX, NULL },
 	{ "default-type", &fm_kind_word,     AT(fm_conf_subscriber, default_type), false, 0, fm_type_names },
 	{ "grace",        &fm_kind_duration, AT(fm_conf_subscriber, grace_us),     false, 0, NULL },
+	{ "lifetime",     &fm_kind_duration, AT(fm_conf_subscriber, lifetime_us),  false, 0, NULL },
+	{ "byte-limit",   &fm_kind_size,     AT(fm_conf_subscriber, byte_limit),   false, 0, NULL },
 	{ "home-address", &fm_kind_ip6,      AT(fm_conf_subscriber, home_address), false, 0, NULL },
 	{ "replay",       &fm_kind_word,     AT(fm_conf_subscriber, replay),       false, 0, replay_names },
 	END,

@@ -163,6 +163,7 @@ struct fm_conf_subscriber {
 	uint8_t default_type; /* what "the anchor chooses" means */
 	uint8_t replay;	      /* enum fm_replay */
 	uint64_t max_prefixes, max_fixed, grace_us;
+	uint64_t lifetime_us, byte_limit; /* the network's own limits; 0: none */
 	struct fm_ip home_address;
 	struct fm_conf_place place;
 };

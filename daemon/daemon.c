@@ -175,7 +175,7 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 		d->config = c;
 		ret = d->role->reload(d, old);
 		if (ret == -EXDEV)
-			fprintf(err, "accesses, addresses, pools and datapath change by a restart, "
+			fprintf(err, "accesses and addresses change by a restart, "
 				     "which loses nothing");
 		else if (ret < 0)
 			fprintf(err, "%s", strerror(-ret));

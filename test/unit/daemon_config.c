@@ -245,7 +245,9 @@ static void an_anchor_is_read(void **state)
 		read_text(ANCHOR "datapath = xdp\npool \"homes\" { prefix = \"2001:db8:100::/40\" "
 				 "ipv4 = \"198.51.100.0/24\" }\n"
 				 "subscriber \"a\" { key-file = \"key\" types = {\"fixed\"} "
-				 "default-type = fixed replay = timestamp }\n"
+				 "default-type = fixed replay = timestamp "
+				 "max-prefixes = 4 max-fixed = 1 grace = 45s lifetime = 12h "
+				 "byte-limit = 5G }\n"
 				 "subscriber \"b\" { key-file = \"key\" }\n}",
 			  said, sizeof(said));
 
@@ -257,6 +259,13 @@ static void an_anchor_is_read(void **state)
 	assert_int_equal(c->anchor.n_subscribers, 2);
 	assert_int_equal(c->anchor.subscribers[0].types, 1 << 1);
 	assert_int_equal(c->anchor.subscribers[0].key.sas[0].replay, FM_REPLAY_TIMESTAMP);
+	assert_int_equal(c->anchor.subscribers[0].max_prefixes, 4);
+	assert_int_equal(c->anchor.subscribers[0].max_fixed, 1);
+	assert_int_equal(c->anchor.subscribers[0].grace_us, 45000000);
+	assert_int_equal(c->anchor.subscribers[0].lifetime_us, 12 * 3600000000);
+	assert_int_equal(c->anchor.subscribers[0].byte_limit, 5000000000);
+	assert_int_equal(c->anchor.subscribers[1].lifetime_us, 0);
+	assert_int_equal(c->anchor.subscribers[1].byte_limit, 0);
 	assert_int_equal(c->anchor.subscribers[1].types, 1 << 1 | 1 << 2 | 1 << 4);
 	assert_int_equal(c->anchor.subscribers[1].default_type, 2);
 	fm_config_free(c);
