@@ -97,16 +97,6 @@ static const struct fm_column flow_binding_columns[] = {
 	{ 0 },
 };
 
-static const struct fm_column pool_columns[] = {
-	{ "POOL",   "name",   FM_FORM_TEXT },
-	{ "PREFIX", "prefix", FM_FORM_TEXT },
-	{ "IPV4",   "ipv4",   FM_FORM_TEXT },
-	{ "SIZE",   "size",   FM_FORM_TEXT },
-	{ "LEASED", "leased", FM_FORM_TEXT },
-	{ "RESTING", "quarantined", FM_FORM_TEXT },
-	{ 0 },
-};
-
 static const struct fm_column counter_columns[] = {
 	{ "COUNTER", "name",  FM_FORM_TEXT },
 	{ "COUNT",   "count", FM_FORM_TEXT },
@@ -257,20 +247,6 @@ int fm_cmd_address(int argc, char **argv)
 	return code;
 }
 
-int fm_cmd_pools(int argc, char **argv)
-{
-	struct fm_args a = { .usage = "pools",
-			     .about = "Shows the anchor's address pools and how full they are." };
-	json_t *answer;
-	int code;
-
-	if (fm_args_read(&a, argc, argv, &code) && ask(&a, "pools", &answer, &code)) {
-		print_list(json_object_get(answer, "pools"), pool_columns, "no pool is configured");
-		json_decref(answer);
-	}
-	return code;
-}
-
 /* A list of {name, count}, whatever form the daemon's object has: its keys are the names. */
 static json_t *list_counters(const json_t *counters)
 {
@@ -309,6 +285,17 @@ static void print_part(const json_t *binding, const char *key, const struct fm_c
 		fm_table_print(list, columns, 2);
 }
 
+/* Fixed prefixes that the host has not asked for again yet. */
+static void print_reserved(const json_t *prefixes)
+{
+	size_t i;
+	json_t *p;
+
+	json_array_foreach(prefixes, i, p)
+		printf("%s%s%s", i ? ", " : "  reserved: ", json_string_value(p),
+		       i + 1 == json_array_size(prefixes) ? "\n" : "");
+}
+
 static void print_bindings(const json_t *bindings)
 {
 	size_t i;
@@ -321,6 +308,7 @@ static void print_bindings(const json_t *bindings)
 		       text_of(b, "home_address", "-"));
 		print_part(b, "bids", bid_columns);
 		print_part(b, "leases", lease_columns);
+		print_reserved(json_object_get(b, "reserved"));
 		print_part(b, "flows", flow_binding_columns);
 	}
 }

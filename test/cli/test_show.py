@@ -31,7 +31,11 @@ BINDINGS = {'schema': 1, 'bindings': [
     {'id': 'truck7@example.net', 'home_address': '2001:db8:100::7',
      'bids': [{'bid': 1, 'care_of_address': '2001:db8:1::2', 'port': 0, 'lifetime_s': 60}],
      'leases': [{'pid': 1, 'type': 'fixed', 'prefix': '2001:db8:100:1::/64', 'preferred_s': 60, 'valid_s': 120}],
+     'reserved': ['2001:db8:100:7::/64', '2001:db8:100:9::/64'],
      'flows': [{'fid': 5, 'priority': 10, 'bids': [1, 2], 'selector': 'udp dport 5004'}]}]}
+
+POOL = {'name': 'homes', 'prefix': '2001:db8:100::/40', 'ipv4': None, 'size': 16777216, 'leased': 1, 'reserved': 1,
+        'quarantined': 1, 'ipv4_size': 0, 'ipv4_leased': 0}
 
 HUMAN = [
     ('status', STATUS, ['status'], '''\
@@ -67,12 +71,44 @@ truck7@example.net  2001:db8:100::7
     1  2001:db8:1::2       0    1m
   PID  TYPE   PREFIX               PREFERRED  VALID
     1  fixed  2001:db8:100:1::/64         1m     2m
+  reserved: 2001:db8:100:7::/64, 2001:db8:100:9::/64
   FID  PRIORITY  BIDS  SELECTOR
     5        10  1,2   udp dport 5004
 '''),
     ('flows', {'schema': 1, 'flows': [{'id': 1, 'proto': 'udp', 'app': None, 'access': 'lte', 'moves': 0}]}, ['flows'],
      'ID  PROTO  ACCESS  MOVES\n 1  udp    lte         0\n'),
     ('pools', {'schema': 1, 'pools': []}, ['pools'], 'no pool is configured\n'),
+    ('pools', {'schema': 1, 'pools': [POOL]}, ['pools'], '''\
+POOL   PREFIX                 SIZE  LEASED  RESERVED  RESTING
+homes  2001:db8:100::/40  16777216       1         1        1
+'''),
+    ('pools', {'schema': 1, 'pools': [POOL], 'prefixes': [
+        {'prefix': '2001:db8:100:1::/64', 'state': 'leased', 'id': 'truck7@example.net', 'type': 'session-lasting',
+         'preferred_s': 60, 'valid_s': 120, 'rest_s': None},
+        {'prefix': '2001:db8:100:7::/64', 'state': 'reserved', 'id': 'truck7@example.net', 'type': 'fixed',
+         'preferred_s': None, 'valid_s': None, 'rest_s': None},
+        {'prefix': '2001:db8:100:9::/64', 'state': 'quarantined', 'id': None, 'type': None,
+         'preferred_s': None, 'valid_s': None, 'rest_s': 3600}], 'left_out': 3}, ['pools', '--prefixes'], '''\
+POOL   PREFIX                 SIZE  LEASED  RESERVED  RESTING
+homes  2001:db8:100::/40  16777216       1         1        1
+
+PREFIX               STATE        ID                  TYPE             PREFERRED  VALID  RESTS
+2001:db8:100:1::/64  leased       truck7@example.net  session-lasting         1m     2m      -
+2001:db8:100:7::/64  reserved     truck7@example.net  fixed                    -      -      -
+2001:db8:100:9::/64  quarantined  -                   -                        -      -     1h
+and 3 more
+'''),
+    ('pools', {'schema': 1, 'pools': [], 'prefixes': [], 'left_out': 0}, ['pools', '--prefixes'],
+     'no pool is configured\n\nnothing is lent, and nothing rests\n'),
+    ('release', {'schema': 1, 'released': {'prefix': '2001:db8:100:1::/64', 'state': 'leased', 'id': 't@example.net'},
+                 'after_s': 0}, ['pools', '--release', '2001:db8:100:1::/64'],
+     '2001:db8:100:1::/64 of t@example.net is withdrawn\n'),
+    ('release', {'schema': 1, 'released': {'prefix': '2001:db8:100:1::/64', 'state': 'leased', 'id': 't@example.net'},
+                 'after_s': 600}, ['pools', '--release', '2001:db8:100:1::', '--after', '10m'],
+     '2001:db8:100:1::/64 of t@example.net ends in 10m; new sockets no longer get it\n'),
+    ('release', {'schema': 1, 'released': {'prefix': '2001:db8:100:1::/64', 'state': 'reserved', 'id': 't@example.net'},
+                 'after_s': 0}, ['pools', '--release', '2001:db8:100:1::/64'],
+     '2001:db8:100:1::/64 of t@example.net is reserved no longer\n'),
     ('flows', {'schema': 1, 'flows': []}, ['flows'], 'no flow\n'),
     ('counters', {'schema': 1, 'counters': {'no-binding': 7}}, ['counters'],
      'COUNTER     COUNT\nno-binding      7\n'),
@@ -164,6 +200,27 @@ REQUESTS = [
     (['move', '--host', 'truck7@example.net', '7', 'lte'],
      {'flow': '7', 'access': 'lte', 'host': 'truck7@example.net'}),
 ]
+
+
+RELEASES = [
+    (['pools'], {'command': 'pools'}),
+    (['pools', '--prefixes'], {'command': 'pools', 'prefixes': True}),
+    (['pools', '--release', '2001:db8:1::/64'], {'command': 'release', 'prefix': '2001:db8:1::/64', 'after_s': 0.0}),
+    (['pools', '--release=192.0.2.7', '--after=1h'], {'command': 'release', 'prefix': '192.0.2.7', 'after_s': 3600.0}),
+]
+
+
+@pytest.mark.parametrize('words,request_', RELEASES, ids=[' '.join(r[0]) for r in RELEASES])
+def test_what_pools_asks_for(daemon, flowmob, words, request_):
+    daemon.answers['pools'] = daemon.answers['release'] = {'schema': 1}
+    assert flowmob(*words).returncode == 0
+    assert daemon.requests == [request_]
+
+
+@pytest.mark.parametrize('words', [['--after', '10m'], ['--release', '2001:db8:1::/64', '--after', 'soon']])
+def test_a_release_without_sense(flowmob, words):
+    done = flowmob('pools', *words)
+    assert (done.returncode, done.stdout) == (2, '') and '--after' in done.stderr
 
 
 @pytest.mark.parametrize('words,request_', REQUESTS, ids=[' '.join(r[0]) for r in REQUESTS])
