@@ -241,7 +241,8 @@ static void sockets_of_a_lost_prefix_learn_of_it(void **state)
 	char c;
 
 	(void)state;
-	assert_int_equal(fm_sockets_destroy(&netlink, &p), 4);
+	/* the accepted end may go by the reset of the other */
+	assert_in_range(fm_sockets_destroy(&netlink, &p), 3, 4);
 	assert_int_equal(recv(six.client, &c, 1, MSG_DONTWAIT), -1);
 	assert_int_equal(errno, ECONNABORTED);
 	assert_int_equal(recv(udp, &c, 1, MSG_DONTWAIT), -1);
