@@ -241,10 +241,10 @@ static void sockets_of_a_lost_prefix_learn_of_it(void **state)
 	char c;
 
 	(void)state;
-	/* the accepted end may go by the reset of the other */
+	/* which end of the connection goes first, by us or by the other's reset, is open */
 	assert_in_range(fm_sockets_destroy(&netlink, &p), 3, 4);
 	assert_int_equal(recv(six.client, &c, 1, MSG_DONTWAIT), -1);
-	assert_int_equal(errno, ECONNABORTED);
+	assert_true(errno == ECONNABORTED || errno == ECONNRESET);
 	assert_int_equal(recv(udp, &c, 1, MSG_DONTWAIT), -1);
 	assert_int_equal(errno, ECONNABORTED);
 	assert_int_equal(send(four.client, "x", 1, 0), 1);
