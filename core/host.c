@@ -42,7 +42,7 @@ int fm_host_check(const struct fm_host *h, const struct fm_msg *m, const struct 
 /* §14.2: the anchor's own /64 always counts as home subnet; the rest is random. */
 void fm_host_form_address(struct fm_host *h)
 {
-	fm_host_lease_drop_hoa(h);
+	fm_host_address_drop_hoa(h);
 	h->hoa = h->conf.anchor;
 	do {
 		h->ops->random(h->world, h->hoa.b + 8, 8);
@@ -110,7 +110,6 @@ void fm_host_start(struct fm_host *h, uint64_t now_us)
 	h->is_started = true;
 	h->sift_us = now_us + REPORT_US;
 	h->is_dirty = true;
-	fm_host_lease_start(h);
 	fm_host_flow_pin_all(h);
 	fm_host_wake(h, now_us);
 }
@@ -128,7 +127,7 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	fm_host_flow_rule_retry(h);
 	/* new priorities of the accesses, perhaps an IPv4 address to ask for */
 	h->reg.asked_us = now_us;
-	fm_host_lease_start(h);
+	memset(h->refused, 0, sizeof(h->refused));
 	if (h->reg.state == FM_REG_STOPPED)
 		h->reg.stopped_us = now_us;
 	fm_host_wake(h, now_us);

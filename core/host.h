@@ -21,6 +21,7 @@
 #define FM_HOST_FLOWS_MAX 128u
 #define FM_HOST_FORWARDING_ID 1u  /* id of the host's one struct fm_forwarding */
 #define FM_HOST_RECORD_MAX 24576u /* octets of its record at most */
+#define FM_HOST_TYPES 5u	  /* service types by number, digest §9.1; 0: none */
 
 /**
  * struct fm_host_access_conf - one access, as configured
@@ -46,6 +47,18 @@ struct fm_host_rule_conf {
 };
 
 /**
+ * struct fm_host_type_conf - leases of one service type, digest §14.6
+ * @lifetime_s: preferred lifetime asked for; 0: 24 h; UINT32_MAX: without end
+ * @byte_limit: after so many octets new sockets get another lease; 0: none
+ * @max:        leases at once that new sockets may get, own ones too; 0: FM_LEASES_MAX
+ */
+struct fm_host_type_conf {
+	uint32_t lifetime_s;
+	uint64_t byte_limit;
+	uint8_t max;
+};
+
+/**
  * struct fm_host_conf - all that configuration says; copied by fm_host_init() but for pointers
  * @mn_id:        NAI, without end mark
  * @sas:          [0] signs, all are accepted; n_sas 0: no authentication. Must outlive the host
@@ -58,7 +71,9 @@ struct fm_host_rule_conf {
  * @wall_us:      CLOCK_REALTIME minus the clock of now_us, microseconds: records and timestamps
  * need it
  * @default_type: service type kept ready for programs that ask for nothing (digest §9.1); 0: none
- * @lifetime_s:   preferred lifetime asked for it; 0: 24 h
+ * @keep_ready:   bit 1 << type: one lease of it is held in advance; of @default_type always
+ * @grace_s:      valid lifetime of a type 4 lease after its replacement; 0: 30 s
+ * @deadline_us:  an ask without an answer for so long is refused, is_late; 0: 5 s
  * @fallback:     steering of what no rule claims; n_via 0: all accesses by preference
  */
 struct fm_host_conf {
@@ -69,8 +84,10 @@ struct fm_host_conf {
 	bool ipv4, force_udp;
 	uint32_t vendor_id;
 	uint64_t wall_us;
-	uint8_t default_type;
-	uint32_t lifetime_s;
+	uint8_t default_type, keep_ready;
+	uint32_t grace_s;
+	uint64_t deadline_us;
+	struct fm_host_type_conf types[FM_HOST_TYPES];
 	uint8_t n_accesses, n_rules;
 	struct fm_host_access_conf accesses[FM_ACCESSES_MAX];
 	struct fm_steer fallback;
@@ -121,6 +138,7 @@ enum fm_job {
  * struct fm_host_sent - the last binding update that left by an access: its answer is known by it
  * @mac_coa: care-of address of the MAC (D16); the answer has the same
  * @stamp:   RFC 4285 §6; 0: none
+ * @n_odps:   On-Demand Prefix options in it
  * @is_first: with O; @is_refresh: of what the anchor has already
  */
 struct fm_host_sent {
@@ -128,6 +146,7 @@ struct fm_host_sent {
 	uint16_t sequence;
 	struct fm_ip coa, mac_coa;
 	uint64_t at_us, stamp;
+	uint8_t n_odps;
 	bool is_first, is_refresh, is_forced, has_odp, has_set, has_ipv4, has_flows;
 };
 
@@ -174,25 +193,41 @@ struct fm_host_access {
 
 enum fm_lease_state {
 	FM_LEASE_NONE,
-	FM_LEASE_WANTED, /* to be asked for in the next binding update */
+	FM_LEASE_WANTED, /* asked for in each binding update until it is answered */
 	FM_LEASE_HELD,
 	FM_LEASE_REFUSED,
+	FM_LEASE_STATES,
 };
 
 /**
  * struct fm_host_lease - one on-demand prefix (digest §14.6)
- * @address: prefix + random interface identifier
+ * @address:     prefix + random interface identifier
+ * @is_own:      one program's own; the others are their type's: at most one of a type that is not
+ *               replaced, and new sockets get it
+ * @is_held:     a program waits for it or uses it
+ * @is_over:     not for new sockets: preferred life over, byte limit reached, or replaced
+ * @is_replaced: its type asks, or asked, for a successor
+ * @is_ending:   type 4 after a handover: preferred 0, valid the grace
+ * @is_hoa:      an anchor without on-demand prefixes: it stands for the registration address
+ * (§14.7)
+ * @is_late:     no answer came by @deadline_us
+ * @is_due:      in each binding update until answered. @said, @said_last: first and last update
+ *               that said what is due now, while @is_said
+ * @lifetime_s, @byte_limit: its own, else as its type is configured; @used: octets
  * @preferred_us, @valid_us: until when; UINT64_MAX: without end
- * @is_due:   in the next binding update; @again_us: when it is due again
+ * @replace_us:  when a successor is asked for; @again_us: when it is due again
+ * @idle_us:     when it goes, because nobody needs it; UINT64_MAX: somebody does
+ * @access, @coa: type 4: where the host was when it was granted; a handover replaces it
  */
 struct fm_host_lease {
 	enum fm_lease_state state;
-	uint8_t type, status;
-	uint16_t pid;
-	bool is_due;
-	uint8_t refusals;
-	struct fm_ip prefix, address;
-	uint64_t preferred_us, valid_us, again_us;
+	uint8_t type, status, refusals, access;
+	uint16_t pid, said, said_last;
+	bool is_own, is_held, is_over, is_replaced, is_ending, is_hoa, is_late, is_due, is_said;
+	uint32_t lifetime_s;
+	uint64_t byte_limit, used;
+	struct fm_ip prefix, address, coa;
+	uint64_t preferred_us, valid_us, replace_us, again_us, deadline_us, idle_us;
 };
 
 /**
@@ -244,6 +279,8 @@ enum fm_reg_state {
  * @tell_us:   when ends of flows are told; 0: none
  * @asked_us:  since when something is to be told at once; 0: nothing
  * @is_plain:  the anchor knows no BIDs (RFC 5648 §5.7); @is_single: one BID in an update (168)
+ * @is_set_due: the set of leases to be kept is to be told; @set_sequence: first update that told
+ * it, while @is_set_said
  * @has_stamp: Message Identifier option (RFC 4285 §6); @clock_offset: in its units
  */
 struct fm_registration {
@@ -251,7 +288,9 @@ struct fm_registration {
 	enum fm_job job;
 	uint16_t sequence, tried;
 	uint8_t over, rounds, hoa_tries, stamp_tries;
-	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first, is_set_due;
+	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first;
+	bool is_set_due, is_set_said;
+	uint16_t set_sequence;
 	uint64_t timer_us, wait_us, hold_us, stopped_us, hint_us, stamp, tell_us, asked_us;
 	uint64_t new_coa_us[3]; /* RFC 6275 §12: MAX_UPDATE_RATE */
 	uint64_t clock_offset;
@@ -265,6 +304,12 @@ struct fm_registration {
  * @sift_us:  until then accesses may still show themselves after a start; 0: it is over
  * @woken_us: the last time that was seen
  * @chosen:   access of each rule, then (at n_rules) of the default
+ * @current:  by type: fm_host_current()
+ * @leases_changed: counts whatever happens to a lease or to @current: granted, renewed, refused,
+ * late, over, lost, released. Compare it after each call into the core; ops->lease() tells only of
+ * addresses on fm0
+ * @leases_at: sequence number of the newest answer whose leases were taken, while @has_leases_at
+ * @refused:  by type: asks are refused at once with that status until then
  */
 struct fm_host {
 	struct fm_host_conf conf;
@@ -279,6 +324,13 @@ struct fm_host {
 	struct fm_steer_order order;
 	uint8_t chosen[FM_HOST_RULES_MAX + 1], last_chosen;
 	uint16_t copies[FM_HOST_RULES_MAX + 1], next_pid;
+	uint16_t current[FM_HOST_TYPES], leases_at;
+	bool has_leases_at;
+	uint32_t leases_changed;
+	struct {
+		uint8_t status;
+		uint64_t until_us;
+	} refused[FM_HOST_TYPES];
 	struct {
 		bool is_set;
 		uint16_t sequence;
@@ -378,20 +430,27 @@ struct fm_host_ask {
 
 /**
  * fm_host_ask() - a lease for programs: the one of that type that new sockets get, or a new one
- * Many who ask for one type share one request. Held until fm_host_hold() says otherwise.
- * Return: its PID, above 0; -EPROTONOSUPPORT no such type here; -ENOBUFS no room for another, or
+ * Many who ask for one type share one request. Held until fm_host_hold() says otherwise, or it is
+ * refused. Follow it by fm_host_lease_status(): HELD, or REFUSED (is_late: no answer by the
+ * deadline); then it goes by itself after 10 s, and another ask tries again. No such PID any more:
+ * the lease was lost, released, or over.
+ * Return: its PID, above 0; -EPROTONOSUPPORT no such type here, or the anchor has none; -EACCES,
+ * -ENOBUFS, -EADDRNOTAVAIL the anchor refused one just now; -ENOBUFS also no room for another, or
  * the type's `max` is reached.
  */
 int fm_host_ask(struct fm_host *h, const struct fm_host_ask *ask, uint64_t now_us);
 
-/* A socket uses the lease, or none does any more: then it is released after 10 s (§14.6), unless it
- * is kept ready. */
+/*
+ * A socket uses the lease, or none does any more: then it is released after 10 s (§14.6), unless it
+ * is its type's and the type is kept ready or in use. After fm_host_restore() all count as held
+ * until told otherwise.
+ */
 void fm_host_hold(struct fm_host *h, uint16_t pid, bool is_held, uint64_t now_us);
 
 /* So many octets more went from or to it: its byte limit ends it for new sockets. */
 void fm_host_used(struct fm_host *h, uint16_t pid, uint64_t bytes, uint64_t now_us);
 
-/* An order: give it back now, whoever uses it. -ENOENT. */
+/* An order: give it back now, whoever uses it. A type kept ready gets another. -ENOENT. */
 int fm_host_release(struct fm_host *h, uint16_t pid, uint64_t now_us);
 
 /* PID of the lease that new sockets of the type get; 0: none that is held and preferred. */

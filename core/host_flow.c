@@ -328,7 +328,8 @@ static void put_summary(struct fm_host *h, struct fm_msg *m)
 
 void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full)
 {
-	unsigned n = 0;
+	unsigned n = sent->n_odps; /* they take their room */
+	unsigned before = n;
 
 	if (h->reg.is_plain || h->reg.no_flows)
 		return; /* D42: flow options without BIDs are refused */
@@ -340,7 +341,7 @@ void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *
 		    put_full(m, f, sent->sequence))
 			n++;
 	}
-	sent->has_flows = n > 0;
+	sent->has_flows = n > before;
 	put_summary(h, m);
 }
 

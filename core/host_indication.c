@@ -113,7 +113,7 @@ static void revoke(struct fm_host *h, const struct fm_msg *m, uint64_t now_us)
 	bool is_all = !bid;
 
 	if (m->revocation.flags & IPV4_ONLY) {
-		fm_host_lease_drop_ipv4(h);
+		fm_host_address_drop_ipv4(h);
 		h->ipv4_again_us = now_us + REVOKED_US;
 		return;
 	}

@@ -49,6 +49,8 @@ void fm_registration_run(struct fm_host *h, uint64_t now_us);
 uint64_t fm_registration_due_us(const struct fm_host *h, uint64_t now_us);
 int fm_registration_answer(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
 			   const struct fm_octets *mh, uint64_t now_us);
+/* Somebody waits: what is due need not wait for the whole back-off. */
+void fm_registration_hurry(struct fm_host *h, uint64_t now_us);
 /* The access went, came, or changed its address. */
 void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us);
 void fm_registration_died(struct fm_host *h, uint8_t access, uint64_t now_us);
@@ -68,21 +70,29 @@ struct fm_via fm_host_update_via(const struct fm_host *h,
 void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m,
 			   uint8_t status, uint64_t now_us);
 
-/* host_lease.c: on-demand prefixes and the IPv4 home address. */
-void fm_host_lease_start(struct fm_host *h);
+/* host_lease.c: the life of on-demand prefixes. */
+uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us);
+void fm_host_lease_end(struct fm_host *h);
+
+/* host_lease_wire.c: on-demand prefixes in binding updates and their answers. */
 bool fm_host_lease_is_due(const struct fm_host *h);
 /* Of the vendor-specific options that are ours. */
 uint32_t fm_host_vendor_id(const struct fm_host *h);
-void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent);
+void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent,
+		       uint64_t now_us);
 void fm_host_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
 			uint64_t now_us);
 void fm_host_lease_renew(struct fm_host *h);
-uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us);
-void fm_host_lease_show(struct fm_host *h, uint64_t now_us); /* puts what is valid on fm0 */
-void fm_host_lease_end(struct fm_host *h);
-void fm_host_lease_drop_ipv4(struct fm_host *h);
-void fm_host_lease_drop_hoa(struct fm_host *h); /* before the registration address changes */
-uint8_t fm_host_lease_prefixes(const struct fm_host *h, uint64_t now_us, struct fm_prefix *out);
+/* The anchor is to hear which leases are kept: the others end (digest §14.5). */
+void fm_host_lease_tell_set(struct fm_host *h);
+
+/* host_address.c: what is on fm0; the registration address and the IPv4 home address there. */
+void fm_host_address_show(struct fm_host *h, uint64_t now_us); /* all that is valid */
+uint8_t fm_host_address_prefixes(const struct fm_host *h, uint64_t now_us, struct fm_prefix *out);
+void fm_host_address_take_ipv4(struct fm_host *h, const struct fm_msg *m,
+			       const struct fm_host_sent *sent, uint64_t now_us);
+void fm_host_address_drop_ipv4(struct fm_host *h);
+void fm_host_address_drop_hoa(struct fm_host *h); /* before the registration address changes */
 
 /* host_flow.c: moved flows and flow bindings. */
 bool fm_host_flow_is_due(const struct fm_host *h);

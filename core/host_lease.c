@@ -1,264 +1,41 @@
 /*
- * Addresses of the host: on-demand prefixes (digest §14.4, §14.6), the registration address where
- * the anchor knows none (§14.7), and the IPv4 home address (RFC 5555 §3.1.1).
+ * The life of the host's leases (digest §14.6): what each event does to one in each state, what a
+ * type keeps ready, and when a successor takes over. What programs ask for is in host_lease_ask.c,
+ * what binding updates say in host_lease_wire.c.
  */
-#include "core/host_inner.h"
+#include "core/host_lease.h"
 
 #include <string.h>
 
-#define VENDOR_EXAMPLE 32473u /* RFC 5612, digest D41 */
-#define LIFETIME_S 86400u     /* preferred, asked for; digest §14.6 */
-#define VALID_MORE_S 3600u
-#define INFINITE_S UINT32_MAX
+#define LIFETIME_S 86400u		/* preferred, asked for; digest §14.6 */
+#define LINGER_US (10 * FM_SECOND_US)	/* after the last holder */
+#define LEAD_MAX_US (30 * FM_SECOND_US) /* a successor is asked for so long before */
+#define LIFE_MIN_US (10 * FM_SECOND_US) /* no successor sooner, however short the life granted */
 #define RETRY_US (30 * FM_SECOND_US)
 #define RETRY_MAX_US (600 * FM_SECOND_US)
-#define TYPE_SESSION_LASTING 2u /* digest §9.1 */
 
-enum { GRANTED = 0, RELEASED = 1, NOT_SUPPORTED = 131, MALFORMED = 133, NO_SUCH_LEASE = 134 };
-
-uint32_t fm_host_vendor_id(const struct fm_host *h)
+uint32_t fm_host_left_s(uint64_t end_us, uint64_t now_us)
 {
-	return h->conf.vendor_id ? h->conf.vendor_id : VENDOR_EXAMPLE;
+	if (end_us == FM_NEVER)
+		return FM_INFINITE_S;
+	return end_us > now_us ? (uint32_t)((end_us - now_us) / FM_SECOND_US) : 0;
 }
 
 static uint64_t end_of(uint32_t life_s, uint64_t now_us)
 {
-	return life_s == INFINITE_S ? FM_NEVER : now_us + life_s * FM_SECOND_US;
+	return life_s == FM_INFINITE_S ? FM_NEVER : now_us + life_s * FM_SECOND_US;
 }
 
-static uint32_t left_s(uint64_t end_us, uint64_t now_us)
+uint32_t fm_host_lease_lifetime_s(const struct fm_host *h, const struct fm_host_lease *l)
 {
-	if (end_us == FM_NEVER)
-		return INFINITE_S;
-	return end_us > now_us ? (uint32_t)((end_us - now_us) / FM_SECOND_US) : 0;
+	uint32_t of_type_s = h->conf.types[l->type].lifetime_s;
+
+	if (l->lifetime_s)
+		return l->lifetime_s;
+	return of_type_s ? of_type_s : LIFETIME_S;
 }
 
-static bool is_valid(const struct fm_host_lease *l, uint64_t now_us)
-{
-	return l->state != FM_LEASE_NONE && !fm_ip_is_none(&l->prefix) && now_us < l->valid_us;
-}
-
-static uint16_t new_pid(struct fm_host *h)
-{
-	for (;;) {
-		uint16_t pid = ++h->next_pid;
-		bool is_used = pid == 0;
-
-		for (unsigned i = 0; i < FM_LEASES_MAX; i++)
-			is_used |= h->leases[i].state != FM_LEASE_NONE && h->leases[i].pid == pid;
-		if (!is_used)
-			return pid;
-	}
-}
-
-/* Asks for a prefix that was never held: a new PID is a new prefix (§14.4). */
-static void want(struct fm_host *h, struct fm_host_lease *l, uint8_t type)
-{
-	uint8_t refusals = l->refusals;
-
-	*l = (struct fm_host_lease){ .state = FM_LEASE_WANTED,
-				     .type = type,
-				     .pid = new_pid(h),
-				     .is_due = true,
-				     .again_us = FM_NEVER,
-				     .refusals = refusals };
-	h->is_unsaved = true;
-}
-
-void fm_host_lease_start(struct fm_host *h)
-{
-	if (h->conf.default_type == 0)
-		return;
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state != FM_LEASE_NONE &&
-		    h->leases[i].type == h->conf.default_type)
-			return;
-	}
-	want(h, &h->leases[0], h->conf.default_type);
-}
-
-/* Tells fm0 about one address; valid_s 0 takes it off. */
-static void show(struct fm_host *h, const struct fm_host_lease *l, uint64_t now_us)
-{
-	struct fm_odp odp = { .service_type = l->type,
-			      .pid = l->pid,
-			      .prefix_length = 64,
-			      .preferred_s = left_s(l->preferred_us, now_us),
-			      .valid_s = left_s(l->valid_us, now_us),
-			      .prefix = l->prefix };
-
-	h->ops->lease(h->world, &odp, &l->address);
-	h->is_dirty = true;
-}
-
-static void hide(struct fm_host *h, struct fm_host_lease *l)
-{
-	if (fm_ip_is_none(&l->prefix))
-		return;
-	l->preferred_us = l->valid_us = 0;
-	show(h, l, 0);
-	l->prefix = l->address = (struct fm_ip){ 0 };
-}
-
-/* A single address: the registration address (§14.7) or the IPv4 home address. */
-static void show_single(struct fm_host *h, const struct fm_ip *ip, bool is_valid_now)
-{
-	uint32_t life_s = is_valid_now ? INFINITE_S : 0;
-	struct fm_odp odp = { .service_type = TYPE_SESSION_LASTING,
-			      .prefix_length = 128,
-			      .preferred_s = life_s,
-			      .valid_s = life_s,
-			      .prefix = *ip };
-
-	h->ops->lease(h->world, &odp, ip);
-	h->is_dirty = true;
-}
-
-static void serve_hoa(struct fm_host *h, bool serves)
-{
-	if (h->hoa_serves == serves)
-		return;
-	h->hoa_serves = serves;
-	show_single(h, &h->hoa, serves);
-	h->is_unsaved = true;
-}
-
-static void set_hoa4(struct fm_host *h, const struct fm_ip *ip)
-{
-	if (fm_ip_equal(&h->hoa4, ip))
-		return;
-	if (!fm_ip_is_none(&h->hoa4))
-		show_single(h, &h->hoa4, false);
-	h->hoa4 = *ip;
-	if (!fm_ip_is_none(ip))
-		show_single(h, ip, true);
-	h->is_unsaved = true;
-}
-
-void fm_host_lease_show(struct fm_host *h, uint64_t now_us)
-{
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (is_valid(&h->leases[i], now_us))
-			show(h, &h->leases[i], now_us);
-	}
-	if (h->hoa_serves)
-		show_single(h, &h->hoa, true);
-	if (!fm_ip_is_none(&h->hoa4))
-		show_single(h, &h->hoa4, true);
-}
-
-void fm_host_lease_drop_ipv4(struct fm_host *h)
-{
-	static const struct fm_ip none;
-
-	set_hoa4(h, &none);
-}
-
-void fm_host_lease_drop_hoa(struct fm_host *h)
-{
-	serve_hoa(h, false);
-}
-
-void fm_host_lease_end(struct fm_host *h)
-{
-
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state == FM_LEASE_NONE)
-			continue;
-		hide(h, &h->leases[i]);
-		h->leases[i].state = FM_LEASE_NONE;
-	}
-	fm_host_lease_drop_hoa(h);
-	fm_host_lease_drop_ipv4(h);
-}
-
-uint8_t fm_host_lease_prefixes(const struct fm_host *h, uint64_t now_us, struct fm_prefix *out)
-{
-	uint8_t n = 0;
-
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (is_valid(&h->leases[i], now_us))
-			out[n++] = (struct fm_prefix){ .ip = h->leases[i].prefix, .len = 64 };
-	}
-	if (h->hoa_serves)
-		out[n++] = (struct fm_prefix){ .ip = h->hoa, .len = 128 };
-	if (!fm_ip_is_none(&h->hoa4))
-		out[n++] = (struct fm_prefix){ .ip = h->hoa4, .len = 128 };
-	return n;
-}
-
-bool fm_host_lease_is_due(const struct fm_host *h)
-{
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state != FM_LEASE_NONE && h->leases[i].is_due)
-			return true;
-	}
-	return false;
-}
-
-static bool put_odp(struct fm_host *h, struct fm_msg *m, const struct fm_host_lease *l)
-{
-	struct fm_item *option = fm_msg_add(m, FM_OPT_VENDOR);
-	uint8_t *data = fm_msg_room(m, FM_ODP_DATA_LEN);
-	uint32_t preferred_s = h->conf.lifetime_s ? h->conf.lifetime_s : LIFETIME_S;
-	struct fm_odp odp = { .service_type = l->type, .pid = l->pid, .preferred_s = preferred_s };
-
-	if (!option || !data)
-		return false;
-	odp.valid_s =
-		preferred_s < INFINITE_S - VALID_MORE_S ? preferred_s + VALID_MORE_S : INFINITE_S;
-	if (l->state == FM_LEASE_HELD) { /* renew just this one */
-		odp.prefix = l->prefix;
-		odp.prefix_length = 64;
-	}
-	fm_odp_write(&odp, data);
-	option->vendor.vendor_id = fm_host_vendor_id(h);
-	option->vendor.sub_type = FM_ODP_SUB_TYPE;
-	option->vendor.data = (struct fm_octets){ .p = data, .len = FM_ODP_DATA_LEN };
-	return true;
-}
-
-/* The leases to be kept, those with an ODP in this update left out: digest §14.3, §14.5. */
-static bool put_set(struct fm_host *h, struct fm_msg *m)
-{
-	struct fm_item *option = fm_msg_add(m, FM_OPT_VENDOR);
-	uint8_t *data = fm_msg_room(m, 1 + 2 * FM_LEASES_MAX);
-	uint16_t len = 1;
-
-	if (!option || !data)
-		return false;
-	data[0] = 0;
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		const struct fm_host_lease *l = &h->leases[i];
-
-		if (l->state != FM_LEASE_HELD || l->is_due)
-			continue;
-		data[len++] = (uint8_t)(l->pid >> 8);
-		data[len++] = (uint8_t)l->pid;
-	}
-	option->vendor.vendor_id = fm_host_vendor_id(h);
-	option->vendor.sub_type = FM_ODP_SET_SUB_TYPE;
-	option->vendor.data = (struct fm_octets){ .p = data, .len = len };
-	return true;
-}
-
-void fm_host_lease_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent)
-{
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		struct fm_host_lease *l = &h->leases[i];
-
-		if (l->state != FM_LEASE_NONE && l->is_due && put_odp(h, m, l))
-			sent->has_odp = true;
-	}
-	/*
-	 * A refresh has it too: an anchor that lost a lease says so, and the host need not wait for
-	 * renewal.
-	 */
-	if ((h->reg.is_set_due || sent->is_first || sent->is_refresh) && put_set(h, m))
-		sent->has_set = true;
-}
-
-static struct fm_host_lease *find(struct fm_host *h, uint16_t pid)
+struct fm_host_lease *fm_host_lease_find(struct fm_host *h, uint16_t pid)
 {
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		if (h->leases[i].state != FM_LEASE_NONE && h->leases[i].pid == pid)
@@ -267,233 +44,552 @@ static struct fm_host_lease *find(struct fm_host *h, uint16_t pid)
 	return NULL;
 }
 
-static void lose(struct fm_host *h, struct fm_host_lease *l)
+struct fm_host_lease *fm_host_lease_of_type(struct fm_host *h, uint8_t type)
 {
-	fm_host_tell(h, FM_EVENT_LEASE_LOST, 0, l->type);
-	h->reg.is_set_due = true; /* should the anchor still have it, it need not */
-	hide(h, l);
-	want(h, l, l->type);
-}
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		struct fm_host_lease *l = &h->leases[i];
 
-static void refuse(struct fm_host *h, struct fm_host_lease *l, uint8_t status, uint64_t now_us)
-{
-	uint64_t wait_us = RETRY_US << (l->refusals < 5 ? l->refusals : 5);
-
-	if (status == NOT_SUPPORTED)
-		wait_us = RETRY_MAX_US;
-	l->again_us = now_us + fm_min_u64(wait_us, RETRY_MAX_US);
-	l->is_due = false;
-	l->status = status;
-	if (l->refusals < UINT8_MAX)
-		l->refusals++;
-	if (l->state == FM_LEASE_WANTED)
-		l->state = FM_LEASE_REFUSED;
-	fm_host_tell(h, FM_EVENT_LEASE_REFUSED, 0, status);
-}
-
-static void grant(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
-		  uint64_t now_us)
-{
-	bool is_new = !fm_ip_equal(&l->prefix, &odp->prefix);
-
-	if (is_new) {
-		hide(h, l);
-		l->prefix = l->address = odp->prefix;
-		h->ops->random(h->world, l->address.b + 8, 8);
-		l->address.b[15] |= 1; /* not the anycast address: RFC 4291 §2.6.1 */
+		if (l->state != FM_LEASE_NONE && l->type == type && !l->is_own && !l->is_replaced)
+			return l;
 	}
-	l->state = FM_LEASE_HELD;
-	l->is_due = false;
-	l->refusals = 0;
-	l->status = GRANTED;
-	if (odp->service_type != 0)
-		l->type = odp->service_type;
+	return NULL;
+}
+
+void fm_host_lease_make_due(struct fm_host_lease *l)
+{
+	l->is_due = true;
+	l->is_said = false;
+}
+
+static uint16_t new_pid(struct fm_host *h)
+{
+	do
+		h->next_pid++;
+	while (h->next_pid == 0 || fm_host_lease_find(h, h->next_pid));
+	return h->next_pid;
+}
+
+struct fm_host_lease *fm_host_lease_want(struct fm_host *h, uint8_t type)
+{
+	struct fm_host_lease *l = h->leases;
+
+	while (l < h->leases + FM_LEASES_MAX && l->state != FM_LEASE_NONE)
+		l++;
+	if (l == h->leases + FM_LEASES_MAX)
+		return NULL;
+	*l = (struct fm_host_lease){ .state = FM_LEASE_WANTED,
+				     .type = type,
+				     .pid = new_pid(h),
+				     .byte_limit = h->conf.types[type].byte_limit,
+				     .preferred_us = FM_NEVER,
+				     .valid_us = FM_NEVER,
+				     .replace_us = FM_NEVER,
+				     .again_us = FM_NEVER,
+				     .deadline_us = FM_NEVER,
+				     .idle_us = FM_NEVER };
+	fm_host_lease_make_due(l);
+	h->is_unsaved = true;
+	h->leases_changed++;
+	return l;
+}
+
+bool fm_host_lease_replace(struct fm_host *h, struct fm_host_lease *l)
+{
+	l->is_replaced = fm_host_lease_want(h, l->type) != NULL;
+	return l->is_replaced;
+}
+
+static void tell(struct fm_host *h, enum fm_event_id id, const struct fm_host_lease *l,
+		 int32_t detail)
+{
+	struct fm_event e = { .id = (uint16_t)id, .detail = detail, .address = l->prefix };
+
+	h->ops->tell(h->world, &e);
+}
+
+/* A program uses a lease of the type: then it has one for new sockets, too. */
+static bool is_in_use(const struct fm_host *h, uint8_t type)
+{
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		const struct fm_host_lease *l = &h->leases[i];
+
+		if (l->state == FM_LEASE_HELD && l->type == type && !l->is_own && l->is_held)
+			return true;
+	}
+	return false;
+}
+
+static bool is_kept_ready(const struct fm_host *h, uint8_t type)
+{
+	return type == h->conf.default_type || h->conf.keep_ready & 1u << type;
+}
+
+static bool is_kept(const struct fm_host *h, const struct fm_host_lease *l)
+{
+	return !l->is_own && !l->is_replaced &&
+	       (is_kept_ready(h, l->type) || is_in_use(h, l->type));
+}
+
+static bool is_needed(const struct fm_host *h, const struct fm_host_lease *l)
+{
+	return (l->is_held && l->state != FM_LEASE_REFUSED) || is_kept(h, l);
+}
+
+static void forget(struct fm_host *h, struct fm_host_lease *l)
+{
+	*l = (struct fm_host_lease){ 0 };
+	h->is_unsaved = true;
+	h->leases_changed++;
+}
+
+/* Asked for in vain; should the anchor have given it all the same, it need not keep it. */
+static void drop(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		 uint64_t now_us)
+{
+	(void)odp;
+	(void)now_us;
+	if (l->state == FM_LEASE_WANTED && l->is_said)
+		fm_host_lease_tell_set(h);
+	forget(h, l);
+}
+
+/* Left out of the set, it ends at the anchor (digest §14.5). */
+static void release(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		    uint64_t now_us)
+{
+	(void)odp;
+	(void)now_us;
+	if (!l->is_hoa)
+		fm_host_lease_tell_set(h);
+	tell(h, FM_EVENT_LEASE_ENDED, l, l->type);
+	fm_host_lease_hide(h, l);
+	forget(h, l);
+	fm_host_address_serve_hoa(h);
+}
+
+/* Its sockets have nothing left; the next ones of the type get another. */
+static void lose(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		 uint64_t now_us)
+{
+	uint8_t type = l->type;
+	bool is_wanted = !l->is_own && !l->is_replaced && is_needed(h, l);
+
+	(void)odp;
+	(void)now_us;
+	tell(h, FM_EVENT_LEASE_LOST, l, type);
+	fm_host_lease_tell_set(h); /* should the anchor still have it, it need not */
+	fm_host_lease_hide(h, l);
+	forget(h, l);
+	if (is_wanted)
+		fm_host_lease_want(h, type);
+}
+
+/* The end of a replaced type 4 lease is no loss, nor that of one that nobody needs. */
+static void expire(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		   uint64_t now_us)
+{
+	bool is_graceful = l->type == FM_TYPE_GRACEFUL_REPLACEMENT && l->is_over;
+
+	if (is_graceful || !is_needed(h, l))
+		release(h, l, odp, now_us);
+	else
+		lose(h, l, odp, now_us);
+}
+
+/* What came before it is for its old sockets only. */
+static void retire_elders(struct fm_host *h, const struct fm_host_lease *l, uint64_t now_us)
+{
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		struct fm_host_lease *o = &h->leases[i];
+
+		if (o->state != FM_LEASE_HELD || o->type != l->type || !o->is_replaced ||
+		    o->is_over)
+			continue;
+		o->is_over = true;
+		o->preferred_us = fm_min_u64(o->preferred_us, now_us);
+		fm_host_lease_show(h, o, now_us);
+	}
+}
+
+/* A successor is there before the preferred life ends: no gap. */
+static uint64_t replace_at(uint32_t preferred_s, uint64_t now_us)
+{
+	uint64_t life_us = preferred_s * FM_SECOND_US;
+
+	if (preferred_s == FM_INFINITE_S)
+		return FM_NEVER;
+	return now_us + fm_max_u64(life_us - fm_min_u64(life_us / 10, LEAD_MAX_US), LIFE_MIN_US);
+}
+
+/* Fixed is preferred for ever, so both its lives are renewed; type 4 has no renewal once over. */
+static uint64_t renew_at(const struct fm_host_lease *l, uint64_t now_us)
+{
+	uint64_t end_us = l->valid_us;
+
+	if (l->type == FM_TYPE_GRACEFUL_REPLACEMENT && (l->is_over || l->is_ending))
+		return FM_NEVER;
+	if (l->type == FM_TYPE_FIXED && !l->is_over)
+		end_us = fm_min_u64(end_us, l->preferred_us);
+	return end_us == FM_NEVER ? FM_NEVER : now_us + (end_us - now_us) / 2;
+}
+
+static void set_life(struct fm_host_lease *l, const struct fm_odp *odp, bool is_new,
+		     uint64_t now_us)
+{
+	uint64_t replace_us = replace_at(odp->preferred_s, now_us);
+
 	l->preferred_us = end_of(odp->preferred_s, now_us);
 	l->valid_us = end_of(odp->valid_s, now_us);
-	l->again_us = end_of(odp->valid_s, now_us);
-	if (l->again_us != FM_NEVER)
-		l->again_us = now_us + odp->valid_s * FM_SECOND_US / 2;
-	show(h, l, now_us);
+	if (odp->byte_limit)
+		l->byte_limit = odp->byte_limit;
+	if (l->byte_limit && l->used >= l->byte_limit)
+		l->preferred_us = now_us;
+	l->is_over = l->preferred_us <= now_us;
+	l->replace_us = is_new ? replace_us : fm_min_u64(l->replace_us, replace_us);
+	l->again_us = renew_at(l, now_us);
+}
+
+static void give_prefix(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp)
+{
+	if (l->is_hoa) /* the anchor has learned of on-demand prefixes */
+		tell(h, FM_EVENT_LEASE_LOST, l, l->type);
+	l->is_hoa = false;
+	l->prefix = l->address = odp->prefix;
+	h->ops->random(h->world, l->address.b + 8, 8);
+	l->address.b[15] |= 1; /* not the anycast address: RFC 4291 §2.6.1 */
+}
+
+static void take(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		 uint64_t now_us)
+{
+	bool is_new = l->is_hoa || fm_ip_is_none(&l->prefix);
+
 	if (is_new)
-		fm_host_tell(h, FM_EVENT_LEASE_GRANTED, 0, l->type);
-}
-
-static bool is_unicast_prefix(const struct fm_odp *odp)
-{
-	return odp->prefix_length == 64 && odp->valid_s > 0 && odp->prefix.b[0] != 0xff &&
-	       !fm_ip_is_none(&odp->prefix) && odp->preferred_s <= odp->valid_s;
-}
-
-static void take_odp(struct fm_host *h, const struct fm_odp *odp, uint64_t now_us)
-{
-	struct fm_host_lease *l = find(h, odp->pid);
-
-	if (!l)
-		return;
-	h->is_unsaved = true;
-	if (odp->status == GRANTED && is_unicast_prefix(odp))
-		grant(h, l, odp, now_us);
-	else if (odp->status == NO_SUCH_LEASE || odp->status == RELEASED ||
-		 odp->status == GRANTED || (odp->status == MALFORMED && l->state == FM_LEASE_HELD))
-		lose(h, l);
-	else
-		refuse(h, l, odp->status, now_us);
-}
-
-/* All leases that the anchor holds for us; one of ours that is missing is gone. */
-static void take_set(struct fm_host *h, const struct fm_octets *pids)
-{
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		struct fm_host_lease *l = &h->leases[i];
-		bool is_there = false;
-
-		for (uint16_t k = 0; k < pids->len / 2; k++)
-			is_there |= fm_u16_at(pids, k) == l->pid;
-		if (l->state == FM_LEASE_HELD && !is_there)
-			lose(h, l);
+		give_prefix(h, l, odp);
+	l->state = FM_LEASE_HELD;
+	l->refusals = l->status = 0;
+	l->is_late = false;
+	l->deadline_us = FM_NEVER;
+	set_life(l, odp, is_new, now_us);
+	h->refused[l->type].until_us = 0;
+	fm_host_lease_show(h, l, now_us);
+	if (is_new) {
+		tell(h, FM_EVENT_LEASE_GRANTED, l, l->type);
+		if (!l->is_own)
+			retire_elders(h, l, now_us);
 	}
 }
 
-static void take_ipv4(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
+void fm_host_lease_borrow_hoa(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us)
+{
+	l->state = FM_LEASE_HELD;
+	l->is_hoa = true;
+	l->is_late = false;
+	l->status = 0;
+	l->deadline_us = FM_NEVER;
+	l->again_us = now_us + RETRY_MAX_US;
+	h->leases_changed++;
+}
+
+static uint64_t wait_us(struct fm_host_lease *l)
+{
+	uint64_t us = RETRY_US << (l->refusals < 5 ? l->refusals : 5);
+
+	if (l->refusals < UINT8_MAX)
+		l->refusals++;
+	return fm_min_u64(us, RETRY_MAX_US);
+}
+
+/* For how long further asks of the type are refused without asking the anchor. */
+static uint64_t refused_us(uint8_t status)
+{
+	switch (status) {
+	case FM_ODP_TYPE_NOT_SUPPORTED:
+		return RETRY_MAX_US;
+	case FM_ODP_PROHIBITED:
+		return RETRY_US;
+	default:
+		return 5 * FM_SECOND_US;
+	}
+}
+
+/* All who waited for it hear of it; whoever asks later tries again. */
+static void refuse(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		   uint64_t now_us)
+{
+	uint64_t us = wait_us(l);
+
+	if (odp->status == FM_ODP_TYPE_NOT_SUPPORTED)
+		us = RETRY_MAX_US;
+	l->state = FM_LEASE_REFUSED;
+	l->status = odp->status >= FM_ODP_UNSPECIFIED ? odp->status : FM_ODP_UNSPECIFIED;
+	if (odp->status < FM_ODP_UNSPECIFIED)
+		fm_host_lease_tell_set(h); /* what was given is not what was asked for */
+	l->is_due = l->is_held = l->is_late = false;
+	l->deadline_us = FM_NEVER;
+	l->again_us = now_us + us;
+	h->refused[l->type].status = l->status;
+	h->refused[l->type].until_us = now_us + refused_us(l->status);
+	h->leases_changed++;
+	tell(h, FM_EVENT_LEASE_REFUSED, l, l->status);
+}
+
+/* A renewal was refused: it lives on while it is valid. A type 4 lease ends after its grace. */
+static void keep_on(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		    uint64_t now_us)
+{
+	l->is_due = false;
+	l->status = odp->status;
+	l->again_us = l->is_ending ? FM_NEVER : now_us + wait_us(l);
+	h->leases_changed++;
+	tell(h, FM_EVENT_LEASE_REFUSED, l, l->status);
+}
+
+/* Nobody waits any more. A type that is kept ready goes on asking. */
+static void give_up(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		    uint64_t now_us)
+{
+	(void)odp;
+	(void)now_us;
+	l->deadline_us = FM_NEVER;
+	l->is_held = false;
+	l->is_late = true;
+	h->leases_changed++;
+	tell(h, FM_EVENT_LEASE_REFUSED, l, 0);
+	if (is_kept(h, l))
+		return;
+	if (l->is_said)
+		fm_host_lease_tell_set(h); /* it may be granted all the same */
+	l->state = FM_LEASE_REFUSED;
+	l->is_due = false;
+}
+
+/* An answer that comes too late: the set has told, or will tell, that it is not wanted. */
+static void decline(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		    uint64_t now_us)
+{
+	(void)l;
+	(void)odp;
+	(void)now_us;
+	fm_host_lease_tell_set(h);
+}
+
+/* The same PID: what the anchor may have granted unheard is found again (§14.4). */
+static void ask_again(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
 		      uint64_t now_us)
 {
-	const struct fm_item *ack = fm_msg_next(m, FM_OPT_IPV4_ACK, NULL);
-
-	if (!sent->has_ipv4)
-		return;
-	if (ack && ack->ipv4.status == 0) {
-		set_hoa4(h, &ack->ipv4.address);
-		return;
-	}
-	/* 130: another address may be had at once, RFC 5555 §3.2.1 */
-	bool is_wrong = ack && ack->ipv4.status == 130 && !fm_ip_is_none(&h->hoa4);
-	h->ipv4_again_us = now_us + (is_wrong ? 0 : RETRY_MAX_US);
-	if (is_wrong)
-		h->reg.asked_us = now_us;
-	fm_host_lease_drop_ipv4(h);
-	fm_host_tell(h, FM_EVENT_IPV4_REFUSED, 0, ack ? ack->ipv4.status : 0);
+	(void)odp;
+	(void)now_us;
+	l->state = FM_LEASE_WANTED;
+	l->is_late = false;
+	l->again_us = FM_NEVER;
+	fm_host_lease_make_due(l);
+	h->leases_changed++;
 }
 
-/* §14.7: an anchor without on-demand prefixes. The registration address is Session-Lasting. */
-static void take_silence(struct fm_host *h, uint64_t now_us)
+static void join(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		 uint64_t now_us)
 {
-	serve_hoa(h, h->conf.default_type == TYPE_SESSION_LASTING ||
-			     !fm_ip_is_none(&h->conf.home_address));
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		struct fm_host_lease *l = &h->leases[i];
-
-		if (l->state == FM_LEASE_NONE || !l->is_due)
-			continue;
-		refuse(h, l, NOT_SUPPORTED, now_us);
-	}
+	(void)odp;
+	(void)now_us;
+	h->leases_changed += l->is_late;
+	l->is_late = false;
 }
 
-void fm_host_lease_take(struct fm_host *h, const struct fm_msg *m, const struct fm_host_sent *sent,
-			uint64_t now_us)
+static void renew(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		  uint64_t now_us)
 {
-	struct fm_octets pids;
-	struct fm_odp odp;
-	bool has_any = false;
+	(void)odp;
+	(void)now_us;
+	l->again_us = FM_NEVER;
+	fm_host_lease_make_due(l);
+	h->is_unsaved = true;
+}
 
-	for (const struct fm_item *o = fm_msg_next(m, FM_OPT_VENDOR, NULL); o;
-	     o = fm_msg_next(m, FM_OPT_VENDOR, o)) {
-		if (o->vendor.vendor_id != fm_host_vendor_id(h))
-			continue;
-		if (o->vendor.sub_type == FM_ODP_SUB_TYPE && fm_odp_read(&o->vendor.data, &odp)) {
-			take_odp(h, &odp, now_us);
-			has_any = true;
-		} else if (o->vendor.sub_type == FM_ODP_SET_SUB_TYPE &&
-			   fm_odp_set_read(&o->vendor.data, &pids)) {
-			take_set(h, &pids);
-			has_any = true;
+typedef void (*act)(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,
+		    uint64_t now_us);
+
+/* clang-format off */
+/* An empty cell: this event means nothing in this state. All of it: digest §14.6. */
+static const act steps[FM_LEASE_STATES][FM_LEASE_EVENTS] = {
+	[FM_LEASE_WANTED][FM_LEASE_ASKED]     = join,      /* many who ask share one request */
+	[FM_LEASE_WANTED][FM_LEASE_GRANTED]   = take,
+	[FM_LEASE_WANTED][FM_LEASE_DECLINED]  = refuse,
+	[FM_LEASE_WANTED][FM_LEASE_GONE]      = refuse,
+	[FM_LEASE_WANTED][FM_LEASE_LATE]      = give_up,
+	[FM_LEASE_WANTED][FM_LEASE_IDLE]      = drop,
+	[FM_LEASE_HELD][FM_LEASE_GRANTED]     = take,      /* renewed, or changed by the anchor */
+	[FM_LEASE_HELD][FM_LEASE_DECLINED]    = keep_on,
+	[FM_LEASE_HELD][FM_LEASE_GONE]        = lose,      /* 134: asked again with :: */
+	[FM_LEASE_HELD][FM_LEASE_ENDED]       = expire,
+	[FM_LEASE_HELD][FM_LEASE_AGAIN]       = renew,     /* at half of its valid life */
+	[FM_LEASE_HELD][FM_LEASE_IDLE]        = release,
+	[FM_LEASE_REFUSED][FM_LEASE_ASKED]    = ask_again,
+	[FM_LEASE_REFUSED][FM_LEASE_GRANTED]  = decline,
+	[FM_LEASE_REFUSED][FM_LEASE_AGAIN]    = ask_again,
+	[FM_LEASE_REFUSED][FM_LEASE_IDLE]     = drop,
+};
+/* clang-format on */
+
+void fm_host_lease_step(struct fm_host *h, struct fm_host_lease *l, enum fm_lease_event event,
+			const struct fm_odp *odp, uint64_t now_us)
+{
+	act a = steps[l->state][event];
+
+	if (a)
+		a(h, l, odp, now_us);
+}
+
+void fm_host_lease_choose(struct fm_host *h)
+{
+	uint16_t chosen[FM_HOST_TYPES] = { 0 };
+
+	for (unsigned pass = 0; pass < 2; pass++) { /* an elder only while there is no successor */
+		for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+			const struct fm_host_lease *l = &h->leases[i];
+			bool is_over = l->is_over && l->type != FM_TYPE_FIXED;
+
+			if (l->state == FM_LEASE_HELD && !l->is_own && !is_over &&
+			    l->is_replaced == (pass == 1) && chosen[l->type] == 0)
+				chosen[l->type] = l->pid;
 		}
 	}
-	if (sent->has_odp && !has_any)
-		take_silence(h, now_us);
-	else if (has_any || !fm_ip_is_none(&h->conf.home_address))
-		serve_hoa(h, !fm_ip_is_none(&h->conf.home_address));
-	take_ipv4(h, m, sent, now_us);
+	if (memcmp(h->current, chosen, sizeof(chosen)) != 0)
+		h->leases_changed++;
+	memcpy(h->current, chosen, sizeof(chosen));
 }
 
-void fm_host_lease_renew(struct fm_host *h)
-{
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state == FM_LEASE_HELD)
-			h->leases[i].is_due = true;
-	}
-	h->reg.is_set_due = true;
-}
-
+/* What time alone does to it. */
 static void wake_one(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us)
 {
-	if (!fm_ip_is_none(&l->prefix) && l->valid_us <= now_us) {
-		lose(h, l);
-		return;
+	if (l->state == FM_LEASE_HELD && !l->is_over && l->preferred_us <= now_us) {
+		l->is_over = true;
+		fm_host_lease_show(h, l, now_us);
 	}
-	if (l->again_us > now_us)
+	if (l->state == FM_LEASE_HELD && l->valid_us <= now_us)
+		fm_host_lease_step(h, l, FM_LEASE_ENDED, NULL, now_us);
+	if (l->deadline_us <= now_us)
+		fm_host_lease_step(h, l, FM_LEASE_LATE, NULL, now_us);
+	if (l->state != FM_LEASE_NONE && l->again_us <= now_us && is_needed(h, l))
+		fm_host_lease_step(h, l, FM_LEASE_AGAIN, NULL, now_us);
+	if (l->state == FM_LEASE_NONE || is_needed(h, l))
+		l->idle_us = FM_NEVER;
+	else if (l->idle_us == FM_NEVER)
+		l->idle_us = now_us + LINGER_US;
+	if (l->idle_us <= now_us)
+		fm_host_lease_step(h, l, FM_LEASE_IDLE, NULL, now_us);
+}
+
+/* Where the flows that no rule claims go; false: nowhere now. */
+static bool place_of(const struct fm_host *h, uint8_t *access, struct fm_ip *coa)
+{
+	*access = h->chosen[h->conf.n_rules];
+	if (*access == FM_NO_ACCESS)
+		return false;
+	*coa = h->accesses[*access].reg.bound_coa;
+	return true;
+}
+
+/* Type 4 after a handover: a new PID, and the old one with preferred 0 and its grace. */
+static void follow(struct fm_host *h, struct fm_host_lease *l)
+{
+	struct fm_ip coa;
+	uint8_t access;
+
+	if (l->state != FM_LEASE_HELD || l->type != FM_TYPE_GRACEFUL_REPLACEMENT || l->is_ending ||
+	    !place_of(h, &access, &coa))
 		return;
+	if (fm_ip_is_none(&l->coa)) {
+		l->access = access;
+		l->coa = coa;
+		h->is_unsaved = true;
+	} else if (l->access != access || !fm_ip_equal(&l->coa, &coa)) {
+		l->replace_us = 0;
+	}
+}
+
+static void end_gracefully(struct fm_host *h, struct fm_host_lease *l)
+{
+	l->is_ending = true;
 	l->again_us = FM_NEVER;
-	l->is_due = true;
-	if (l->state == FM_LEASE_REFUSED)
-		l->state = FM_LEASE_WANTED;
+	fm_host_lease_make_due(l);
+	h->is_unsaved = true;
+}
+
+/* A successor is asked for in time. Fixed has none, and an own one is its program's matter. */
+static void succeed(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us)
+{
+	bool is_graceful = l->type == FM_TYPE_GRACEFUL_REPLACEMENT;
+
+	if (l->state != FM_LEASE_HELD || l->is_hoa || l->replace_us > now_us || l->is_ending)
+		return;
+	if (is_graceful && l->replace_us == 0)
+		end_gracefully(h, l);
+	if (l->type == FM_TYPE_FIXED || l->is_own || l->is_replaced || !is_kept(h, l))
+		return;
+	if (fm_host_lease_replace(h, l) && is_graceful)
+		end_gracefully(h, l);
+}
+
+static void keep_ready(struct fm_host *h)
+{
+	static const uint8_t types[] = { FM_TYPE_FIXED, FM_TYPE_SESSION_LASTING,
+					 FM_TYPE_GRACEFUL_REPLACEMENT };
+
+	for (unsigned i = 0; i < sizeof(types); i++) {
+		bool is_wanted = is_kept_ready(h, types[i]) || is_in_use(h, types[i]);
+
+		if (is_wanted && !fm_host_lease_of_type(h, types[i]))
+			fm_host_lease_want(h, types[i]);
+	}
+}
+
+static uint64_t due_us(const struct fm_host_lease *l, uint64_t now_us)
+{
+	const uint64_t times[] = { l->deadline_us, l->idle_us,	    l->again_us,
+				   l->replace_us,  l->preferred_us, l->valid_us };
+	uint64_t at_us = FM_NEVER;
+
+	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		if (times[i] > now_us)
+			at_us = fm_min_u64(at_us, times[i]);
+	}
+	return at_us;
 }
 
 uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us)
 {
-	uint64_t due_us = FM_NEVER;
+	uint64_t at_us = FM_NEVER;
 
+	if (h->reg.state == FM_REG_LEAVING || h->reg.state == FM_REG_GONE)
+		return FM_NEVER;
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		struct fm_host_lease *l = &h->leases[i];
 
 		if (l->state == FM_LEASE_NONE)
 			continue;
 		wake_one(h, l, now_us);
-		due_us = fm_min_u64(due_us, l->again_us);
-		if (!fm_ip_is_none(&l->prefix))
-			due_us = fm_min_u64(due_us, l->valid_us);
+		follow(h, l);
+		succeed(h, l, now_us);
 	}
-	return due_us;
+	keep_ready(h);
+	fm_host_lease_choose(h);
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		if (h->leases[i].state != FM_LEASE_NONE)
+			at_us = fm_min_u64(at_us, due_us(&h->leases[i], now_us));
+	}
+	return at_us;
 }
 
-static void status_of(const struct fm_host_lease *l, uint64_t now_us, struct fm_address_status *out)
+void fm_host_lease_end(struct fm_host *h)
 {
-	*out = (struct fm_address_status){ .type = l->type,
-					   .state = l->state,
-					   .status = l->status };
-	if (!is_valid(l, now_us))
-		return;
-	out->prefix = (struct fm_prefix){ .ip = l->prefix, .len = 64 };
-	out->address = l->address;
-	out->preferred_s = left_s(l->preferred_us, now_us);
-	out->valid_s = left_s(l->valid_us, now_us);
-}
-
-static void status_of_single(const struct fm_ip *ip, struct fm_address_status *out)
-{
-	*out = (struct fm_address_status){ .type = TYPE_SESSION_LASTING,
-					   .state = FM_LEASE_HELD,
-					   .prefix = { .ip = *ip, .len = 128 },
-					   .address = *ip,
-					   .preferred_s = INFINITE_S,
-					   .valid_s = INFINITE_S };
-}
-
-bool fm_host_address_status(const struct fm_host *h, uint32_t i, uint64_t now_us,
-			    struct fm_address_status *out)
-{
-	for (unsigned k = 0; k < FM_LEASES_MAX; k++) {
-		if (h->leases[k].state == FM_LEASE_NONE || i-- != 0)
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		if (h->leases[i].state == FM_LEASE_NONE)
 			continue;
-		status_of(&h->leases[k], now_us, out);
-		return true;
+		fm_host_lease_hide(h, &h->leases[i]);
+		forget(h, &h->leases[i]);
 	}
-	if (h->hoa_serves && i-- == 0) {
-		status_of_single(&h->hoa, out);
-		return true;
-	}
-	if (!fm_ip_is_none(&h->hoa4) && i == 0) {
-		status_of_single(&h->hoa4, out);
-		return true;
-	}
-	return false;
+	fm_host_lease_choose(h);
+	fm_host_address_drop_hoa(h);
+	fm_host_address_drop_ipv4(h);
 }

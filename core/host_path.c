@@ -267,7 +267,7 @@ void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forw
 	out->n_paths = h->conf.n_accesses;
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
 		put_path(h, i, now_us, &out->paths[i]);
-	out->n_prefixes = fm_host_lease_prefixes(h, now_us, out->prefixes);
+	out->n_prefixes = fm_host_address_prefixes(h, now_us, out->prefixes);
 	put_rules(h, out);
 	put_default(h, out);
 }

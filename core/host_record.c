@@ -9,12 +9,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION 1u
+#define VERSION 2u /* 1: leases had no fields of their own (walk_own) */
 #define WITHOUT_END UINT64_MAX
 #define TYPE_LAST 4u /* graceful replacement, digest §9.1 */
 
-/* Octets at most: 54 and a selector of 98 a flow, 62 a lease, 32 an access, the rest once. */
-_Static_assert(FM_HOST_FLOWS_MAX * 152 + FM_LEASES_MAX * 62 + FM_ACCESSES_MAX * 32 + 400 <=
+/* Octets at most: 54 and a selector of 98 a flow, 112 a lease, 32 an access, the rest once. */
+_Static_assert(FM_HOST_FLOWS_MAX * 152 + FM_LEASES_MAX * 112 + FM_ACCESSES_MAX * 32 + 400 <=
 		       FM_HOST_RECORD_MAX,
 	       "a full record must fit");
 
@@ -22,6 +22,7 @@ _Static_assert(FM_HOST_FLOWS_MAX * 152 + FM_LEASES_MAX * 62 + FM_ACCESSES_MAX * 
 struct tape {
 	uint8_t *at, *end;
 	bool is_reading, has_failed;
+	uint8_t version;  /* of what is read */
 	uint64_t wall_us; /* to be added to the host's clock */
 };
 
@@ -102,6 +103,24 @@ static void walk_access(struct tape *t, struct fm_host_registration *r)
 	walk_time(t, &r->until_us);
 }
 
+static void walk_own(struct tape *t, struct fm_host_lease *l)
+{
+	uint64_t lifetime_s = l->lifetime_s;
+
+	walk_bool(t, &l->is_own);
+	walk_bool(t, &l->is_replaced);
+	walk_bool(t, &l->is_ending);
+	walk_bool(t, &l->is_hoa);
+	walk_bool(t, &l->is_due);
+	walk_number(t, &lifetime_s, 4);
+	walk_number(t, &l->byte_limit, 8);
+	walk_number(t, &l->used, 8);
+	walk_time(t, &l->replace_us);
+	walk_u8(t, &l->access);
+	walk(t, &l->coa, sizeof(l->coa));
+	l->lifetime_s = (uint32_t)lifetime_s;
+}
+
 static void walk_lease(struct tape *t, struct fm_host_lease *l)
 {
 	uint8_t state = (uint8_t)l->state;
@@ -114,6 +133,8 @@ static void walk_lease(struct tape *t, struct fm_host_lease *l)
 	walk_time(t, &l->preferred_us);
 	walk_time(t, &l->valid_us);
 	walk_time(t, &l->again_us);
+	if (t->version >= 2)
+		walk_own(t, l);
 	l->state = (enum fm_lease_state)state;
 }
 
@@ -206,13 +227,13 @@ static void walk_all(struct tape *t, struct fm_host *h)
 /* A record of another version, anchor or name says nothing about this binding. */
 static bool walk_owner(struct tape *t, const struct fm_host *h)
 {
-	uint8_t version = VERSION, len = h->conf.mn_id_len, name[FM_NAI_MAX];
+	uint8_t len = h->conf.mn_id_len, name[FM_NAI_MAX];
 	struct fm_ip anchor = h->conf.anchor;
 
 	memcpy(name, h->conf.mn_id, len);
-	walk_u8(t, &version);
+	walk_u8(t, &t->version);
 	walk_u8(t, &len);
-	if (version != VERSION || len != h->conf.mn_id_len)
+	if (t->version == 0 || t->version > VERSION || len != h->conf.mn_id_len)
 		return false;
 	walk(t, name, len);
 	walk(t, &anchor, sizeof(anchor));
@@ -222,7 +243,9 @@ static bool walk_owner(struct tape *t, const struct fm_host *h)
 void fm_host_save(struct fm_host *h, uint64_t now_us)
 {
 	uint8_t buf[FM_HOST_RECORD_MAX];
-	struct tape t = { .at = buf, .end = buf + sizeof(buf), .wall_us = h->conf.wall_us };
+	struct tape t = {
+		.at = buf, .end = buf + sizeof(buf), .wall_us = h->conf.wall_us, .version = VERSION
+	};
 	const struct fm_octets key = { .p = h->conf.mn_id, .len = h->conf.mn_id_len };
 
 	(void)now_us;
@@ -233,22 +256,36 @@ void fm_host_save(struct fm_host *h, uint64_t now_us)
 	h->ops->save(h->world, FM_RECORD_HOST, &key, &value);
 }
 
-/* What cannot be used is as if it had never been. */
-static void sift(struct fm_host *h, uint64_t now_us)
+/*
+ * What was only asked for is asked for anew by those who want it; what they held counts as held
+ * until the daemon has looked.
+ */
+static void sift_lease(struct fm_host_lease *l, const struct tape *t, uint64_t now_us)
 {
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		struct fm_host_lease *l = &h->leases[i];
+	bool has_prefix = l->is_hoa || !fm_ip_is_none(&l->prefix);
+	bool is_known = l->type > 0 && l->type <= TYPE_LAST && l->pid != 0 &&
+			l->state > FM_LEASE_NONE && l->state < FM_LEASE_STATES;
 
-		if (l->state > FM_LEASE_REFUSED || l->type > TYPE_LAST)
-			*l = (struct fm_host_lease){ 0 };
-		if (l->state == FM_LEASE_WANTED || l->state == FM_LEASE_REFUSED)
-			l->state = fm_ip_is_none(&l->prefix) ? FM_LEASE_NONE : FM_LEASE_HELD;
-		if (l->state == FM_LEASE_HELD && now_us >= l->valid_us)
-			*l = (struct fm_host_lease){ 0 };
-		/* Its renewal was under way. */
-		l->is_due = l->state == FM_LEASE_HELD && l->again_us == FM_NEVER &&
-			    l->valid_us != FM_NEVER;
+	if (!is_known || !has_prefix || now_us >= l->valid_us) {
+		*l = (struct fm_host_lease){ 0 };
+		return;
 	}
+	l->state = FM_LEASE_HELD;
+	l->is_held = true;
+	l->is_over = l->preferred_us <= now_us;
+	l->deadline_us = l->idle_us = FM_NEVER;
+	if (t->version >= 2)
+		return;
+	l->replace_us = l->preferred_us;
+	/* Its renewal was under way. */
+	l->is_due = l->again_us == FM_NEVER && l->valid_us != FM_NEVER;
+}
+
+/* What cannot be used is as if it had never been. */
+static void sift(struct fm_host *h, const struct tape *t, uint64_t now_us)
+{
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++)
+		sift_lease(&h->leases[i], t, now_us);
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
 		struct fm_host_flow *f = &h->flows[i];
 
@@ -287,12 +324,12 @@ int fm_host_restore(struct fm_host *h, const uint8_t *record, size_t len, uint64
 		fm_host_init(h, &conf, ops, world);
 		return -EINVAL;
 	}
-	sift(h, now_us);
+	sift(h, &t, now_us);
 	/* D43: live bindings go on with O=0 and say what they keep. */
 	h->reg.state = has_live_binding(h, now_us) ? FM_REG_BOUND : FM_REG_IDLE;
-	h->reg.is_set_due = true;
+	fm_host_lease_tell_set(h);
 	if (h->reg.state == FM_REG_IDLE)
 		fm_host_flow_end_all(h);
-	fm_host_lease_show(h, now_us);
+	fm_host_address_show(h, now_us);
 	return 0;
 }

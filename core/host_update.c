@@ -141,7 +141,7 @@ static void put_options(struct fm_host *h, struct fm_msg *m, uint8_t access, uin
 			put_bid(h, m, access);
 		put_size(h, m, access);
 		sent->has_ipv4 = put_ipv4(h, m, now_us);
-		fm_host_lease_put(h, m, sent);
+		fm_host_lease_put(h, m, sent, now_us);
 		fm_host_flow_put(h, m, sent, true);
 	}
 	if (h->reg.has_stamp) {

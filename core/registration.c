@@ -415,6 +415,18 @@ uint64_t fm_registration_due_us(const struct fm_host *h, uint64_t now_us)
 	return due_us;
 }
 
+/*
+ * RFC 6275 §11.8 spaces out what is said again; what is asked for the first time waits for no more
+ * than the shortest of these times.
+ */
+void fm_registration_hurry(struct fm_host *h, uint64_t now_us)
+{
+	struct fm_registration *g = &h->reg;
+
+	if (g->hold_us > now_us)
+		g->hold_us = fm_min_u64(g->hold_us, h->accesses[g->over].reg.sent.at_us + WAIT_US);
+}
+
 void fm_registration_access(struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	struct fm_host_access *a = &h->accesses[access];
@@ -472,7 +484,7 @@ void fm_registration_died(struct fm_host *h, uint8_t access, uint64_t now_us)
 	 * All dead at once may mean that the anchor has forgotten us: what it holds is asked, too.
 	 */
 	if (fm_host_carrier(h, 0, now_us) == FM_NO_ACCESS)
-		h->reg.is_set_due = true;
+		fm_host_lease_tell_set(h);
 	r->wait_us = RECOVER_US << r->flaps;
 	r->try_us = now_us + r->wait_us;
 }
@@ -627,8 +639,7 @@ static void accept(struct fm_host *h, uint8_t access, const struct fm_msg *m, ui
 		keep_binding(h, access, m, now_us);
 	}
 	fm_host_lease_take(h, m, &r->sent, now_us);
-	if (r->sent.has_set)
-		h->reg.is_set_due = false;
+	fm_host_address_take_ipv4(h, m, &r->sent, now_us);
 	/* What came up after this update was sent is still to be told. */
 	if (h->reg.asked_us <= r->sent.at_us)
 		h->reg.asked_us = 0;

@@ -54,6 +54,19 @@ static void put_home(const struct fm_conf_home *home, struct fm_host_conf *out)
 	out->vendor_id = home->vendor_id;
 }
 
+static void put_types(const struct fm_conf_host *host, struct fm_host_conf *out)
+{
+	for (uint8_t type = 1; type < FM_HOST_TYPES; type++) {
+		const struct fm_conf_type *t = &host->types[type];
+
+		if (!t->is_set)
+			continue;
+		out->types[type].lifetime_s = seconds(t->lifetime_us);
+		out->types[type].byte_limit = t->byte_limit;
+		out->types[type].max = (uint8_t)t->max;
+	}
+}
+
 void fm_host_conf_make(const struct fm_config *c, struct fm_host_conf *out)
 {
 	const struct fm_conf_host *host = &c->host;
@@ -63,8 +76,8 @@ void fm_host_conf_make(const struct fm_config *c, struct fm_host_conf *out)
 	out->wall_us = fm_wall_us() - fm_now_us();
 	if (host->fallback.is_set)
 		out->default_type = host->fallback.type;
-	if (host->types[host->fallback.type].is_set)
-		out->lifetime_s = seconds(host->types[host->fallback.type].lifetime_us);
+	out->keep_ready = host->keep_ready;
+	put_types(host, out);
 	out->n_accesses = host->n_accesses;
 	for (uint8_t i = 0; i < host->n_accesses; i++) {
 		out->accesses[i].preference = (uint32_t)host->accesses[i].preference;

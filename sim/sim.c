@@ -208,7 +208,7 @@ static void make_host(struct fm_sim *s, uint32_t i)
 	h->conf.wall_us = WALL_US;
 	h->conf.ipv4 = i % 2 == 0;
 	h->conf.default_type = FM_TYPE_SESSION_LASTING;
-	h->conf.lifetime_s = 3600;
+	h->conf.types[FM_TYPE_SESSION_LASTING].lifetime_s = 3600;
 	h->conf.n_accesses = FM_SIM_ACCESSES;
 	for (uint8_t a = 0; a < FM_SIM_ACCESSES; a++) {
 		h->conf.accesses[a].preference = a;
