@@ -113,7 +113,8 @@ struct fm_sock_settings {
 _Static_assert(sizeof(struct fm_sock_settings) == 24, "changes a pinned map: raise its version");
 
 /* Kinds of struct fm_sock_event. */
-#define FM_SOCK_EVENT_WANT 1u /* a type nobody asked for yet, or one that had failed: now PENDING  \
+#define FM_SOCK_EVENT_WANT                                                                         \
+	1u		      /* a type nobody asked for yet, or one that had failed: now PENDING  \
 			       */
 #define FM_SOCK_EVENT_OWN 2u  /* an address of its own: fm_sock_answer() by @id */
 #define FM_SOCK_EVENT_WHO 3u  /* no verdict for @who yet */
