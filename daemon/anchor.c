@@ -309,6 +309,8 @@ static int open_tun(struct fm_daemon *d)
 	a->slow.tun = &a->tun;
 	a->slow.raw = &d->raw;
 	a->slow.is_anchor = true;
+	a->slow.own6 = d->config->anchor.address.v6;
+	a->slow.own4 = d->config->anchor.address.v4;
 	a->slow.forwarding = forwarding_of;
 	a->slow.ctx = d;
 	fm_slow_open(&a->slow);

@@ -33,6 +33,7 @@ void fm_show_common_counters(json_t *counters, const struct fm_signal *signal,
 	add(counters, "slow-fragmented", slow->fragmented);
 	add(counters, "slow-reassembled", slow->reassembled);
 	add(counters, "slow-stray", slow->stray);
+	add(counters, "slow-unreachable", slow->unreachable);
 	add(counters, "slow-fallen", slow->tun->fallen);
 	add(counters, "slow-injected", slow->tun->injected);
 }

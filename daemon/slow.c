@@ -7,7 +7,9 @@
 
 #include "core/selector_match.h"
 #include "daemon/flows.h"
+#include "net/unreachable.h"
 
+#define ERRORS_A_SECOND 100u /* RFC 4443 §2.4 (f) */
 #define BACK_AGAIN_US 50000u /* so soon after it was put back, eBPF had no path for it */
 
 static const struct fm_hold_limits limits = {
@@ -142,6 +144,27 @@ static void send_in(void *ctx, const uint8_t *ip, size_t len)
 		f->s->fragmented++;
 }
 
+/* Digest §14.5: no care-of address at all. The packet is dropped, its sender told. */
+static void refuse(struct fm_slow *s, const struct fm_packet *p, uint64_t now_us)
+{
+	uint8_t out[FM_UNREACHABLE_MAX];
+	const struct fm_ip *own = p->ip[0] >> 4 == 6 ? &s->own6 : &s->own4;
+	size_t len;
+
+	s->unreachable++;
+	if (now_us - s->second_us >= 1000000) {
+		s->second_us = now_us;
+		s->n_errors = 0;
+	}
+	if (s->n_errors >= ERRORS_A_SECOND)
+		return;
+	len = fm_unreachable_make(p->ip, p->len, own, out);
+	if (len == 0)
+		return;
+	s->n_errors++;
+	(void)fm_raw_send(s->raw, 0, out, len);
+}
+
 /* True when the packet is taken care of. */
 static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t now_us)
 {
@@ -155,6 +178,10 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t now_
 	f = s->forwarding(s->ctx, &t.local);
 	if (!f) {
 		s->stray++;
+		return true;
+	}
+	if (s->is_anchor && f->n_paths == 0) {
+		refuse(s, p, now_us);
 		return true;
 	}
 	path = choose(s, f, &t);

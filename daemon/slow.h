@@ -17,6 +17,8 @@
  * @tun:        where packets fall from and go to; its fell and ctx are set by fm_slow_open()
  * @is_anchor:  packets go to home addresses, and selectors are seen from the anchor
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
+ * @own6, @own4: anchor: who tells senders that a host cannot be reached
+ * @unreachable: anchor: packets for hosts without care-of address
  * @recent:     what was put back last: a packet that comes again at once waits
  * @told_dropped: of those that waited too long, how many an event has told
  */
@@ -31,7 +33,10 @@ struct fm_slow {
 		uint64_t hash, at_us;
 	} recent[FM_SLOW_RECENT];
 	uint32_t next;
-	uint64_t fragmented, stray, reassembled;
+	struct fm_ip own6, own4;
+	uint64_t fragmented, stray, reassembled, unreachable;
+	uint64_t second_us; /* that runs; so many errors were sent in it */
+	uint32_t n_errors;
 	uint64_t told_dropped;
 };
 
