@@ -1,5 +1,6 @@
 /*
- * Inside the loader only: its state, shared by loader.c, programs.c, attach.c, forward.c, list.c.
+ * Inside the loader only: its state, shared by loader.c, programs.c, attach.c, forward.c, list.c;
+ * and what they share with sock.c: how errors are told, pins, waiting for programs.
  */
 #ifndef FM_DATAPATH_DP_H
 #define FM_DATAPATH_DP_H
@@ -50,7 +51,14 @@ struct fm_dp {
 __attribute__((format(printf, 2, 3))) int fm_dp_fail(int err, const char *format, ...);
 
 /* The kernel refused to load something: says so, and returns @err. */
-int fm_dp_fail_load(const struct fm_dp *dp, int err);
+int fm_dp_fail_load(const char *pin_dir, int err);
+/* From now on libbpf's last warning is kept for that text, and not printed. */
+void fm_dp_keep_warnings(void);
+
+int fm_dp_make_pin_dir(const char *dir);
+
+/* Returns when every program that runs now has ended. */
+void fm_dp_wait_for_readers(void);
 
 /* Programs of another version lose their pins; clear: all of them, as their maps are no more. */
 void fm_programs_init(struct fm_dp *dp);

@@ -32,7 +32,7 @@ static int fd_of(const struct bpf_map *map)
  * resting slot has ended. One call frees all that rest, so its 10 to 50 ms come once in thousands
  * of changes. Kernels with nohz_full refuse it: there time must do.
  */
-static void wait_for_readers(void)
+void fm_dp_wait_for_readers(void)
 {
 	const struct timespec rest = { .tv_sec = FM_REST_S };
 
@@ -43,7 +43,7 @@ static void wait_for_readers(void)
 static int take_slot(struct fm_slots *s, uint32_t *slot)
 {
 	if (s->n_free == 0 && s->n_resting > 0) {
-		wait_for_readers();
+		fm_dp_wait_for_readers();
 		memcpy(s->free, s->resting, s->n_resting * sizeof(*s->free));
 		s->n_free = s->n_resting;
 		s->n_resting = 0;

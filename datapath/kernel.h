@@ -20,12 +20,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "datapath/ctx.h"
 #include "datapath/maps.h"
-
-#ifndef AF_INET
-#define AF_INET 2
-#define AF_INET6 10
-#endif
 
 /* Linux 6.3; Debian 12's headers lack them. */
 #define FM_DECAP_L3_IPV4 (1ull << 7)
@@ -34,13 +30,10 @@
 #define FM_DSMIP_PORT 4191 /* RFC 5555 §2.3.2.2 */
 #define FM_PROTO_MH 135
 
-/* clang 14 joins constant stores to neighbours in ctx: refused at load. */
-#define FM_CTX_SET(field, value) (*(volatile __typeof__(field) *)&(field) = (value))
 /*
  * Makes clang forget what it knows of a value, so that it keeps the bound that the verifier needs.
  */
 #define FM_FORGET(value) asm volatile("" : "+r"(value))
-#define FM_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 
 /*
  * A global function: the verifier looks at it once, and forgets at a call what it knew of the

@@ -52,6 +52,11 @@ static int keep_warning(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
+void fm_dp_keep_warnings(void)
+{
+	libbpf_set_print(keep_warning);
+}
+
 bool fm_dp_kernel_decaps(void)
 {
 	/* an Ethernet header and two IPv6 headers, the outer one first */
@@ -59,7 +64,7 @@ bool fm_dp_kernel_decaps(void)
 		[12] = 0x86, [13] = 0xdd, [14] = 0x60, [19] = 40, [20] = 41, [54] = 0x60, [60] = 59
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
-	libbpf_set_print(keep_warning);
+	fm_dp_keep_warnings();
 	struct fm_probe_bpf *skel = fm_probe_bpf__open_and_load();
 
 	if (!skel)
@@ -190,7 +195,7 @@ static int put_settings(struct fm_dp *dp)
 	return 0;
 }
 
-int fm_dp_fail_load(const struct fm_dp *dp, int err)
+int fm_dp_fail_load(const char *pin_dir, int err)
 {
 	if (err == -EPERM)
 		return fm_dp_fail(err,
@@ -198,14 +203,14 @@ int fm_dp_fail_load(const struct fm_dp *dp, int err)
 	return fm_dp_fail(err,
 			  "data path: the kernel refused the programs (%s); Linux 6.1 or "
 			  "later is needed, and a bpffs at %s",
-			  libbpf_text, dp->pin_dir);
+			  libbpf_text, pin_dir);
 }
 
 static int load(struct fm_dp *dp)
 {
 	struct bpf_program *p;
 
-	libbpf_set_print(keep_warning);
+	fm_dp_keep_warnings();
 	dp->skel = fm_path_bpf__open();
 	if (!dp->skel)
 		return fm_dp_fail(-errno, "data path: cannot read the programs: %s", libbpf_text);
@@ -216,7 +221,17 @@ static int load(struct fm_dp *dp)
 
 	if (err == 0)
 		err = fm_path_bpf__load(dp->skel);
-	return err < 0 ? fm_dp_fail_load(dp, err) : 0;
+	return err < 0 ? fm_dp_fail_load(dp->pin_dir, err) : 0;
+}
+
+int fm_dp_make_pin_dir(const char *dir)
+{
+	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+		return 0;
+	return fm_dp_fail(-errno,
+			  "data path: cannot make %s (%s); mount a bpffs there: "
+			  "mount -t bpf bpf /sys/fs/bpf",
+			  dir, strerror(errno));
 }
 
 static int make_pin_dir(struct fm_dp *dp)
@@ -225,13 +240,8 @@ static int make_pin_dir(struct fm_dp *dp)
 
 	if (n < 0 || (size_t)n >= sizeof(dp->pin_dir))
 		return fm_dp_fail(-ENAMETOOLONG, "data path: pin directory: name too long");
-	if (mkdir(dp->pin_dir, 0700) < 0 && errno != EEXIST)
-		return fm_dp_fail(-errno,
-				  "data path: cannot make %s (%s); mount a bpffs there: "
-				  "mount -t bpf bpf /sys/fs/bpf",
-				  dp->pin_dir, strerror(errno));
 	dp->conf.pin_dir = dp->pin_dir;
-	return 0;
+	return fm_dp_make_pin_dir(dp->pin_dir);
 }
 
 static void fill_defaults(struct fm_dp_conf *c)

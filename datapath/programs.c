@@ -104,7 +104,7 @@ static int load(struct fm_dp *dp, const char *name)
 		return fm_dp_fail(-errno, "data path: cannot read the programs");
 	ret = load_alone(dp, skel, name);
 	if (ret < 0) {
-		(void)fm_dp_fail_load(dp, ret);
+		(void)fm_dp_fail_load(dp->pin_dir, ret);
 	} else {
 		int fd = bpf_program__fd(bpf_object__find_program_by_name(skel->obj, name));
 

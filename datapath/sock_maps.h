@@ -15,6 +15,7 @@
 #define FM_SOCK_TYPES 5u	/* service types by number, digest §9.1; 0: none */
 #define FM_SOCK_REQUESTS 65536u /* made when wanted: one user cannot soon take them all */
 #define FM_SOCK_WHOS 4096u
+#define FM_SOCK_EVENTS_BYTES 65536u
 #define FM_SOCK_FAMILIES 2u /* index 1: IPv4 */
 
 /* SO_MARK of sockets that had their port before their address: the slot in the low octet. Routes by
@@ -111,6 +112,35 @@ struct fm_sock_settings {
 	__u32 run, reserved;
 };
 _Static_assert(sizeof(struct fm_sock_settings) == 24, "changes a pinned map: raise its version");
+
+/* An address that a socket has. @slot 0: none. */
+struct fm_sock_pin {
+	__u32 slot, generation;
+	__u8 ip[16];
+};
+
+/**
+ * struct fm_sock_want - fm_sock_want_v1, kept with the socket and with its accepted children
+ * @type:       asked for, or of policy (@is_default); 0: none, nothing else counts then
+ * @is_own:     an address of its own: @request is its @id
+ * @request_is_v4: family of the address that @request brings
+ * @asked_run:  the daemon's run that was told
+ * @request:    id in fm_sock_requests_v1; 0: the address of the type
+ */
+struct fm_sock_want {
+	__u8 type, is_own, is_default, request_is_v4;
+	__u32 asked_run, lifetime_s, pad;
+	__u64 id, request, lifetime_bytes;
+	struct fm_sock_pin pins[FM_SOCK_FAMILIES];
+};
+_Static_assert(sizeof(struct fm_sock_want) == 88, "changes a pinned map: raise its version");
+
+/* fm_sock_held_v1, kept with the socket alone: what its release gives back. */
+struct fm_sock_held {
+	__u32 slot[FM_SOCK_FAMILIES], generation[FM_SOCK_FAMILIES];
+	__u64 request;
+};
+_Static_assert(sizeof(struct fm_sock_held) == 24, "changes a pinned map: raise its version");
 
 /* Kinds of struct fm_sock_event. */
 #define FM_SOCK_EVENT_WANT                                                                         \

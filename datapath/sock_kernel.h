@@ -1,0 +1,364 @@
+/*
+ * Kernel side of the `sock` programs: their maps, who asks, what a type has come to, and pinning an
+ * address to a socket. Everything here runs under that socket's lock, but for its release, when
+ * nobody else has it any more.
+ */
+#ifndef FM_DATAPATH_SOCK_KERNEL_H
+#define FM_DATAPATH_SOCK_KERNEL_H
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "datapath/ctx.h"
+#include "datapath/sock_maps.h"
+#include "flowmob/preferences.h"
+
+#define FM_ARRAY(map, value_type, entries)                                                         \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
+		__uint(max_entries, entries);                                                      \
+		__type(key, __u32);                                                                \
+		__type(value, value_type);                                                         \
+	} map SEC(".maps")
+
+FM_ARRAY(fm_sock_settings_v1, struct fm_sock_settings, 1);
+FM_ARRAY(fm_sock_types_v1, __u64, FM_SOCK_FAMILIES *FM_SOCK_TYPES);
+FM_ARRAY(fm_sock_slots_v1, struct fm_sock_slot, FM_SOCK_SLOTS);
+FM_ARRAY(fm_sock_refs_v1, struct fm_sock_refs, FM_SOCK_SLOTS);
+FM_ARRAY(fm_sock_ids_v1, __u64, 1);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FM_SOCK_REQUESTS);
+	__type(key, __u64);
+	__type(value, struct fm_sock_request);
+} fm_sock_requests_v1 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FM_SOCK_WHOS);
+	__type(key, struct fm_sock_who);
+	__type(value, struct fm_sock_verdict);
+} fm_sock_whos_v1 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, FM_SOCK_EVENTS_BYTES);
+} fm_sock_events_v1 SEC(".maps");
+
+/* Accepted children show what their listener asked for: this one is cloned into them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct fm_sock_want);
+} fm_sock_want_v1 SEC(".maps");
+
+/* They count nothing: this one is not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct fm_sock_held);
+} fm_sock_held_v1 SEC(".maps");
+
+/* Set by the loader: the kernel has MPTCP. */
+const volatile bool fm_has_mptcp;
+
+/* Of the kernel's structs, what is read. */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct super_block {
+	__u32 s_dev;
+};
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+};
+struct file {
+	struct inode *f_inode;
+};
+struct mm_struct {
+	struct file *exe_file;
+};
+struct task_struct {
+	struct mm_struct *mm;
+};
+#pragma clang attribute pop
+
+static __always_inline const struct fm_sock_settings *fm_settings(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&fm_sock_settings_v1, &zero);
+}
+
+/*
+ * The socket that the program has: of MPTCP it has the parent, while the hooks see the subflows
+ * that the kernel connects for it (@may_be_subflow).
+ */
+static __always_inline struct fm_sock_want *fm_want(struct bpf_sock *sk, __u64 flags,
+						    const bool may_be_subflow)
+{
+	if (may_be_subflow && fm_has_mptcp && sk->protocol == IPPROTO_TCP) {
+		struct mptcp_sock *parent = bpf_skc_to_mptcp_sock(sk);
+
+		if (parent)
+			return bpf_sk_storage_get(&fm_sock_want_v1, parent, NULL, flags);
+	}
+	return bpf_sk_storage_get(&fm_sock_want_v1, sk, NULL, flags);
+}
+
+static __always_inline struct fm_sock_held *fm_held(struct bpf_sock *sk, __u64 flags,
+						    const bool may_be_subflow)
+{
+	if (may_be_subflow && fm_has_mptcp && sk->protocol == IPPROTO_TCP) {
+		struct mptcp_sock *parent = bpf_skc_to_mptcp_sock(sk);
+
+		if (parent)
+			return bpf_sk_storage_get(&fm_sock_held_v1, parent, NULL, flags);
+	}
+	return bpf_sk_storage_get(&fm_sock_held_v1, sk, NULL, flags);
+}
+
+static __always_inline void fm_who(struct fm_sock_who *w)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+	__u64 id = bpf_get_current_uid_gid();
+
+	w->cgroup = bpf_get_current_cgroup_id();
+	w->exe_ino = BPF_CORE_READ(inode, i_ino);
+	w->exe_dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	w->uid = (__u32)id;
+	w->gid = (__u32)(id >> 32);
+	w->pad = 0;
+}
+
+/* NULL: the daemon has not read for long. */
+static __always_inline struct fm_sock_event *fm_event(__u8 kind)
+{
+	struct fm_sock_event *e =
+		bpf_ringbuf_reserve(&fm_sock_events_v1, sizeof(struct fm_sock_event), 0);
+
+	if (!e)
+		return NULL;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->kind = kind;
+	e->pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
+	fm_who(&e->who);
+	return e;
+}
+
+static __always_inline void fm_fill(struct fm_sock_event *e, const struct fm_sock_want *w,
+				    __u32 is_v4)
+{
+	e->type = w->type;
+	e->is_v4 = (__u8)is_v4;
+	e->id = w->request;
+	e->lifetime_s = w->lifetime_s;
+	e->lifetime_bytes = w->lifetime_bytes;
+}
+
+static __always_inline bool fm_slot_lives(__u32 slot, __u32 generation)
+{
+	struct fm_sock_slot *s = bpf_map_lookup_elem(&fm_sock_slots_v1, &slot);
+
+	return s && generation && FM_READ_ONCE(s->generation) == generation;
+}
+
+/* A forgotten slot counts no more: it may have another address by now. */
+static __always_inline void fm_release_slot(__u32 slot, __u32 generation)
+{
+	struct fm_sock_refs *refs = bpf_map_lookup_elem(&fm_sock_refs_v1, &slot);
+
+	if (slot && refs && fm_slot_lives(slot, generation))
+		__sync_fetch_and_add(&refs->sockets, -1);
+}
+
+static __always_inline void fm_unpin(struct bpf_sock *sk, struct fm_sock_want *w, __u32 is_v4,
+				     const bool may_be_subflow)
+{
+	struct fm_sock_held *h = fm_held(sk, 0, may_be_subflow);
+
+	is_v4 &= 1;
+	w->pins[is_v4].slot = 0;
+	if (!h)
+		return;
+	fm_release_slot(h->slot[is_v4], h->generation[is_v4]);
+	h->slot[is_v4] = 0;
+}
+
+/*
+ * Counts the socket and gives it the address. The daemon waits for a grace period between taking a
+ * word back and reading the count: it sees this one. Return: 0; -errno.
+ */
+static __always_inline int fm_pin(struct bpf_sock *sk, struct fm_sock_want *w, __u32 is_v4,
+				  __u64 word, const bool may_be_subflow)
+{
+	__u32 slot = FM_SOCK_WORD_SLOT(word), generation = FM_SOCK_WORD_GENERATION(word);
+	struct fm_sock_slot *s = bpf_map_lookup_elem(&fm_sock_slots_v1, &slot);
+	struct fm_sock_refs *refs = bpf_map_lookup_elem(&fm_sock_refs_v1, &slot);
+	struct fm_sock_held *h = fm_held(sk, BPF_SK_STORAGE_GET_F_CREATE, may_be_subflow);
+
+	if (!h)
+		return -ENOMEM;
+	if (!slot || !s || !refs || FM_READ_ONCE(s->generation) != generation)
+		return -EADDRNOTAVAIL;
+	is_v4 &= 1;
+	__sync_fetch_and_add(&refs->sockets, 1);
+	h->slot[is_v4] = slot;
+	h->generation[is_v4] = generation;
+	w->pins[is_v4].slot = slot;
+	w->pins[is_v4].generation = generation;
+	__builtin_memcpy(w->pins[is_v4].ip, s->ip, 16);
+	return 0;
+}
+
+/* Has it a request of its own, or of its verdict, for an address of that family? */
+static __always_inline bool fm_by_request(const struct fm_sock_want *w, __u32 is_v4)
+{
+	return w->request && w->request_is_v4 == is_v4;
+}
+
+static __always_inline __u64 fm_request_word(__u64 id)
+{
+	struct fm_sock_request *r = bpf_map_lookup_elem(&fm_sock_requests_v1, &id);
+
+	if (!r || FM_READ_ONCE(r->id) != id)
+		return FM_SOCK_WORD(FM_SOCK_PENDING, 0, 0, 0);
+	__u64 word = FM_READ_ONCE(r->word);
+	return FM_READ_ONCE(r->id) == id ? word : FM_SOCK_WORD(FM_SOCK_PENDING, 0, 0, 0);
+}
+
+/* What was asked of a daemon that died is asked again. */
+static __always_inline __u64 fm_ask_own(struct fm_sock_want *w, __u32 is_v4, __u64 word)
+{
+	const struct fm_sock_settings *now = fm_settings();
+	struct fm_sock_event *e;
+
+	if (FM_SOCK_WORD_STATE(word) != FM_SOCK_PENDING || w->request & FM_SOCK_REQUEST_DAEMON ||
+	    !now || w->asked_run == now->run)
+		return word;
+	e = fm_event(FM_SOCK_EVENT_OWN);
+	if (e) {
+		w->asked_run = now->run;
+		fm_fill(e, w, is_v4);
+		bpf_ringbuf_submit(e, 0);
+	}
+	return word;
+}
+
+/* The first one tells the daemon, and only if it is told is the word PENDING for all. */
+static __always_inline __u64 fm_ask_type(const struct fm_sock_want *w, __u32 is_v4, bool again)
+{
+	const __u64 pending = FM_SOCK_WORD(FM_SOCK_PENDING, 0, 0, 0);
+	__u32 index = FM_SOCK_TYPE_INDEX(w->type, is_v4);
+	__u64 *at = bpf_map_lookup_elem(&fm_sock_types_v1, &index);
+	struct fm_sock_event *e;
+
+	if (!at)
+		return FM_SOCK_WORD(FM_SOCK_FAILED, 0, EINVAL, 0);
+	__u64 word = FM_READ_ONCE(*at);
+	__u32 state = FM_SOCK_WORD_STATE(word);
+
+	if (state != FM_SOCK_NONE && !(state == FM_SOCK_FAILED && again))
+		return word;
+	e = fm_event(FM_SOCK_EVENT_WANT);
+	if (!e)
+		return pending;
+	fm_fill(e, w, is_v4);
+	if (__sync_val_compare_and_swap(at, word, pending) == word)
+		bpf_ringbuf_submit(e, 0);
+	else
+		bpf_ringbuf_discard(e, 0);
+	return pending;
+}
+
+static __always_inline __u64 fm_word(struct fm_sock_want *w, __u32 is_v4, bool again)
+{
+	if (fm_by_request(w, is_v4))
+		return fm_ask_own(w, is_v4, fm_request_word(w->request));
+	return fm_ask_type(w, is_v4, again);
+}
+
+/*
+ * What policy says of the task that runs: of exactly this one, else of its cgroup. Without a
+ * verdict, or with one of an earlier policy, the daemon is told.
+ */
+static __always_inline bool fm_verdict(const struct fm_sock_settings *now,
+				       struct fm_sock_verdict *out)
+{
+	struct fm_sock_who who, all = { .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
+	struct fm_sock_verdict *v, *of_cgroup;
+
+	fm_who(&who);
+	v = bpf_map_lookup_elem(&fm_sock_whos_v1, &who);
+	if (!v || v->policy != now->policy) {
+		all.cgroup = who.cgroup;
+		of_cgroup = bpf_map_lookup_elem(&fm_sock_whos_v1, &all);
+		if (of_cgroup && (!v || of_cgroup->policy == now->policy))
+			v = of_cgroup;
+	}
+	if (v)
+		*out = *v;
+	if (v && out->policy == now->policy)
+		return true;
+	struct fm_sock_event *e = fm_event(FM_SOCK_EVENT_WHO);
+	if (e)
+		bpf_ringbuf_submit(e, 0);
+	return v != NULL;
+}
+
+/* May the task that runs have that type? READY: yes; PENDING: not known yet; FAILED: no. */
+static __always_inline __u64 fm_permission(__u8 type)
+{
+	const struct fm_sock_settings *now = fm_settings();
+	struct fm_sock_verdict v = { 0 };
+
+	if (!now || !now->is_closed)
+		return FM_SOCK_READY;
+	if (!fm_verdict(now, &v) || v.policy != now->policy)
+		return FM_SOCK_PENDING;
+	if (v.allowed >> (type & 7) & 1)
+		return FM_SOCK_READY;
+	return FM_SOCK_WORD(FM_SOCK_FAILED, 0, EACCES, 0);
+}
+
+/*
+ * What the socket's type has come to for it; READY: the address is pinned. @again: somebody asks
+ * anew: what failed, or the address that is no more, is no answer.
+ */
+static __always_inline __u64 fm_resolve(struct bpf_sock *sk, struct fm_sock_want *w, __u32 is_v4,
+					bool again, const bool may_be_subflow)
+{
+	__u64 word = FM_SOCK_READY;
+
+	is_v4 &= 1;
+	if (w->pins[is_v4].slot) {
+		if (fm_slot_lives(w->pins[is_v4].slot, w->pins[is_v4].generation))
+			return word;
+		if (!again && !w->is_default)
+			return FM_SOCK_WORD(FM_SOCK_FAILED, 0, ENETRESET, 0);
+		fm_unpin(sk, w, is_v4, may_be_subflow);
+	}
+	if (!w->is_default)
+		word = fm_permission(w->type);
+	if (FM_SOCK_WORD_STATE(word) == FM_SOCK_READY)
+		word = fm_word(w, is_v4, again);
+	if (FM_SOCK_WORD_STATE(word) != FM_SOCK_READY)
+		return word;
+	int err = fm_pin(sk, w, is_v4, word, may_be_subflow);
+	return err ? FM_SOCK_WORD(FM_SOCK_FAILED, 0, -err, 0) : word;
+}
+
+#endif

@@ -1,0 +1,959 @@
+#!/usr/bin/env python3
+"""
+The `sock` programs without the daemon: sock_drive puts addresses in, plain sockets ask for types,
+and a peer in another network namespace tells what address it sees. In a cgroup of its own.
+Usage: sock.py BUILD/test/bpf [ROUNDS]; exit code 77 where it is not permitted.
+"""
+import ctypes
+import errno
+import os
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BUILD = sys.argv[1]
+ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 4000
+V6, PREFERENCES, NETNS = socket.IPPROTO_IPV6, 72, 0x40000000
+TYPE = [n << 16 for n in range(16)]
+REQUIRE, READY, FAILED = 0x100000, 0x200000, 0x400000
+TMP, PUBLIC, COA, HOME = 1, 2, 4, 0x400
+PEER6, PEER4 = "2001:db8:1::2", "192.0.2.2"
+OURS6, OURS4 = "2001:db8:1::10", "192.0.2.10"
+A = {n: f"2001:db8:100::{n}" for n in range(1, 10)}
+A4 = "203.0.113.10"
+PORT = 7007
+MARK = 0x464d4100
+NONE, PENDING, IS_READY, IS_FAILED = range(4)
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run(line, check=True, **more):
+    r = subprocess.run(line.split(), capture_output=True, text=True, **more)
+    if check and r.returncode:
+        raise RuntimeError(f"{line}: {r.stdout}{r.stderr}")
+    return r
+
+
+class Drive:
+    """The daemon's part; one line there, the lines of the answer back."""
+
+    def __init__(self, pin, cgroup):
+        self.p = subprocess.Popen([f"{BUILD}/sock_drive"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.place = f"{pin} {cgroup}"
+        self.do(f"open {self.place}")
+
+    def ask(self, line):
+        self.p.stdin.write(line + "\n")
+        self.p.stdin.flush()
+        lines = []
+        for answer in iter(self.p.stdout.readline, ""):
+            if answer == "ok\n":
+                return lines
+            if answer.startswith("error"):
+                raise OSError(int(answer.split()[1]), line)
+            lines.append(answer.strip())
+        raise RuntimeError(f"sock_drive ended at: {line}")
+
+    do = ask
+
+    def kill(self):
+        self.p.kill()
+        self.p.wait()
+
+    def end(self):
+        self.p.stdin.close()
+        self.p.wait()
+
+    def slot(self, ip, type=2):
+        return int(self.ask(f"address {type} {ip}")[0].split()[1])
+
+    def count(self, slot):
+        return int(self.ask(f"count {slot}")[0].split()[1])
+
+    def type(self, type, state, slot=0, error=0, v4=0):
+        self.ask(f"type {type} {v4} {state} {slot} {error}")
+
+    def ready(self, ip, type=2, v4=0):
+        slot = self.slot(ip, type)
+        self.type(type, IS_READY, slot, v4=v4)
+        return slot
+
+    def events(self):
+        """A list of (kind, {key: number})."""
+        found = []
+        for line in self.ask("read"):
+            w = line.split()
+            found.append((w[1], {k: int(v) for k, v in zip(w[2::2], w[3::2])}))
+        return found
+
+    def clear(self):
+        """As after a start: no addresses, no words, an open policy, no events."""
+        self.ask("policy 0 0 0")
+        for t in (1, 2, 3, 4):
+            self.type(t, NONE)
+            self.type(t, NONE, v4=1)
+        for line in self.ask("each"):
+            self.ask(f"forget {line.split()[1]}")
+        self.events()
+
+
+def udp_peer(family, address):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.bind((address, PORT))
+    while True:
+        _, who = s.recvfrom(100)
+        s.sendto(who[0].encode(), who)
+
+
+def tcp_peer(family, address):
+    s = socket.socket(family, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
+    s.bind((address, PORT))
+    s.listen(64)
+    while True:
+        c, who = s.accept()
+        threading.Thread(target=lambda c=c, who=who: tcp_talk(c, who[0].encode()), daemon=True).start()
+
+
+def tcp_talk(c, who):
+    while c.recv(100):
+        c.send(who)
+    c.close()
+
+
+def peer(ready):
+    """The other end, in a namespace of its own: says whom it hears."""
+    libc.unshare(NETNS)
+    os.write(ready, b"1")
+    while run("ip -o addr show dev w1", check=False).stdout.count("inet") < 2:
+        time.sleep(0.02)
+    for family, address in ((socket.AF_INET6, PEER6), (socket.AF_INET, PEER4)):
+        for serve in (udp_peer, tcp_peer):
+            threading.Thread(target=serve, args=(family, address), daemon=True).start()
+    time.sleep(0.1)
+    os.write(ready, b"2")
+    while True:
+        time.sleep(60)
+
+
+def world():
+    """Two namespaces: ours has all addresses that types may bring. Returns the peer's process id."""
+    if libc.unshare(NETNS) < 0:
+        print("not permitted", file=sys.stderr)
+        sys.exit(77)
+    from_peer, ready = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            peer(ready)
+        finally:
+            os._exit(1)
+    os.read(from_peer, 1)
+    run("ip link set lo up")
+    run(f"ip link add w0 index 20 type veth peer name w1 index 30 netns {child}")
+    for line in ("sysctl -qw net.ipv6.conf.w0.accept_dad=0", f"ip addr add {OURS6}/64 dev w0 nodad",
+                 f"ip addr add {OURS4}/24 dev w0", f"ip addr add {A4}/32 dev w0", "ip link set w0 up",
+                 *(f"ip addr add {a}/128 dev lo nodad preferred_lft 0" for a in A.values())):
+        run(line)
+    for line in ("sysctl -qw net.ipv6.conf.w1.accept_dad=0", "ip link set w1 up", f"ip addr add {PEER6}/64 dev w1 nodad",
+                 f"ip addr add {PEER4}/24 dev w1", f"ip route add 2001:db8:100::/64 via {OURS6} dev w1",
+                 f"ip route add 203.0.113.0/24 via {OURS4} dev w1"):
+        run(f"nsenter --net=/proc/{child}/ns/net {line}")
+    os.read(from_peer, 1)
+    return child
+
+
+def cgroup_mount():
+    for line in open("/proc/self/mountinfo"):
+        left, _, right = line.partition(" - ")
+        if right.split()[0] == "cgroup2":
+            return left.split()[4]
+    print("no cgroup v2 is mounted", file=sys.stderr)
+    sys.exit(77)
+
+
+# What rows do with sockets.
+def sock(type=0, kind=socket.SOCK_STREAM, family=socket.AF_INET6, proto=0):
+    s = socket.socket(family, kind, proto)
+    s.settimeout(5)
+    if type:
+        ask(s, TYPE[type])
+    return s
+
+
+def udp(type=0, family=socket.AF_INET6):
+    return sock(type, socket.SOCK_DGRAM, family)
+
+
+def ask(s, value):
+    s.setsockopt(V6, PREFERENCES, struct.pack("I", value))
+
+
+def ask_long(s, value, life_s=0, life_bytes=0):
+    s.setsockopt(V6, PREFERENCES, struct.pack("Ii16sQQII", value, 0, b"", 0, life_bytes, life_s, 0))
+
+
+def read(s):
+    return s.getsockopt(V6, PREFERENCES)
+
+
+def read_long(s):
+    """(value, error, address, id, life_bytes, life_s)"""
+    d = s.getsockopt(V6, PREFERENCES, 48)
+    assert len(d) == 48, len(d)
+    value, error, ip, id, life_bytes, life_s, _ = struct.unpack("Ii16sQQII", d)
+    return value, error, socket.inet_ntop(socket.AF_INET6, ip), id, life_bytes, life_s
+
+
+def heard(s, to=None):
+    """What the peer says our address is."""
+    if to:
+        s.sendto(b"?", to)
+    else:
+        s.send(b"?")
+    return s.recv(100).decode()
+
+
+def talk(s, address=PEER6):
+    s.connect((address, PORT))
+    return heard(s)
+
+
+def refused(number, f, *args):
+    try:
+        if isinstance(getattr(f, "__self__", None), socket.socket):
+            f.__self__.settimeout(None)  # with one, Python tries again at EAGAIN
+        f(*args)
+    except OSError as e:
+        assert e.errno == number, f"{errno.errorcode.get(e.errno, e.errno)}, not {errno.errorcode[number]}"
+        return
+    raise AssertionError(f"no {errno.errorcode[number]}")
+
+
+def same(got, want):
+    assert got == want, f"{got!r}, not {want!r}"
+
+
+def kinds(d):
+    return [k for k, _ in d.events()]
+
+
+rows = []
+
+
+def row(name):
+    def note(f):
+        rows.append((name, f))
+        return f
+    return note
+
+
+@row("a socket that asks nothing has what it always had")
+def _(d):
+    d.ready(A[2])
+    same(talk(sock()), OURS6)
+    same(talk(udp()), OURS6)
+    same(heard(udp(), (PEER6, PORT)), OURS6)
+    same(talk(sock(family=socket.AF_INET), PEER4), OURS4)
+    same(read(sock()) & 0x7f0000, 0)
+    same(kinds(d), [])
+
+
+@row("flags of RFC 5014 without a type are the kernel's, refusals too")
+def _(d):
+    s = sock()
+    ask(s, PUBLIC)
+    same(read(s), PUBLIC | HOME)
+    refused(errno.EINVAL, ask, s, PUBLIC | TMP)
+    refused(errno.ENOPROTOOPT, ask, sock(family=socket.AF_INET), PUBLIC)
+    ask(s, READY | FAILED | TMP)
+    same(read(s), TMP | HOME)
+
+
+@row("types 1 to 4 are taken, others are EINVAL")
+def _(d):
+    for t in (1, 2, 3, 4):
+        same(read(sock(t)), TYPE[t])
+    for t in range(5, 16):
+        refused(errno.EINVAL, ask, sock(), TYPE[t])
+    refused(errno.EINVAL, ask, sock(), REQUIRE)
+    refused(errno.EINVAL, ask, sock(), 0xffffffff)
+    ask(s := sock(), TYPE[2] | READY | FAILED)
+    same(read(s), TYPE[2])
+
+
+@row("a type beats contradictory flags before, beside and after it")
+def _(d):
+    s = sock()
+    ask(s, COA)
+    ask(s, TYPE[2] | PUBLIC | TMP)
+    same(read(s), TYPE[2] | COA)
+    ask(s, PUBLIC | TMP)
+    same(read(s), TYPE[2] | COA)
+    ask(s, TMP)
+    same(read(s), TYPE[2] | TMP)
+    ask(s, TYPE[2] | PUBLIC)
+    same(read(s), TYPE[2] | PUBLIC)
+    ask(s, 0)
+    same(read(s), TYPE[2] | PUBLIC)
+
+
+@row("the first who asks is told to the daemon, others wait with it")
+def _(d):
+    a = sock(2)
+    (kind, e), = d.events()
+    same((kind, e["type"], e["v4"], e["pid"], e["uid"]), ("want", 2, 0, os.getpid(), os.getuid()))
+    b = udp(2)
+    same(kinds(d), [])
+    refused(errno.EAGAIN, a.connect, (PEER6, PORT))
+    refused(errno.EAGAIN, b.connect, (PEER6, PORT))
+    refused(errno.EAGAIN, udp(2).sendto, b"?", (PEER6, PORT))
+    d.ready(A[2])
+    same(read(a), TYPE[2] | READY)
+    same(talk(a), A[2])
+    same(talk(b), A[2])
+
+
+@row("the event says who asks: cgroup, program, user")
+def _(d):
+    sock(3)
+    (_, e), = d.events()
+    st = os.stat("/proc/self/exe")
+    same(e["ino"], st.st_ino)
+    same(e["cgroup"], os.stat(CGROUP).st_ino)
+
+
+@row("ready: TCP, UDP connected and not, with the address of the type")
+def _(d):
+    d.ready(A[1], 1)
+    d.ready(A[2], 2)
+    for t in (1, 2):
+        same(talk(sock(t)), A[t])
+        same(talk(udp(t)), A[t])
+        same(heard(udp(t), (PEER6, PORT)), A[t])
+    same(kinds(d), [])
+
+
+@row("a refused type: EADDRNOTAVAIL, error told; asking again tells the daemon")
+def _(d):
+    d.type(1, IS_FAILED, error=errno.EPROTONOSUPPORT)
+    s = sock(1)
+    same(read(s), TYPE[1])  # asked anew: pending
+    d.type(1, IS_FAILED, error=errno.EPROTONOSUPPORT)
+    same(read(s), TYPE[1] | FAILED)
+    same(read_long(s)[:3], (TYPE[1] | FAILED, errno.EPROTONOSUPPORT, "::"))
+    refused(errno.EADDRNOTAVAIL, s.connect, (PEER6, PORT))
+    refused(errno.EADDRNOTAVAIL, udp_failed(d).sendto, b"?", (PEER6, PORT))
+
+
+def udp_failed(d):
+    s = udp(1)
+    d.type(1, IS_FAILED, error=errno.EACCES)
+    return s
+
+
+@row("the long form tells address and number")
+def _(d):
+    d.ready(A[2])
+    a, b = sock(2), sock(2)
+    value, error, ip, id, life_bytes, life_s = read_long(a)
+    same((value, error, ip, life_bytes, life_s), (TYPE[2] | READY, 0, A[2], 0, 0))
+    assert id and id != read_long(b)[3]
+    same(len(sock().getsockopt(V6, PREFERENCES, 48)), 4)
+
+
+@row("bound to an address or connected: EINVAL; the same type again: 0")
+def _(d):
+    d.ready(A[2])
+    s = sock()
+    s.bind((OURS6, 0))
+    refused(errno.EINVAL, ask, s, TYPE[2])
+    s = sock(2)
+    talk(s)
+    refused(errno.EINVAL, ask, s, TYPE[1])
+    ask(s, TYPE[2])
+    s = udp()
+    s.connect((PEER6, PORT))
+    refused(errno.EINVAL, ask, s, TYPE[2])
+    s = sock(2)
+    s.bind((A[2], 0))
+    ask(s, TYPE[2])
+    same(talk(s), A[2])
+
+
+@row("another type while neither bound nor connected")
+def _(d):
+    one, two = d.ready(A[1], 1), d.ready(A[2], 2)
+    s = sock(1)
+    same((d.count(one), d.count(two)), (1, 0))
+    ask(s, TYPE[2])
+    same((d.count(one), d.count(two)), (0, 1))
+    same(talk(s), A[2])
+    s.close()
+    same((d.count(one), d.count(two)), (0, 0))
+
+
+@row("bind to it, bind to :: with a port, listen: all work, and connect has it")
+def _(d):
+    slot = d.ready(A[2])
+    d.ready(A4, 2, v4=1)
+    run(f"ip -6 rule add fwmark {MARK + slot} table 101")
+    run(f"ip -6 route add {PEER6} dev w0 src {A[2]} table 101")
+    for make in (sock, udp):
+        s = make(2)
+        s.bind(("::", 0))
+        same(s.getsockname()[0], "::")
+        same(talk(s), A[2])
+        same(s.getsockopt(socket.SOL_SOCKET, socket.SO_MARK), MARK + slot)
+        s = make(2)
+        s.bind((A[2], 0))
+        same(talk(s), A[2])
+        s = make(2)
+        s.bind((OURS6, 0))  # bind() beats preferences: RFC 5014 §10
+        same(talk(s), OURS6)
+    s = udp(2)
+    s.bind(("::", 0))
+    same(heard(s, (PEER6, PORT)), A[2])
+    same(talk(s), A[2])
+    run(f"ip -6 rule del fwmark {MARK + slot} table 101")
+    run("ip -6 route flush table 101")
+
+
+@row("bound to a port and marked by its program: EADDRNOTAVAIL, never another address")
+def _(d):
+    d.ready(A[2])
+    for make in (sock, udp):
+        s = make(2)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 7)
+        s.bind(("::", 0))
+        refused(errno.EADDRNOTAVAIL, s.connect, (PEER6, PORT))
+        same(s.getsockopt(socket.SOL_SOCKET, socket.SO_MARK), 7)
+
+
+@row("UDP: sendto, then connect; connect twice; sendto another after connect")
+def _(d):
+    slot = d.ready(A[2])
+    run(f"ip -6 rule add fwmark {MARK + slot} table 101")
+    run(f"ip -6 route add {PEER6} dev w0 src {A[2]} table 101")
+    s = udp(2)
+    same(heard(s, (PEER6, PORT)), A[2])
+    same(talk(s), A[2])
+    s = udp(2)
+    same(talk(s), A[2])
+    same(talk(s), A[2])
+    same(heard(s, (PEER6, PORT)), A[2])
+    run(f"ip -6 rule del fwmark {MARK + slot} table 101")
+    run("ip -6 route flush table 101")
+
+
+@row("loopback, link-local and multicast on the link are left alone")
+def _(d):
+    d.ready(A[2])
+    d.ready(A4, 2, v4=1)
+    server = sock()
+    server.bind(("::", 0))
+    server.listen()
+    port = server.getsockname()[1]
+    for to, source in (("::1", "::1"), ("::ffff:127.0.0.1", "::ffff:127.0.0.1")):
+        s = sock(2)
+        s.connect((to, port))
+        same(s.getsockname()[0], source)
+    s = udp(2)
+    s.connect(("fe80::1", 9, 0, socket.if_nametoindex("w0")))
+    assert s.getsockname()[0].startswith("fe80::"), s.getsockname()
+    udp(2).sendto(b"?", ("ff02::1", 9, 0, socket.if_nametoindex("w0")))
+    s = sock(2, family=socket.AF_INET)
+    s.connect(("127.0.0.1", port))
+    same(s.getsockname()[0], "127.0.0.1")
+    s = udp(1)  # no address of that type: near destinations work all the same
+    s.connect(("::1", 9))
+    same(s.getsockname()[0], "::1")
+    refused(errno.EAGAIN, udp(1).connect, ("ff0e::1", 9))
+
+
+@row("IPV6_PKTINFO beats the type")
+def _(d):
+    d.ready(A[2])
+    info = socket.inet_pton(socket.AF_INET6, OURS6) + struct.pack("i", 0)
+    s = udp(2)
+    s.sendmsg([b"?"], [(V6, socket.IPV6_PKTINFO, info)], 0, (PEER6, PORT))
+    same(s.recv(100).decode(), OURS6)
+
+
+@row("IPv4 sockets and v4-mapped destinations have the type's IPv4 address")
+def _(d):
+    d.ready(A[2])
+    slot = d.ready(A4, 2, v4=1)
+    mapped = f"::ffff:{PEER4}"
+    s = sock(2, family=socket.AF_INET)
+    same(read(s), TYPE[2] | READY)
+    same(read_long(s)[2], f"::ffff:{A4}")
+    same(talk(s, PEER4), A4)
+    same(talk(udp(2, socket.AF_INET), PEER4), A4)
+    same(heard(udp(2, socket.AF_INET), (PEER4, PORT)), A4)
+    same(talk(sock(2), mapped), A4)
+    same(talk(udp(2), mapped), A4)
+    same(heard(udp(2), (mapped, PORT)), A4)
+    s = udp(2)
+    same((heard(s, (mapped, PORT)), heard(s, (PEER6, PORT))), (A4, A[2]))
+    s.close()
+    same(d.count(slot), 0)
+
+
+@row("no IPv4 address of that type: EADDRNOTAVAIL")
+def _(d):
+    d.ready(A[2])
+    d.type(2, IS_FAILED, error=errno.EADDRNOTAVAIL, v4=1)
+    mapped = f"::ffff:{PEER4}"
+    for s in (sock(2), udp(2)):
+        refused(errno.EADDRNOTAVAIL, s.connect, (mapped, PORT))
+        same(talk(s), A[2])
+    refused(errno.EADDRNOTAVAIL, udp(2).sendto, b"?", (mapped, PORT))
+    s = sock(2, family=socket.AF_INET)
+    (kind, e), = d.events()
+    same((kind, e["v4"]), ("want", 1))
+    d.type(2, IS_FAILED, error=errno.EADDRNOTAVAIL, v4=1)
+    refused(errno.EADDRNOTAVAIL, s.connect, (PEER4, PORT))
+
+
+@row("IPV6_V6ONLY: the kernel refuses a v4-mapped destination as always")
+def _(d):
+    d.ready(A[2])
+    d.ready(A4, 2, v4=1)
+    for make in (sock, udp):
+        codes = []
+        for t in (0, 2):
+            s = make(t)
+            s.setsockopt(V6, socket.IPV6_V6ONLY, 1)
+            codes.append(s.connect_ex((f"::ffff:{PEER4}", PORT)))
+        same(codes[0], codes[1])
+
+
+@row("TCP fast open has the address, by MSG_FASTOPEN too")
+def _(d):
+    d.ready(A[2])
+    for _ in range(2):  # the second time with a cookie
+        s = sock(2)
+        s.settimeout(None)
+        s.sendto(b"?", socket.MSG_FASTOPEN, (PEER6, PORT))
+        same(s.recv(100).decode(), A[2])
+    refused(errno.EAGAIN, sock(1).sendto, b"?", socket.MSG_FASTOPEN, (PEER6, PORT))
+
+
+@row("MPTCP: the type acts, its flags are ours alone")
+def _(d):
+    slot = d.ready(A[2])
+    try:
+        s = sock(2, proto=262)
+    except OSError as e:
+        return f"no MPTCP here: {e.strerror}"
+    same(read(s), TYPE[2] | READY)
+    same(talk(s), A[2])
+    same(d.count(slot), 1)
+    s.close()
+    same(d.count(slot), 0)
+    s = sock(1, proto=262)
+    refused(errno.EAGAIN, s.connect, (PEER6, PORT))
+    d.ready(A[1], 1)
+    same(talk(s), A[1])
+    same(talk(sock(proto=262)), OURS6)
+
+
+@row("what no hook sees is not promised: a raw socket, EOPNOTSUPP")
+def _(d):
+    refused(errno.EOPNOTSUPP, ask, socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58), TYPE[2])
+
+
+@row("a static program: TCP, UDP")
+def _(d):
+    slot = d.ready(A[2])
+    for how in ("tcp", "udp"):
+        same(run(f"{BUILD}/sock_client {how} 2 {PEER6} {PORT}").stdout.strip(), A[2])
+    same(run(f"{BUILD}/sock_client tcp 1 {PEER6} {PORT}", check=False).stdout.strip(), "connect: EAGAIN")
+    same(d.count(slot), 0)
+
+
+@row("io_uring: its connect has the address, or fails")
+def _(d):
+    d.ready(A[2])
+    r = run(f"{BUILD}/sock_client uring 2 {PEER6} {PORT}", check=False)
+    if r.returncode == 77:
+        return "no io_uring here"
+    same(r.stdout.strip(), A[2])
+    same(run(f"{BUILD}/sock_client uring 1 {PEER6} {PORT}", check=False).stdout.strip(), "connect: EAGAIN")
+
+
+@row("an address that is no more: ENETRESET; asking again brings the new one")
+def _(d):
+    slot = d.ready(A[2])
+    a, b, c = sock(2), udp(2), udp(2)
+    same(heard(b, (PEER6, PORT)), A[2])
+    same(talk(c), A[2])
+    d.type(2, NONE)
+    d.ask(f"forget {slot}")
+    same(read_long(a)[:2], (TYPE[2] | FAILED, errno.ENETRESET))
+    refused(errno.ENETRESET, a.connect, (PEER6, PORT))
+    refused(errno.ENETRESET, b.sendto, b"?", (PEER6, PORT))
+    refused(errno.ENETRESET, c.connect, (PEER6, PORT))
+    refused(errno.ENETRESET, c.sendto, b"?", (PEER6, PORT))
+    other = d.ready(A[3])
+    refused(errno.ENETRESET, a.connect, (PEER6, PORT))
+    ask(a, TYPE[2])
+    ask(b, TYPE[2])
+    same(talk(a), A[3])
+    same(heard(b, (PEER6, PORT)), A[3])
+    same(d.count(other), 2)
+    for s in (a, b, c):
+        s.close()
+    same(d.count(other), 0)
+
+
+@row("a slot used again counts its own sockets only")
+def _(d):
+    slot = d.ready(A[2])
+    old = [sock(2) for _ in range(5)]
+    d.type(2, NONE)
+    d.ask(f"forget {slot}")
+    for n in range(1, 63):
+        d.slot(f"2001:db8:200::{n:x}")
+    same(d.ready(A[4]), slot)
+    refused(errno.ENOSPC, d.slot, A[5])
+    new = [sock(2) for _ in range(3)]
+    same(d.count(slot), 3)
+    for s in old:
+        s.close()
+    same(d.count(slot), 3)
+    new.pop().close()
+    same(d.count(slot), 2)
+
+
+@row("REQUIRE: an address of its own, by number; gone with the socket")
+def _(d):
+    d.ready(A[2])
+    s = sock()
+    ask(s, TYPE[2] | REQUIRE)
+    (kind, e), = d.events()
+    id = read_long(s)[3]
+    same((kind, e["type"], e["id"]), ("own", 2, id))
+    same(read(s), TYPE[2] | REQUIRE)
+    refused(errno.EAGAIN, s.connect, (PEER6, PORT))
+    ask(s, TYPE[2] | REQUIRE)  # nothing new
+    same(kinds(d), [])
+    slot = d.slot(A[5])
+    d.ask(f"answer {id} {IS_READY} {slot} 0")
+    same(talk(s), A[5])
+    same(d.count(slot), 1)
+    s.close()
+    (kind, e), = d.events()
+    same((kind, e["id"]), ("gone", id))
+    same(d.count(slot), 0)
+    refused(errno.ENOENT, d.ask, f"answer {id} {IS_READY} {slot} 0")
+
+
+@row("a lifetime asks for an own address; a refused one may be asked again")
+def _(d):
+    s = sock()
+    ask_long(s, TYPE[2], 60, 1000)
+    (kind, e), = d.events()
+    same((kind, e["life"], e["bytes"]), ("own", 60, 1000))
+    same(read_long(s)[4:], (1000, 60))
+    d.ask(f"answer {e['id']} {IS_FAILED} 0 {errno.ENOBUFS}")
+    same(read_long(s)[:2], (TYPE[2] | REQUIRE | FAILED, errno.ENOBUFS))
+    refused(errno.EADDRNOTAVAIL, s.connect, (PEER6, PORT))
+    ask_long(s, TYPE[2], 60, 1000)
+    (gone, g), (own, o) = d.events()
+    same((gone, g["id"], own), ("gone", e["id"], "own"))
+    assert o["id"] != e["id"]
+    ask(s, TYPE[1])
+    same(kinds(d), ["gone", "want"])
+
+
+@row("what was asked of a daemon that died is asked again")
+def _(d):
+    a, b = sock(2), sock()
+    ask(b, TYPE[1] | REQUIRE)
+    d.events()
+    refused(errno.EAGAIN, a.connect, (PEER6, PORT))
+    same(kinds(d), [])
+    d.kill()
+    d.__init__(PIN, CGROUP)
+    refused(errno.EAGAIN, a.connect, (PEER6, PORT))
+    refused(errno.EAGAIN, b.connect, (PEER6, PORT))
+    same([(k, e["type"]) for k, e in d.events()], [("want", 2), ("own", 1)])
+    same(kinds(d), [])
+
+
+@row("a daemon's restart changes nothing for sockets; counts stay")
+def _(d):
+    slot = d.ready(A[2])
+    a, b = sock(2), udp(2)
+    d.kill()
+    same(talk(sock(2)), A[2])
+    d.__init__(PIN, CGROUP)
+    same(d.ask("each"), [f"slot {slot} type 2 {A[2]} count 2"])
+    same(d.slot(A[2]), slot)
+    same(talk(a), A[2])
+    same(talk(b), A[2])
+    a.close()
+    b.close()
+    same(d.count(slot), 0)
+
+
+@row("fork, dup and passing on count once, the last close ends it")
+def _(d):
+    slot = d.ready(A[2])
+    s = sock(2)
+    same(d.count(slot), 1)
+    copy = s.dup()
+    left, right = socket.socketpair()
+    socket.send_fds(left, [b"x"], [s.fileno()])
+    s.close()
+    copy.close()
+    same(d.count(slot), 1)  # one is on its way
+    _, fds, _, _ = socket.recv_fds(right, 1, 1)
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+    os.close(fds[0])
+    same(d.count(slot), 1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    same(d.count(slot), 0)
+
+
+@row("accepted children show the type and count nothing")
+def _(d):
+    slot = d.ready(A[2])
+    s = sock(2)
+    s.bind((A[2], 0))
+    s.listen()
+    c = sock()
+    c.connect(s.getsockname()[:2])
+    child, _ = s.accept()
+    same(read_long(child)[:3], (TYPE[2] | READY, 0, A[2]))
+    same(d.count(slot), 1)
+    s.close()
+    same(d.count(slot), 0)
+    child.close()
+    same(d.count(slot), 0)
+
+
+@row("a closed policy: no verdict, EAGAIN; allowed; denied, EACCES told")
+def _(d):
+    d.ready(A[1], 1)
+    d.ready(A[2], 2)
+    d.ask("policy 1 0 0")
+    s = sock(2)
+    (kind, e), = d.events()
+    same(kind, "who")
+    same(read(s), TYPE[2])
+    refused(errno.EAGAIN, s.connect, (PEER6, PORT))
+    d.ask(f"verdict {e['cgroup']} {e['ino']} {e['dev']} {e['uid']} {e['gid']} 4 0 0 0")
+    d.events()
+    same(talk(s), A[2])
+    s = sock(1)
+    same(read_long(s)[:2], (TYPE[1] | FAILED, errno.EACCES))
+    refused(errno.EADDRNOTAVAIL, s.connect, (PEER6, PORT))
+    same(kinds(d), [])
+    d.ask("policy 1 0 0")  # verdicts of before are stale
+    refused(errno.EAGAIN, sock(2).connect, (PEER6, PORT))
+    assert "who" in kinds(d)
+
+
+@row("a verdict for a cgroup serves whoever is in it")
+def _(d):
+    d.ready(A[2], 2)
+    d.ask("policy 1 0 0")
+    d.ask(f"verdict {os.stat(CGROUP).st_ino} 0 0 {2**32 - 1} {2**32 - 1} 4 0 0 0")
+    same(talk(sock(2)), A[2])
+    same(run(f"{BUILD}/sock_client tcp 2 {PEER6} {PORT}").stdout.strip(), A[2])
+    same(kinds(d), [])
+
+
+@row("a default for all: what is ready is given, else all is as without")
+def _(d):
+    d.ask("policy 0 0 2")
+    same(talk(sock()), OURS6)
+    same(heard(udp(), (PEER6, PORT)), OURS6)
+    same(kinds(d), ["want"])
+    slot = d.ready(A[2])
+    s = sock()
+    same(talk(s), A[2])
+    same(read(s), TYPE[2] | READY)
+    same(heard(u := udp(), (PEER6, PORT)), A[2])
+    same(d.count(slot), 2)
+    d.ready(A[1], 1)
+    same(talk(sock(1)), A[1])
+    n = sock()
+    n.bind((OURS6, 0))
+    same(talk(n), OURS6)
+    d.type(2, NONE)
+    d.ask(f"forget {slot}")
+    d.ready(A[3])
+    same(heard(u, (PEER6, PORT)), A[3])  # it asked for nothing: the new one will do
+
+
+@row("a strict default of a cgroup: no address, no connect; its own request")
+def _(d):
+    d.ask("policy 0 1 0")
+    id = 2**63 + 7
+    d.ask(f"answer {id} {PENDING} 0 0")
+    d.ask(f"verdict {os.stat(CGROUP).st_ino} 0 0 {2**32 - 1} {2**32 - 1} 0 2 1 {id}")
+    refused(errno.EAGAIN, sock().connect, (PEER6, PORT))
+    refused(errno.EAGAIN, udp().sendto, b"?", (PEER6, PORT))
+    slot = d.slot(A[6])
+    d.ask(f"answer {id} {IS_READY} {slot} 0")
+    s = sock()
+    same(talk(s), A[6])
+    same(run(f"{BUILD}/sock_client tcp 2 {PEER6} {PORT}", check=False).stdout.strip(), "connect: EAGAIN")
+    s.close()
+    same(d.count(slot), 0)
+    assert "gone" not in kinds(d)
+    d.ask(f"answer {id} {NONE} 0 0")
+
+
+@row("other network namespaces are left alone")
+def _(d):
+    d.ready(A[2])
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            libc.unshare(NETNS)
+            s = socket.socket(socket.AF_INET6)
+            ask(s, TYPE[2])
+            ask(s, TYPE[9])
+            code = 0 if read(s) & 0x7f0000 == 0 else 2
+        finally:
+            os._exit(code)
+    same(os.waitpid(child, 0)[1], 0)
+
+
+@row("odd lengths and other options are the kernel's")
+def _(d):
+    s = sock()
+    refused(errno.EINVAL, s.setsockopt, V6, PREFERENCES, b"")
+    refused(errno.EINVAL, s.setsockopt, V6, PREFERENCES, b"\0\0\2")
+    for n in (4, 5, 47, 48, 49, 200, 5000):
+        s = sock()
+        s.setsockopt(V6, PREFERENCES, struct.pack("I", TYPE[2]) + bytes(n - 4))
+        same(read(s) & 0xf0000, TYPE[2])
+    same(len(s.getsockopt(V6, PREFERENCES, 3)), 3)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"w0\0" + bytes(6000))
+    s.setsockopt(V6, socket.IPV6_UNICAST_HOPS, 9)
+    same(s.getsockopt(V6, socket.IPV6_UNICAST_HOPS), 9)
+
+
+def churn(slots, seed):
+    """One process that opens and closes at random, and dies in the midst of it."""
+    r = random.Random(seed)
+    held = []
+    for _ in range(100000):
+        try:
+            s = socket.socket(r.choice((socket.AF_INET6, socket.AF_INET)), r.choice((socket.SOCK_STREAM, socket.SOCK_DGRAM)))
+            held.append(s)
+            ask(s, TYPE[r.choice((1, 2))] | r.choice((0, 0, 0, 0, REQUIRE)))
+            if r.random() < 0.5:
+                ask(s, TYPE[r.choice((1, 2))])
+            if r.random() < 0.5 and s.family == socket.AF_INET6:
+                s.setblocking(False)
+                s.connect((PEER6, PORT))
+            if r.random() < 0.1:
+                held.append(s.dup())
+        except OSError:
+            pass
+        while len(held) > r.randrange(20):
+            held.pop(r.randrange(len(held))).close()
+
+
+@row("counts never leak: processes open, close, change types and are killed")
+def _(d):
+    slots = [d.ready(A[1], 1), d.ready(A[2], 2), d.ready(A4, 2, v4=1)]
+    left = ROUNDS
+    before = int(d.ask("ids")[0].split()[1])
+    while int(d.ask("ids")[0].split()[1]) - before < left:
+        children = []
+        for i in range(10):
+            child = os.fork()
+            if child == 0:
+                try:
+                    churn(slots, random.random())
+                finally:
+                    os._exit(0)
+            children.append(child)
+        until = time.monotonic() + 0.6
+        n = 0
+        while time.monotonic() < until:
+            d.ready(A[1 if n % 2 else 7], 1)  # the word changes under their hands
+            n += 1
+            d.events()
+        for c in children:
+            os.kill(c, signal.SIGKILL)
+        for c in children:
+            os.waitpid(c, 0)
+    for line in d.ask("each"):
+        same((line, line.split()[-1]), (line, "0"))
+    same(d.ask("requests"), ["requests 0"])
+
+
+def run_rows(d):
+    failed = 0
+    for name, f in rows:
+        d.clear()
+        try:
+            why = f(d)
+            print(f"skip {name}: {why}" if why else f"ok {name}", flush=True)
+        except (AssertionError, OSError, ValueError, RuntimeError) as e:
+            failed += 1
+            line = re.findall(r"line (\d+), in _", "".join(__import__("traceback").format_exception(e)))
+            print(f"FAIL {name}: line {line[-1] if line else '?'}: {type(e).__name__} {e}", flush=True)
+    return failed
+
+
+def main():
+    global CGROUP, PIN
+    if os.geteuid() != 0:
+        print("only root may load eBPF programs", file=sys.stderr)
+        return 77
+    top = cgroup_mount()
+    home = next(line.split(":", 2)[2].strip() for line in open("/proc/self/cgroup") if line.startswith("0::"))
+    CGROUP = f"{top}/fmsock-{os.getpid()}"
+    bpffs = tempfile.mkdtemp(prefix="fmsock-")
+    PIN = f"{bpffs}/pins"
+    run(f"mount -t bpf bpf {bpffs}")
+    os.mkdir(CGROUP)
+    open(f"{CGROUP}/cgroup.procs", "w").write(str(os.getpid()))
+    child = 0
+    try:
+        child = world()
+        d = Drive(PIN, CGROUP)
+        failed = run_rows(d)
+        d.do("down")
+        d.end()
+        if os.path.exists(PIN):
+            print("FAIL down takes hooks and pins away: " + " ".join(os.listdir(PIN)))
+            failed += 1
+        else:
+            print("ok down takes hooks and pins away")
+        return 1 if failed else 0
+    finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        open(f"{top}{home}/cgroup.procs", "w").write(str(os.getpid()))
+        run(f"umount {bpffs}", check=False)
+        os.rmdir(bpffs)
+        time.sleep(0.05)
+        os.rmdir(CGROUP)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+/*
+ * Drives datapath/sock.h by lines from standard input: the daemon's part in tests of the `sock`
+ * programs. One command a line, words separated by blanks; answers end with `ok` or `error ERRNO`.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "datapath/loader.h"
+#include "datapath/sock.h"
+
+#define WORDS_MAX 12
+
+static struct fm_sock *s;
+static char pin_dir[128];
+
+static unsigned long long number(const char *text)
+{
+	return strtoull(text, NULL, 0);
+}
+
+static struct fm_ip ip_of(const char *text)
+{
+	struct fm_ip ip = { 0 };
+	uint8_t v4[4];
+
+	if (inet_pton(AF_INET, text, v4) == 1)
+		return fm_ip_from_v4(v4);
+	if (inet_pton(AF_INET6, text, ip.b) != 1) {
+		fprintf(stderr, "sock_drive: %s is no address\n", text);
+		exit(2);
+	}
+	return ip;
+}
+
+/* open PIN CGROUP */
+static int do_open(char **w)
+{
+	struct fm_sock_conf c = { .pin_dir = w[1], .cgroup = w[2] };
+	int err = fm_sock_open(&c, &s);
+
+	snprintf(pin_dir, sizeof(pin_dir), "%s", w[1]);
+	if (err < 0)
+		fprintf(stderr, "sock_drive: %s\n", fm_dp_error());
+	return err;
+}
+
+static int do_close(char **w)
+{
+	if (strcmp(w[0], "down") == 0)
+		fm_sock_down(s);
+	else
+		fm_sock_close(s);
+	s = NULL;
+	return 0;
+}
+
+/* address TYPE IP */
+static int do_address(char **w)
+{
+	struct fm_ip ip = ip_of(w[2]);
+	int slot = fm_sock_address(s, (uint8_t)number(w[1]), &ip);
+
+	if (slot > 0)
+		printf("slot %d\n", slot);
+	return slot > 0 ? 0 : slot;
+}
+
+static void print_slot(void *ctx, uint32_t slot, uint8_t type, const struct fm_ip *ip)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	(void)ctx;
+	inet_ntop(AF_INET6, ip->b, text, sizeof(text));
+	printf("slot %u type %u %s count %llu\n", slot, type, text,
+	       (unsigned long long)fm_sock_count(s, slot));
+}
+
+static int do_each(char **w)
+{
+	(void)w;
+	fm_sock_each(s, print_slot, NULL);
+	return 0;
+}
+
+/* forget SLOT */
+static int do_forget(char **w)
+{
+	fm_sock_forget(s, (uint32_t)number(w[1]));
+	return 0;
+}
+
+/* count SLOT */
+static int do_count(char **w)
+{
+	printf("count %llu\n", (unsigned long long)fm_sock_count(s, (uint32_t)number(w[1])));
+	return 0;
+}
+
+/* type TYPE IS-V4 STATE SLOT ERROR */
+static int do_type(char **w)
+{
+	return fm_sock_type(s, (uint8_t)number(w[1]), number(w[2]) != 0, (uint32_t)number(w[3]),
+			    (uint32_t)number(w[4]), (int)number(w[5]));
+}
+
+/* answer ID STATE SLOT ERROR */
+static int do_answer(char **w)
+{
+	return fm_sock_answer(s, number(w[1]), (uint32_t)number(w[2]), (uint32_t)number(w[3]),
+			      (int)number(w[4]));
+}
+
+/* policy IS-CLOSED HAS-DEFAULTS DEFAULT-TYPE */
+static int do_policy(char **w)
+{
+	return fm_sock_policy(s, number(w[1]) != 0, number(w[2]) != 0, (uint8_t)number(w[3]));
+}
+
+/* verdict CGROUP INO DEV UID GID ALLOWED DEFAULT-TYPE IS-STRICT REQUEST */
+static int do_verdict(char **w)
+{
+	struct fm_sock_who who = { .cgroup = number(w[1]),
+				   .exe_ino = number(w[2]),
+				   .exe_dev = (uint32_t)number(w[3]),
+				   .uid = (uint32_t)number(w[4]),
+				   .gid = (uint32_t)number(w[5]) };
+	struct fm_sock_verdict v = { .allowed = (uint8_t)number(w[6]),
+				     .default_type = (uint8_t)number(w[7]),
+				     .is_strict = (uint8_t)number(w[8]),
+				     .default_request = number(w[9]) };
+
+	return fm_sock_verdict(s, &who, &v);
+}
+
+static void print_event(void *ctx, const struct fm_sock_event *e)
+{
+	static const char *const names[] = { "?", "want", "own", "who", "gone" };
+
+	(void)ctx;
+	printf("event %s type %u v4 %u pid %u life %u bytes %llu id %llu", names[e->kind % 5],
+	       e->type, e->is_v4, e->pid, e->lifetime_s, (unsigned long long)e->lifetime_bytes,
+	       (unsigned long long)e->id);
+	printf(" cgroup %llu ino %llu dev %u uid %u gid %u\n", (unsigned long long)e->who.cgroup,
+	       (unsigned long long)e->who.exe_ino, e->who.exe_dev, e->who.uid, e->who.gid);
+}
+
+static int do_read(char **w)
+{
+	(void)w;
+	return fm_sock_read(s, print_event, NULL);
+}
+
+static int map_fd(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", pin_dir, name);
+	return bpf_obj_get(path);
+}
+
+/* How many sockets asked till now. */
+static int do_ids(char **w)
+{
+	int fd = map_fd("fm_sock_ids_v1"), zero = 0;
+	unsigned long long n = 0;
+
+	(void)w;
+	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, &n) < 0)
+		return -EBADF;
+	printf("ids %llu\n", n);
+	close(fd);
+	return 0;
+}
+
+/* How many own requests live. */
+static int do_requests(char **w)
+{
+	int fd = map_fd("fm_sock_requests_v1"), n = 0;
+	uint64_t key, *at = NULL;
+
+	(void)w;
+	while (bpf_map_get_next_key(fd, at, &key) == 0) {
+		at = &key;
+		n++;
+	}
+	printf("requests %d\n", n);
+	close(fd);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int words; /* with the command itself */
+	int (*act)(char **w);
+} commands[] = {
+	{ "open", 3, do_open },	      { "close", 1, do_close },	      { "down", 1, do_close },
+	{ "address", 3, do_address }, { "each", 1, do_each },	      { "forget", 2, do_forget },
+	{ "count", 2, do_count },     { "type", 6, do_type },	      { "answer", 5, do_answer },
+	{ "policy", 4, do_policy },   { "verdict", 10, do_verdict },  { "read", 1, do_read },
+	{ "ids", 1, do_ids },	      { "requests", 1, do_requests },
+};
+
+static int run_line(char *line)
+{
+	char *w[WORDS_MAX] = { NULL }, *save = NULL;
+	int n = 0;
+
+	for (char *t = strtok_r(line, " \n", &save); t && n < WORDS_MAX - 1;
+	     t = strtok_r(NULL, " \n", &save))
+		w[n++] = t;
+	for (size_t i = 0; n > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, w[0]) == 0 && n == commands[i].words)
+			return commands[i].act(w);
+	}
+	fprintf(stderr, "sock_drive: unknown, or words are missing\n");
+	return -EINVAL;
+}
+
+int main(void)
+{
+	static char line[1024];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		int err = run_line(line);
+
+		if (err < 0)
+			printf("error %d\n", -err);
+		else
+			puts("ok");
+		fflush(stdout);
+	}
+	return 0;
+}
