@@ -68,13 +68,23 @@ int bench_null(struct __sk_buff *skb)
 	return s ? bpf_redirect(s->to_ifindex, 0) : TC_ACT_SHOT;
 }
 
+/* The same for XDP. */
+SEC("xdp")
+int bench_null_xdp(struct xdp_md *ctx)
+{
+	const struct fm_bench_packets *s = settings();
+
+	(void)ctx;
+	return s ? (int)bpf_redirect(s->to_ifindex, 0) : XDP_DROP;
+}
+
 /* The tunnel's header, octet for octet; subscriber n's care-of address ends in n. */
-static __always_inline bool is_outer_right(struct __sk_buff *skb, const struct fm_bench_packets *s,
-					   __be32 n)
+static __always_inline bool is_outer_right(void *ctx, const bool xdp,
+					   const struct fm_bench_packets *s, __be32 n)
 {
 	__u32 got[10];
 
-	if (bpf_skb_load_bytes(skb, ETH_HLEN, got, sizeof(got)))
+	if (fm_load(ctx, xdp, ETH_HLEN, got, sizeof(got)))
 		return false;
 	got[0] &= bpf_htonl(0xfff00000);
 	got[9] ^= n;
@@ -87,12 +97,12 @@ static __always_inline bool is_outer_right(struct __sk_buff *skb, const struct f
 }
 
 /* The packet as it was made, octet for octet, but for its hop limit; before it the tunnel's. */
-static __always_inline bool is_right(struct __sk_buff *skb, const struct fm_bench_packets *s)
+static __always_inline bool is_right(void *ctx, const bool xdp, const struct fm_bench_packets *s)
 {
 	__u32 got[FM_BENCH_WORDS], want, number;
 
-	if (skb->len != ETH_HLEN + s->overhead + FM_BENCH_LEN ||
-	    bpf_skb_load_bytes(skb, ETH_HLEN + s->overhead, got, sizeof(got)))
+	if (fm_ctx_len(ctx, xdp) != ETH_HLEN + s->overhead + FM_BENCH_LEN ||
+	    fm_load(ctx, xdp, ETH_HLEN + s->overhead, got, sizeof(got)))
 		return false;
 	number = got[FM_BENCH_PORTS];
 #pragma unroll
@@ -109,27 +119,42 @@ static __always_inline bool is_right(struct __sk_buff *skb, const struct fm_benc
 		if (got[i] != want)
 			return false;
 	}
-	return !s->overhead || is_outer_right(skb, s, got[FM_BENCH_SUBSCRIBER]);
+	return !s->overhead || is_outer_right(ctx, xdp, s, got[FM_BENCH_SUBSCRIBER]);
+}
+
+/* Counts; false: none of the packets that were made. */
+static __always_inline bool sink(void *ctx, const bool xdp)
+{
+	const struct fm_bench_packets *s = settings();
+	__u32 side, len = fm_ctx_len(ctx, xdp);
+	__be16 ethertype;
+
+	if (!s || len < ETH_HLEN + FM_BENCH_LEN ||
+	    fm_load(ctx, xdp, 2 * ETH_ALEN, &ethertype, sizeof(ethertype)) ||
+	    ethertype != bpf_htons(ETH_P_IPV6) ||
+	    fm_load(ctx, xdp, len - sizeof(side), &side, sizeof(side)))
+		return false;
+	if (side != s->packet[FM_BENCH_SIDE])
+		return true;
+	saw(FM_BENCH_PACKETS);
+	if ((bpf_get_prandom_u32() & 0xff) == 0) {
+		saw(FM_BENCH_CHECKED);
+		if (!is_right(ctx, xdp, s))
+			saw(FM_BENCH_WRONG);
+	}
+	return true;
 }
 
 SEC("tc")
 int bench_sink(struct __sk_buff *skb)
 {
-	const struct fm_bench_packets *s = settings();
-	__u32 side;
+	return sink(skb, false) ? TC_ACT_SHOT : TC_ACT_OK;
+}
 
-	if (!s || skb->protocol != bpf_htons(ETH_P_IPV6) || skb->len < ETH_HLEN + FM_BENCH_LEN ||
-	    bpf_skb_load_bytes(skb, skb->len - sizeof(side), &side, sizeof(side)))
-		return TC_ACT_OK;
-	if (side != s->packet[FM_BENCH_SIDE])
-		return TC_ACT_SHOT;
-	saw(FM_BENCH_PACKETS);
-	if ((bpf_get_prandom_u32() & 0xff) == 0) {
-		saw(FM_BENCH_CHECKED);
-		if (!is_right(skb, s))
-			saw(FM_BENCH_WRONG);
-	}
-	return TC_ACT_SHOT;
+SEC("xdp")
+int bench_sink_xdp(struct xdp_md *ctx)
+{
+	return sink(ctx, true) ? XDP_DROP : XDP_PASS;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
