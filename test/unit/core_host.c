@@ -2,8 +2,6 @@
 #include "test/unit/host_world.h"
 #include "wire/size_option.h"
 
-static const struct fm_ip none;
-
 static uint32_t options_of(const struct fm_msg *m)
 {
 	uint32_t mask = 0;
@@ -23,16 +21,6 @@ static bool read_odp(const struct fm_msg *m, struct fm_odp *odp)
 	return o && fm_odp_read(&o->vendor.data, odp);
 }
 
-static bool read_set(const struct fm_msg *m, struct fm_octets *pids)
-{
-	const struct fm_item *o = fm_msg_next(m, FM_OPT_VENDOR, NULL);
-
-	while (o && o->vendor.sub_type != 2)
-		o = fm_msg_next(m, FM_OPT_VENDOR, o);
-	return o && fm_odp_set_read(&o->vendor.data, pids);
-}
-
-/* Digest §14.3, steps 1 and 2: everything over the better access, the other one waits. */
 static void first_goes_alone_over_the_best(void **state)
 {
 	struct world *w = world_new(2);
@@ -272,12 +260,6 @@ static void three_in_vain_over_ipv6_then_ipv4(void **state)
 	world_free(w);
 }
 
-static const struct fm_tuple call = { .local = { { 0x20, 1, 0xd, 0xb8, 1, 0, 0, 1, [15] = 5 } },
-				      .remote = { { 0x20, 1, 0xd, 0xb8, 0xff, 0xff, [15] = 1 } },
-				      .local_port = 40000,
-				      .remote_port = 5004,
-				      .ip_proto = 17 };
-
 static void a_move_pins_and_registers(void **state)
 {
 	struct world *w = world_bound(2);
@@ -430,138 +412,6 @@ static void loss_is_no_death(void **state)
 		assert_int_equal(w->events[FM_EVENT_HANDOVER], 0);
 		world_free(w);
 	}
-}
-
-/* D43, D51: after a restart O=0, the next number, the Set and a summary; nothing is wiped. */
-static void a_restart_keeps_what_the_anchor_has(void **state)
-{
-	struct world *w = world_bound(2);
-	struct fm_octets pids;
-	struct fm_msg m;
-	uint8_t record[FM_HOST_RECORD_MAX];
-
-	(void)state;
-	fm_host_move(&w->h, &call, 1, UINT64_MAX, w->now_us);
-	world_settle(w, w->n_sent - 1);
-	world_read(w, w->n_sent - 1, &m);
-	uint16_t last = m.bu.sequence;
-	struct fm_ip hoa = w->h.hoa, address = w->address;
-	size_t len = w->record_len;
-	memcpy(record, w->record, len);
-	unsigned next = w->n_sent;
-	memset(&w->address, 0, sizeof(w->address));
-	w->wake_us = UINT64_MAX;
-	w->n_probes = 0;
-	w->pin.bid = 0;
-	fm_host_init(&w->h, &w->conf, &world_ops, w);
-	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
-	assert_memory_equal(w->address.b, address.b, 16);
-	assert_memory_equal(w->h.hoa.b, hoa.b, 16);
-	world_access(w, 0, COA_W, none);
-	world_access(w, 1, COA_X, none);
-	w->n_forwards = 0;
-	fm_host_start(&w->h, w->now_us);
-	assert_true(w->n_forwards > 0);
-	assert_int_equal(w->forwarding.paths[0].encap, FM_ENCAP_IP6);
-	assert_int_equal(w->forwarding.paths[1].encap, FM_ENCAP_IP6);
-	assert_int_equal(w->pin.bid, 2);
-	world_read(w, next, &m);
-	assert_false(m.bu.flags & FM_BU_O);
-	assert_int_equal(m.bu.sequence, (uint16_t)(last + 1));
-	assert_true(read_set(&m, &pids));
-	assert_int_equal(pids.len, 2);
-	assert_non_null(fm_msg_next(&m, FM_OPT_FLOW_SUMMARY, NULL));
-	/* each access confirms itself */
-	assert_int_equal(world_settle(w, next), 2);
-	world_free(w);
-}
-
-/*
- * As many moved flows as there may be: those beyond the anchor's limit are pinned only; all are in
- * the record.
- */
-static void many_flows_are_kept(void **state)
-{
-	struct world *w = world_bound(2);
-	struct fm_tuple t = call;
-	unsigned n_fids = 0, next = w->n_sent;
-
-	(void)state;
-	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
-		t.local_port = (uint16_t)(1000 + i);
-		assert_int_equal(fm_host_move(&w->h, &t, 1, UINT64_MAX, w->now_us), 0);
-	}
-	t.local_port = 1;
-	assert_int_equal(fm_host_move(&w->h, &t, 1, UINT64_MAX, w->now_us), -105);
-	assert_true(world_settle(w, next) >= 6); /* no update above 1280 octets, so several */
-	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX; i++) {
-		assert_false(w->h.flows[i].is_new);
-		n_fids += w->h.flows[i].fid != 0;
-	}
-	assert_int_equal(n_fids, FM_RULES_MAX);
-	for (unsigned i = next; i < w->n_sent; i++)
-		assert_true(w->sent[i].len <= 1232);
-	uint8_t *record = malloc(w->record_len);
-	size_t len = w->record_len;
-	memcpy(record, w->record, len);
-	fm_host_init(&w->h, &w->conf, &world_ops, w);
-	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
-	assert_int_equal(w->h.flows[FM_HOST_FLOWS_MAX - 1].tuple.local_port,
-			 1000 + FM_HOST_FLOWS_MAX - 1);
-	free(record);
-	world_free(w);
-}
-
-/*
- * An access that was there before a restart and is not any more: what was moved to it falls to the
- * rules.
- */
-static void a_restart_without_an_access_lets_go_of_it(void **state)
-{
-	struct world *w = world_bound(2);
-	uint8_t record[FM_HOST_RECORD_MAX];
-	struct fm_msg m;
-
-	(void)state;
-	fm_host_move(&w->h, &call, 1, UINT64_MAX, w->now_us);
-	world_settle(w, w->n_sent - 1);
-	size_t len = w->record_len;
-	memcpy(record, w->record, len);
-	w->wake_us = UINT64_MAX;
-	w->n_probes = 0;
-	fm_host_init(&w->h, &w->conf, &world_ops, w);
-	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
-	world_access(w, 0, COA_W, none);
-	unsigned next = w->n_sent;
-	fm_host_start(&w->h, w->now_us);
-	world_settle(w, next);
-	world_run(w, w->now_us + 2 * S);
-	assert_int_equal(w->pin.bid, 2);
-	next = w->n_sent;
-	world_run(w, w->now_us + S);
-	assert_int_equal(w->pin.bid, 0);
-	world_read(w, next, &m);
-	assert_int_equal(m.bu.lifetime, 0);
-	assert_int_equal(fm_msg_next(&m, FM_OPT_BID, NULL)->bid.bid, 2);
-	world_free(w);
-}
-
-static void a_torn_record_is_none(void **state)
-{
-	struct world *w = world_bound(1);
-	uint8_t record[FM_HOST_RECORD_MAX];
-	size_t len = w->record_len;
-
-	(void)state;
-	memcpy(record, w->record, len);
-	for (size_t cut = 0; cut < len; cut++) {
-		fm_host_init(&w->h, &w->conf, &world_ops, w);
-		assert_int_equal(fm_host_restore(&w->h, record, cut, w->now_us), -22);
-		assert_int_equal(w->h.reg.state, FM_REG_IDLE);
-	}
-	record[0] ^= 1;
-	assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), -22);
-	world_free(w);
 }
 
 static void down_takes_all_off(void **state)
@@ -779,10 +629,6 @@ int main(void)
 		cmocka_unit_test(a_lost_carrier_is_left_at_once),
 		cmocka_unit_test(a_silent_cut_is_seen_in_time),
 		cmocka_unit_test(loss_is_no_death),
-		cmocka_unit_test(a_restart_keeps_what_the_anchor_has),
-		cmocka_unit_test(many_flows_are_kept),
-		cmocka_unit_test(a_restart_without_an_access_lets_go_of_it),
-		cmocka_unit_test(a_torn_record_is_none),
 		cmocka_unit_test(down_takes_all_off),
 		cmocka_unit_test(down_gives_up_without_an_anchor),
 		cmocka_unit_test(no_care_of_options_beside_a_bid),

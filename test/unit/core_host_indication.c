@@ -4,12 +4,6 @@
  */
 #include "test/unit/host_world.h"
 
-static const struct fm_tuple call = { .local = { { 0x20, 1, 0xd, 0xb8, 1, 0, 0, 1, [15] = 5 } },
-				      .remote = { { 0x20, 1, 0xd, 0xb8, 0xff, 0xff, [15] = 1 } },
-				      .local_port = 40000,
-				      .remote_port = 5004,
-				      .ip_proto = 17 };
-
 /* Sends @m over access @access as the anchor would; the MAC covers the care-of address of D30. */
 static int indicate(struct world *w, uint8_t access, struct fm_msg *m, bool is_signed)
 {

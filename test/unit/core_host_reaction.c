@@ -1,8 +1,6 @@
 /* core/host_reaction.c: what follows each status of a binding acknowledgement, digest §7.5. */
 #include "test/unit/host_world.h"
 
-static const struct fm_ip none;
-
 /* What the host must do after the first update is refused. */
 enum then {
 	ONCE_MORE,   /* at once, over the same access */

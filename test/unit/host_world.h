@@ -452,4 +452,24 @@ static inline struct world *world_bound(uint8_t n_accesses)
 	return w;
 }
 
+static const struct fm_ip none;
+
+/* A flow of the lease that world_bound() has. */
+static const struct fm_tuple call = { .local = { { 0x20, 1, 0xd, 0xb8, 1, 0, 0, 1, [15] = 5 } },
+				      .remote = { { 0x20, 1, 0xd, 0xb8, 0xff, 0xff, [15] = 1 } },
+				      .local_port = 40000,
+				      .remote_port = 5004,
+				      .ip_proto = 17 };
+
+static inline bool read_set(const struct fm_msg *m, struct fm_octets *pids)
+{
+	const struct fm_item *o = fm_msg_next(m, FM_OPT_VENDOR, NULL);
+
+	while (o && o->vendor.sub_type != 2)
+		o = fm_msg_next(m, FM_OPT_VENDOR, o);
+	return o && fm_odp_set_read(&o->vendor.data, pids);
+}
+
+/* Digest §14.3, steps 1 and 2: everything over the better access, the other one waits. */
+
 #endif
