@@ -21,6 +21,7 @@ static bool read_odp(const struct fm_msg *m, struct fm_odp *odp)
 	return o && fm_odp_read(&o->vendor.data, odp);
 }
 
+/* Digest §14.3, steps 1 and 2: everything over the better access, the other one waits. */
 static void first_goes_alone_over_the_best(void **state)
 {
 	struct world *w = world_new(2);

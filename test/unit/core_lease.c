@@ -226,43 +226,6 @@ static void the_anchors_own_prefix_is_never_given(void **state)
 	world_end(w);
 }
 
-/*
- * RFC 5555: one IPv4 home address a binding; without the option it goes, and comes back to whom
- * held it.
- */
-static void an_ipv4_home_address(void **state)
-{
-	struct world *w = start(40);
-	struct fm_item *it;
-	struct fm_ip had;
-
-	(void)state;
-	begin(w);
-	it = fm_msg_add(&w->bu, FM_OPT_IPV4_HOA);
-	it->ipv4.prefix_length = 32;
-	it->ipv4.address = ip("0.0.0.0");
-	deliver(w);
-	had = fm_msg_next(&w->reply, FM_OPT_IPV4_ACK, NULL)->ipv4.address;
-	assert_true(fm_prefix_has(&w->pools[0].ipv4, &had));
-	assert_int_equal(w->forwarding.n_prefixes, 1);
-	assert_int_equal(w->forwarding.prefixes[0].len, 128);
-	begin(w);
-	deliver(w);
-	assert_int_equal(w->forwarding.n_prefixes, 0);
-	begin(w);
-	it = fm_msg_add(&w->bu, FM_OPT_IPV4_HOA);
-	it->ipv4.prefix_length = 32;
-	it->ipv4.address = had;
-	deliver(w);
-	assert_int_equal(fm_msg_next(&w->reply, FM_OPT_IPV4_ACK, NULL)->ipv4.status, 0);
-	begin(w);
-	it = fm_msg_add(&w->bu, FM_OPT_IPV4_HOA);
-	it->ipv4.address = had; /* RFC 5555 §3.1.1: length 0 */
-	deliver(w);
-	assert_int_equal(fm_msg_next(&w->reply, FM_OPT_IPV4_ACK, NULL)->ipv4.status, 131);
-	world_end(w);
-}
-
 static void pools_are_counted(void **state)
 {
 	struct fm_pool_status st;
@@ -296,7 +259,6 @@ int main(void)
 		cmocka_unit_test(what_a_subscriber_may),
 		cmocka_unit_test(draws_are_random_and_never_the_same),
 		cmocka_unit_test(the_anchors_own_prefix_is_never_given),
-		cmocka_unit_test(an_ipv4_home_address),
 		cmocka_unit_test(pools_are_counted),
 	};
 

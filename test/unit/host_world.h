@@ -470,6 +470,4 @@ static inline bool read_set(const struct fm_msg *m, struct fm_octets *pids)
 	return o && fm_odp_set_read(&o->vendor.data, pids);
 }
 
-/* Digest §14.3, steps 1 and 2: everything over the better access, the other one waits. */
-
 #endif
