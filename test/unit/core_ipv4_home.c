@@ -1,6 +1,8 @@
 /* core/ipv4_home.c: what each asking for an IPv4 home address is answered (RFC 5555 §3.2.1). */
 #include "test/unit/lease_world.h"
 
+#include <arpa/inet.h>
+
 /*
  * RFC 5555: one IPv4 home address a binding; without the option it goes, and comes back to whom
  * held it.
@@ -105,12 +107,34 @@ static void a_pool_without_a_free_address(void **state)
 	world_end(w);
 }
 
+/* RFC 5555 §3.1.1: one at a time, also where it held the other one before. */
+static void the_one_before_is_not_given_beside_another(void **state)
+{
+	struct world *w = start(40);
+	struct fm_ip before, now, given;
+	char text[INET_ADDRSTRLEN];
+
+	(void)state;
+	assert_int_equal(ask_v4(w, "0.0.0.0", 32, 0, &before), 0);
+	begin(w);
+	deliver(w); /* without the option: it rests */
+	assert_int_equal(ask_v4(w, "0.0.0.0", 32, 0, &now), 0);
+	assert_false(fm_ip_equal(&before, &now));
+	inet_ntop(AF_INET, before.b + 12, text, sizeof(text));
+	assert_int_equal(ask_v4(w, text, 32, 0, &given), 130);
+	begin(w);
+	deliver(w);
+	assert_int_equal(ask_v4(w, text, 32, 0, &given), 0); /* alone it is */
+	world_end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_goes_with_its_option_and_comes_back),
 		cmocka_unit_test(each_asking_has_its_status),
 		cmocka_unit_test(a_pool_without_a_free_address),
+		cmocka_unit_test(the_one_before_is_not_given_beside_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
