@@ -111,7 +111,7 @@ static void each_flow_has_its_paths(void **state)
 	world_end(w);
 }
 
-/* Asked by the anchor, at 0 s and 4 s: one goes back at 10 s, the other at 14 s. */
+/* Asked by the anchor, at last at 0 s and 4 s: one goes back at 10 s, the other at 14 s. */
 static void what_the_anchor_changed_goes_back(void **state)
 {
 	struct world *w = bound();
@@ -127,11 +127,11 @@ static void what_the_anchor_changed_goes_back(void **state)
 	fm_flowbinding_apply(w->ha, b, t);
 	assert_int_equal(fm_flowbinding_paths(b, fm_flowbinding_find(b, 1)), 2);
 	b->flow_fid = 2;
-	b->flow_bid = 0;
+	fm_flowbinding_apply(w->ha, b, t + 3 * S);
+	assert_int_equal(fm_flowbinding_paths(b, fm_flowbinding_find(b, 2)), 2);
+	b->flow_bid = 0; /* and once more, before it went back: what was before is not forgotten */
 	fm_flowbinding_apply(w->ha, b, t + 4 * S);
 	assert_int_equal(fm_flowbinding_paths(b, fm_flowbinding_find(b, 2)), 0);
-	b->flow_bid = 2; /* and once more, before it went back: what was before is not forgotten */
-	fm_flowbinding_apply(w->ha, b, t + 4 * S);
 
 	assert_true(fm_flowbinding_expire(w->ha, b, t + PROVISIONAL_US - 1) == t + PROVISIONAL_US);
 	assert_int_equal(fm_flowbinding_paths(b, fm_flowbinding_find(b, 1)), 2);
