@@ -3,7 +3,7 @@
 One host, one anchor, a peer, in hand-made namespaces: registration, ping and UDP from a home address,
 moves, kill -9 and restart of both daemons. Plain veth links without delay; the lab has better ones.
 
-usage: smoke.py BUILD_DIR [--keep] [--nat] [--ipv4] [--user] [--xdp] [--verbose]
+usage: smoke.py BUILD_DIR [--keep] [--nat] [--ipv4] [--user] [--verbose]
 Exit status: 0 all held, 1 something did not, 77 not root.
 """
 import argparse
@@ -30,7 +30,7 @@ host {{
 """
 ANCHOR_CONF = """
 anchor {{
-  address = {anchor_addresses}  datapath = {datapath}
+  address = {anchor_addresses}
   pool "homes" {{ prefix = "2001:db8:100::/40"  ipv4 = "198.51.100.0/24" }}
   subscriber "t@example.net" {{ key-file = "{dir}/home.key" }}
 }}
@@ -132,13 +132,7 @@ class World:
         addresses = '{"2001:db8:a::1", "192.0.2.1"}'
         for node, text in (("host", HOST_CONF), ("anchor", ANCHOR_CONF)):
             with open(os.path.join(self.dir, node + ".conf"), "w") as f:
-                f.write(text.format(dir=self.dir, anchor_addresses=addresses,
-                                    datapath="xdp" if self.args.xdp else "tc"))
-
-        if self.args.xdp: # a veth hands packets to XDP at its other end only with GRO, and with whole checksums
-            ns("net", "ethtool", "-K", "anchor", "gro", "on")
-            for node, dev in (("host", "wifi0"), ("host", "lte0"), ("peer", "eth0"), ("net", "anchor")):
-                ns(node, "ethtool", "-K", dev, "tx", "off")
+                f.write(text.format(dir=self.dir, anchor_addresses=addresses))
 
     def access(self, dev, prefix, metric):
         ns("host", "ip", "addr", "add", prefix + "2/64", "dev", dev, "nodad")
@@ -556,7 +550,6 @@ def main():
     p.add_argument("--keep", action="store_true")
     p.add_argument("--nat", action="store_true", help="IPv4 accesses, lte behind NAT")
     p.add_argument("--ipv4", action="store_true", help="an IPv4 call beside the IPv6 one")
-    p.add_argument("--xdp", action="store_true", help="the anchor's programs run in XDP")
     p.add_argument("--user", action="store_true", help="the daemons become the user flowmob")
     p.add_argument("--verbose", action="store_true")
     args = p.parse_args()
