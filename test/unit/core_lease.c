@@ -2,6 +2,8 @@
  * Prefixes on demand: the cases of digest §14.10 one after the other against one home agent each,
  * pools that run out, quarantine, and what is remembered.
  */
+#include <stdio.h>
+
 #include "test/unit/lease_world.h"
 
 static void a_pid_is_one_prefix(void **state)
@@ -247,6 +249,210 @@ static void pools_are_counted(void **state)
 	world_end(w);
 }
 
+/*
+ * Whatever hosts ask, operators order and reloads change, restarts between: no prefix has two
+ * holders, what rests comes to nobody but who held it last, a fixed one never to another, and the
+ * data path carries just what is held.
+ */
+#define ALL 64u /* prefixes, in two pools */
+#define MNS 4u
+#define REST_S 900u
+
+/* What the test remembers of each prefix, by itself. */
+struct known {
+	int holder, fixed_for, last; /* number of a subscriber; -1: none */
+	bool is_taken;		     /* from the last one, by order */
+	uint64_t rests_until_us;
+};
+
+static const char *const mns[MNS] = { "a@example.net", "b@example.net", "c@example.net",
+				      "d@example.net" };
+
+static struct fm_ip prefix_no(unsigned i)
+{
+	struct fm_ip p = ip("2001:db8:100::");
+
+	p.b[7] = (uint8_t)i;
+	return p;
+}
+
+static int number_of(const struct fm_subscriber *s)
+{
+	for (unsigned i = 0; s && i < MNS; i++) {
+		if (strlen(mns[i]) == s->conf.mn_id_len &&
+		    memcmp(mns[i], s->conf.mn_id, s->conf.mn_id_len) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* How many bindings the data path has that carry the prefix. */
+static unsigned carriers(const struct world *w, const struct fm_ip *prefix)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < IDS_MAX; i++) {
+		for (unsigned k = 0; k < w->by_id[i].n_prefixes; k++)
+			n += fm_ip_equal(&w->by_id[i].prefixes[k].ip, prefix);
+	}
+	return n;
+}
+
+static void check_one(struct world *w, struct known *k, unsigned i, uint64_t before_us)
+{
+	struct fm_ip prefix = prefix_no(i);
+	const struct fm_lease *l = fm_ha_lease_find(w->ha, &prefix);
+	int holder = l && l->mode == FM_LEASE_LIVE ? number_of(l->owner) : -1;
+
+	assert_int_equal(carriers(w, &prefix), holder >= 0);
+	if (k->fixed_for >= 0 && holder >= 0)
+		assert_int_equal(holder, k->fixed_for);
+	if (k->fixed_for >= 0 && holder < 0) {
+		assert_non_null(l);
+		assert_int_equal(l->mode, FM_LEASE_RESERVED);
+		assert_int_equal(number_of(l->owner), k->fixed_for);
+	}
+	if (holder >= 0 && holder != k->holder && w->now_us < k->rests_until_us) {
+		assert_int_equal(holder, k->last);
+		assert_false(k->is_taken);
+	}
+	if (k->holder >= 0 && holder != k->holder) { /* given back at some time since */
+		k->last = k->holder;
+		k->rests_until_us = before_us + REST_S * S;
+	}
+	if (holder >= 0) {
+		k->is_taken = l->is_ending;
+		k->rests_until_us = 0;
+	}
+	if (holder >= 0 && l->is_fixed)
+		k->fixed_for = holder;
+	k->holder = holder;
+}
+
+/* Any, and more often the one that an operator took away last. */
+static struct fm_ip random_name(struct world *w, unsigned taken)
+{
+	return prefix_no(world_random(w) % 3 ? (unsigned)(world_random(w) % ALL) : taken);
+}
+
+static void random_update(struct world *w, unsigned taken)
+{
+	static const uint32_t lives[] = { 0, 60, 3600, 100000, UINT32_MAX };
+	unsigned n = (unsigned)(world_random(w) % MNS);
+	char coa[40], hoa[40];
+	uint16_t pids[3], sequence = world_subscriber_of(w, mns[n])->replay.sequence;
+	bool ends = world_random(w) % 12 == 0;
+
+	snprintf(coa, sizeof(coa), "2001:db8:f00%u::1", n);
+	snprintf(hoa, sizeof(hoa), "2001:db8:1::%x", 0x100 + n);
+	struct fm_via via = via_ip6(coa, hoa);
+	bu_start(w, (uint16_t)(sequence + 1), AH, ends ? 0 : 100, mns[n]);
+	if (!ends)
+		bu_bid(w, 1, 10, coa);
+	for (unsigned i = (unsigned)(world_random(w) % 4); i > 0; i--) {
+		uint32_t valid_s = lives[world_random(w) % 5];
+		struct fm_ip named = random_name(w, taken);
+
+		bu_odp(w, (uint16_t)(1 + world_random(w) % 6), (uint8_t)(world_random(w) % 5),
+		       world_random(w) % 2 ? words(&named) : NULL, valid_s / 2, valid_s);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		pids[i] = (uint16_t)(1 + world_random(w) % 6);
+	if (world_random(w) % 4 == 0)
+		bu_odp_set(w, pids, (uint16_t)(world_random(w) % 4));
+	bu_send(w, &via);
+}
+
+static unsigned random_order(struct world *w, struct known *all, unsigned taken)
+{
+	unsigned i = (unsigned)(world_random(w) % ALL);
+	struct fm_ip prefix = prefix_no(i);
+
+	if (fm_ha_lease_end(w->ha, &prefix, world_random(w) % 2 ? 300 : 0, w->now_us) < 0)
+		return taken;
+	all[i].fixed_for = -1;
+	all[i].is_taken = true;
+	return i;
+}
+
+static void random_reload(struct world *w)
+{
+	struct fm_ha_pool_conf pools[2] = { w->pools[0], w->pools[1] };
+	unsigned which = (unsigned)(world_random(w) % 4);
+	struct fm_ha_subscriber_conf s = world_subscriber(mns[world_random(w) % MNS]);
+
+	fm_ha_wake(w->ha, w->now_us);
+	if (which == 1)
+		pools[0] = pools[1];
+	assert_int_equal(fm_ha_pools_set(w->ha, pools, which > 1 ? 2 : 1), 0);
+	s.types = (uint8_t)(world_random(w) % 32);
+	s.max_prefixes = (uint8_t)(world_random(w) % 17);
+	s.max_fixed = (uint8_t)(world_random(w) % 6);
+	s.lifetime_us = world_random(w) % 2 ? 1800 * S : 0;
+	assert_int_equal(fm_ha_subscriber_add(w->ha, &s), 0);
+}
+
+static unsigned one_step(struct world *w, struct known *all, unsigned taken)
+{
+	switch (world_random(w) % 16) {
+	case 0:
+		return random_order(w, all, taken);
+	case 1:
+		random_reload(w);
+		break;
+	case 2:
+		world_restart(w);
+		break;
+	case 3:
+	case 4:
+		world_pass(w, world_random(w) % 1200 * S);
+		break;
+	default:
+		random_update(w, taken);
+	}
+	return taken;
+}
+
+static void no_prefix_is_given_twice(void **state)
+{
+	uint64_t granted = 0, withdrawn = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct world *w = world_new(seed);
+		struct known all[ALL];
+		struct fm_ha_pool_conf *p = w->pools;
+		unsigned taken = 0;
+
+		w->conf.n_pools = 2;
+		p[0] = (struct fm_ha_pool_conf){ { prefix_no(0), 59 },
+						 { { { 0 } }, 0 },
+						 REST_S * S };
+		p[1] = (struct fm_ha_pool_conf){ { prefix_no(32), 59 },
+						 { { { 0 } }, 0 },
+						 REST_S * S };
+		world_start(w);
+		for (unsigned i = 0; i < MNS; i++) {
+			struct fm_ha_subscriber_conf s = world_subscriber(mns[i]);
+
+			assert_int_equal(fm_ha_subscriber_add(w->ha, &s), 0);
+		}
+		for (unsigned i = 0; i < ALL; i++)
+			all[i] = (struct known){ -1, -1, -1, false, 0 };
+		for (unsigned step = 0; step < 500; step++) {
+			uint64_t before_us = w->now_us;
+
+			taken = one_step(w, all, taken);
+			for (unsigned i = 0; i < ALL; i++)
+				check_one(w, &all[i], i, before_us);
+		}
+		granted += w->ha->count[FM_HA_PREFIX_GRANTED];
+		withdrawn += w->events[FM_EVENT_PREFIX_WITHDRAWN];
+		world_end(w);
+	}
+	assert_true(granted > 20 && withdrawn > 20); /* counts since the last restart, and all */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +466,7 @@ int main(void)
 		cmocka_unit_test(draws_are_random_and_never_the_same),
 		cmocka_unit_test(the_anchors_own_prefix_is_never_given),
 		cmocka_unit_test(pools_are_counted),
+		cmocka_unit_test(no_prefix_is_given_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
