@@ -499,6 +499,18 @@ static void read_pools(struct fm_conf_reading *r, cfg_t *anchor)
 	}
 }
 
+/* The longest-lived that costs no reservation; else whatever it may have. */
+static uint8_t default_of(uint8_t types)
+{
+	static const uint8_t best[] = { TYPE_SESSION_LASTING, 4, 1 };
+
+	for (size_t i = 0; i < sizeof(best); i++) {
+		if (types >> best[i] & 1)
+			return best[i];
+	}
+	return TYPE_SESSION_LASTING;
+}
+
 static void judge_subscriber(struct fm_conf_reading *r, cfg_t *block, struct fm_conf_subscriber *s)
 {
 	if (s->types == 0)
@@ -507,7 +519,7 @@ static void judge_subscriber(struct fm_conf_reading *r, cfg_t *block, struct fm_
 		refuse(r, block, "types names nonpersistent, which no anchor gives",
 		       "that type comes from the access; take it out");
 	if (s->default_type == 0)
-		s->default_type = TYPE_SESSION_LASTING;
+		s->default_type = default_of(s->types);
 	else if (!(s->types >> s->default_type & 1))
 		refuse(r, block, "default-type is none of its types", "add it to types");
 	for (uint8_t i = 0; i < s->key.n; i++)

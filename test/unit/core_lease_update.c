@@ -379,6 +379,36 @@ static void a_host_without_care_of_address_is_told_later(void **state)
 	world_end(w);
 }
 
+/* The same to a host that is behind a NAT, or of old: over UDP, or without a BID. */
+static void the_request_goes_where_the_host_is(void **state)
+{
+	struct fm_via via = via_udp4("203.0.113.66", 5555, HOA);
+	struct world *w = start(40);
+	struct fm_ip claimed = ip("192.168.7.2"), hoa = ip(HOA), seen = ip("203.0.113.66");
+	struct fm_sa sa = world_sa();
+
+	(void)state;
+	bu_start(w, 1, AH, 100, MN_ID);
+	bu_bid(w, 1, 10, "192.168.7.2");
+	bu_odp(w, 1, 2, NULL, 100, 200);
+	assert_int_equal(bu_send(w, &via)->ba.status, 0);
+	struct fm_ip prefix = answer(w, 1).prefix;
+	assert_int_equal(end(w, &prefix, 0), 0);
+	assert_int_equal(w->n_sent, 1);
+	assert_int_equal(reply_read(w, &sa, &claimed, &hoa)->type, FM_MH_BRR);
+	assert_true(fm_ip_equal(&w->sent_via.remote, &seen));
+	assert_int_equal(w->sent_via.remote_port, 5555);
+	via = via_ip6(COA, HOA);
+	bu_start(w, 2, AH, 100, MN_ID); /* without BID */
+	bu_odp(w, 2, 2, NULL, 100, 200);
+	assert_int_equal(bu_send(w, &via)->ba.status, 0);
+	assert_int_equal(answer(w, 1).status, FM_ODP_RELEASED);
+	prefix = answer(w, 2).prefix;
+	assert_int_equal(end(w, &prefix, 0), 0);
+	assert_asked_to_refresh(w);
+	world_end(w);
+}
+
 /* A request that nobody answered does not stand in the way of the one for the last quarter (D48).
  */
 static void an_unanswered_request_leaves_room_for_the_next(void **state)
@@ -672,6 +702,7 @@ int main(void)
 		cmocka_unit_test(an_end_in_ten_minutes_shortens),
 		cmocka_unit_test(an_order_frees_what_is_only_reserved),
 		cmocka_unit_test(a_host_without_care_of_address_is_told_later),
+		cmocka_unit_test(the_request_goes_where_the_host_is),
 		cmocka_unit_test(an_unanswered_request_leaves_room_for_the_next),
 		cmocka_unit_test(an_ipv4_home_address_is_withdrawn_too),
 		cmocka_unit_test(the_networks_lifetime_ends_preferred),

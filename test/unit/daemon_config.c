@@ -248,7 +248,9 @@ static void an_anchor_is_read(void **state)
 				 "default-type = fixed replay = timestamp "
 				 "max-prefixes = 4 max-fixed = 1 grace = 45s lifetime = 12h "
 				 "byte-limit = 5G }\n"
-				 "subscriber \"b\" { key-file = \"key\" }\n}",
+				 "subscriber \"b\" { key-file = \"key\" }\n"
+				 "subscriber \"c\" { key-file = \"key\" "
+				 "types = {\"fixed\", \"graceful-replacement\"} }\n}",
 			  said, sizeof(said));
 
 	(void)state;
@@ -256,7 +258,7 @@ static void an_anchor_is_read(void **state)
 	assert_int_equal(c->anchor.datapath, FM_DATAPATH_XDP);
 	assert_int_equal(c->anchor.n_pools, 1);
 	assert_int_equal(c->anchor.pools[0].ipv4.len, 96 + 24);
-	assert_int_equal(c->anchor.n_subscribers, 2);
+	assert_int_equal(c->anchor.n_subscribers, 3);
 	assert_int_equal(c->anchor.subscribers[0].types, 1 << 1);
 	assert_int_equal(c->anchor.subscribers[0].key.sas[0].replay, FM_REPLAY_TIMESTAMP);
 	assert_int_equal(c->anchor.subscribers[0].max_prefixes, 4);
@@ -264,6 +266,7 @@ static void an_anchor_is_read(void **state)
 	assert_int_equal(c->anchor.subscribers[0].grace_us, 45000000);
 	assert_int_equal(c->anchor.subscribers[0].lifetime_us, 12 * 3600000000);
 	assert_int_equal(c->anchor.subscribers[0].byte_limit, 5000000000);
+	assert_int_equal(c->anchor.subscribers[2].default_type, 4);
 	assert_int_equal(c->anchor.subscribers[1].lifetime_us, 0);
 	assert_int_equal(c->anchor.subscribers[1].byte_limit, 0);
 	assert_int_equal(c->anchor.subscribers[1].types, 1 << 1 | 1 << 2 | 1 << 4);
