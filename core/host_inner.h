@@ -70,7 +70,7 @@ struct fm_via fm_host_update_via(const struct fm_host *h,
 void fm_host_reaction_take(struct fm_host *h, uint8_t access, const struct fm_msg *m,
 			   uint8_t status, uint64_t now_us);
 
-/* host_lease.c: the life of on-demand prefixes. */
+/* host_lease_time.c: the life of on-demand prefixes. */
 uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us);
 void fm_host_lease_end(struct fm_host *h);
 

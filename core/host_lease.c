@@ -1,14 +1,11 @@
 /*
- * The life of the host's leases (digest §14.6): what each event does to one in each state, what a
- * type keeps ready, and when a successor takes over. What programs ask for is in host_lease_ask.c,
- * what binding updates say in host_lease_wire.c.
+ * The host's leases (digest §14.6): what each event does to one in each state. What time does to
+ * them is in host_lease_time.c, what programs ask for in host_lease_ask.c, what binding updates say
+ * in host_lease_wire.c.
  */
 #include "core/host_lease.h"
 
-#include <string.h>
-
 #define LIFETIME_S 86400u		/* preferred, asked for; digest §14.6 */
-#define LINGER_US (10 * FM_SECOND_US)	/* after the last holder */
 #define LEAD_MAX_US (30 * FM_SECOND_US) /* a successor is asked for so long before */
 #define LIFE_MIN_US (10 * FM_SECOND_US) /* no successor sooner, however short the life granted */
 #define RETRY_US (30 * FM_SECOND_US)
@@ -108,7 +105,7 @@ static void tell(struct fm_host *h, enum fm_event_id id, const struct fm_host_le
 }
 
 /* A program uses a lease of the type: then it has one for new sockets, too. */
-static bool is_in_use(const struct fm_host *h, uint8_t type)
+bool fm_host_lease_is_in_use(const struct fm_host *h, uint8_t type)
 {
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		const struct fm_host_lease *l = &h->leases[i];
@@ -119,23 +116,23 @@ static bool is_in_use(const struct fm_host *h, uint8_t type)
 	return false;
 }
 
-static bool is_kept_ready(const struct fm_host *h, uint8_t type)
+bool fm_host_lease_is_kept_ready(const struct fm_host *h, uint8_t type)
 {
 	return type == h->conf.default_type || h->conf.keep_ready & 1u << type;
 }
 
-static bool is_kept(const struct fm_host *h, const struct fm_host_lease *l)
+bool fm_host_lease_is_kept(const struct fm_host *h, const struct fm_host_lease *l)
 {
 	return !l->is_own && !l->is_replaced &&
-	       (is_kept_ready(h, l->type) || is_in_use(h, l->type));
+	       (fm_host_lease_is_kept_ready(h, l->type) || fm_host_lease_is_in_use(h, l->type));
 }
 
-static bool is_needed(const struct fm_host *h, const struct fm_host_lease *l)
+bool fm_host_lease_is_needed(const struct fm_host *h, const struct fm_host_lease *l)
 {
-	return (l->is_held && l->state != FM_LEASE_REFUSED) || is_kept(h, l);
+	return (l->is_held && l->state != FM_LEASE_REFUSED) || fm_host_lease_is_kept(h, l);
 }
 
-static void forget(struct fm_host *h, struct fm_host_lease *l)
+void fm_host_lease_forget(struct fm_host *h, struct fm_host_lease *l)
 {
 	*l = (struct fm_host_lease){ 0 };
 	h->is_unsaved = true;
@@ -150,7 +147,7 @@ static void drop(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp
 	(void)now_us;
 	if (l->state == FM_LEASE_WANTED && l->is_said)
 		fm_host_lease_tell_set(h);
-	forget(h, l);
+	fm_host_lease_forget(h, l);
 }
 
 /* Left out of the set, it ends at the anchor (digest §14.5). */
@@ -163,7 +160,7 @@ static void release(struct fm_host *h, struct fm_host_lease *l, const struct fm_
 		fm_host_lease_tell_set(h);
 	tell(h, FM_EVENT_LEASE_ENDED, l, l->type);
 	fm_host_lease_hide(h, l);
-	forget(h, l);
+	fm_host_lease_forget(h, l);
 	fm_host_address_serve_hoa(h);
 }
 
@@ -172,14 +169,14 @@ static void lose(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp
 		 uint64_t now_us)
 {
 	uint8_t type = l->type;
-	bool is_wanted = !l->is_own && !l->is_replaced && is_needed(h, l);
+	bool is_wanted = !l->is_own && !l->is_replaced && fm_host_lease_is_needed(h, l);
 
 	(void)odp;
 	(void)now_us;
 	tell(h, FM_EVENT_LEASE_LOST, l, type);
 	fm_host_lease_tell_set(h); /* should the anchor still have it, it need not */
 	fm_host_lease_hide(h, l);
-	forget(h, l);
+	fm_host_lease_forget(h, l);
 	if (is_wanted)
 		fm_host_lease_want(h, type);
 }
@@ -190,7 +187,7 @@ static void expire(struct fm_host *h, struct fm_host_lease *l, const struct fm_o
 {
 	bool is_graceful = l->type == FM_TYPE_GRACEFUL_REPLACEMENT && l->is_over;
 
-	if (is_graceful || !is_needed(h, l))
+	if (is_graceful || !fm_host_lease_is_needed(h, l))
 		release(h, l, odp, now_us);
 	else
 		lose(h, l, odp, now_us);
@@ -356,7 +353,7 @@ static void give_up(struct fm_host *h, struct fm_host_lease *l, const struct fm_
 	l->is_late = true;
 	h->leases_changed++;
 	tell(h, FM_EVENT_LEASE_REFUSED, l, 0);
-	if (is_kept(h, l))
+	if (fm_host_lease_is_kept(h, l))
 		return;
 	if (l->is_said)
 		fm_host_lease_tell_set(h); /* it may be granted all the same */
@@ -438,158 +435,4 @@ void fm_host_lease_step(struct fm_host *h, struct fm_host_lease *l, enum fm_leas
 
 	if (a)
 		a(h, l, odp, now_us);
-}
-
-void fm_host_lease_choose(struct fm_host *h)
-{
-	uint16_t chosen[FM_HOST_TYPES] = { 0 };
-
-	for (unsigned pass = 0; pass < 2; pass++) { /* an elder only while there is no successor */
-		for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-			const struct fm_host_lease *l = &h->leases[i];
-			bool is_over = l->is_over && l->type != FM_TYPE_FIXED;
-
-			if (l->state == FM_LEASE_HELD && !l->is_own && !is_over &&
-			    l->is_replaced == (pass == 1) && chosen[l->type] == 0)
-				chosen[l->type] = l->pid;
-		}
-	}
-	if (memcmp(h->current, chosen, sizeof(chosen)) != 0)
-		h->leases_changed++;
-	memcpy(h->current, chosen, sizeof(chosen));
-}
-
-/* What time alone does to it. */
-static void wake_one(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us)
-{
-	if (l->state == FM_LEASE_HELD && !l->is_over && l->preferred_us <= now_us) {
-		l->is_over = true;
-		fm_host_lease_show(h, l, now_us);
-	}
-	if (l->state == FM_LEASE_HELD && l->valid_us <= now_us)
-		fm_host_lease_step(h, l, FM_LEASE_ENDED, NULL, now_us);
-	if (l->deadline_us <= now_us)
-		fm_host_lease_step(h, l, FM_LEASE_LATE, NULL, now_us);
-	if (l->state != FM_LEASE_NONE && l->again_us <= now_us && is_needed(h, l))
-		fm_host_lease_step(h, l, FM_LEASE_AGAIN, NULL, now_us);
-	if (l->state == FM_LEASE_NONE || is_needed(h, l))
-		l->idle_us = FM_NEVER;
-	else if (l->idle_us == FM_NEVER)
-		l->idle_us = now_us + LINGER_US;
-	if (l->idle_us <= now_us)
-		fm_host_lease_step(h, l, FM_LEASE_IDLE, NULL, now_us);
-}
-
-/* Where the flows that no rule claims go; false: nowhere now. */
-static bool place_of(const struct fm_host *h, uint8_t *access, struct fm_ip *coa)
-{
-	*access = h->chosen[h->conf.n_rules];
-	if (*access == FM_NO_ACCESS)
-		return false;
-	*coa = h->accesses[*access].reg.bound_coa;
-	return true;
-}
-
-/* Type 4 after a handover: a new PID, and the old one with preferred 0 and its grace. */
-static void follow(struct fm_host *h, struct fm_host_lease *l)
-{
-	struct fm_ip coa;
-	uint8_t access;
-
-	if (l->state != FM_LEASE_HELD || l->type != FM_TYPE_GRACEFUL_REPLACEMENT || l->is_ending ||
-	    !place_of(h, &access, &coa))
-		return;
-	if (fm_ip_is_none(&l->coa)) {
-		l->access = access;
-		l->coa = coa;
-		h->is_unsaved = true;
-	} else if (l->access != access || !fm_ip_equal(&l->coa, &coa)) {
-		l->replace_us = 0;
-	}
-}
-
-static void end_gracefully(struct fm_host *h, struct fm_host_lease *l)
-{
-	l->is_ending = true;
-	l->again_us = FM_NEVER;
-	fm_host_lease_make_due(l);
-	h->is_unsaved = true;
-}
-
-/* A successor is asked for in time. Fixed has none, and an own one is its program's matter. */
-static void succeed(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us)
-{
-	bool is_graceful = l->type == FM_TYPE_GRACEFUL_REPLACEMENT;
-
-	if (l->state != FM_LEASE_HELD || l->is_hoa || l->replace_us > now_us || l->is_ending)
-		return;
-	if (is_graceful && l->replace_us == 0)
-		end_gracefully(h, l);
-	if (l->type == FM_TYPE_FIXED || l->is_own || l->is_replaced || !is_kept(h, l))
-		return;
-	if (fm_host_lease_replace(h, l) && is_graceful)
-		end_gracefully(h, l);
-}
-
-static void keep_ready(struct fm_host *h)
-{
-	static const uint8_t types[] = { FM_TYPE_FIXED, FM_TYPE_SESSION_LASTING,
-					 FM_TYPE_GRACEFUL_REPLACEMENT };
-
-	for (unsigned i = 0; i < sizeof(types); i++) {
-		bool is_wanted = is_kept_ready(h, types[i]) || is_in_use(h, types[i]);
-
-		if (is_wanted && !fm_host_lease_of_type(h, types[i]))
-			fm_host_lease_want(h, types[i]);
-	}
-}
-
-static uint64_t due_us(const struct fm_host_lease *l, uint64_t now_us)
-{
-	const uint64_t times[] = { l->deadline_us, l->idle_us,	    l->again_us,
-				   l->replace_us,  l->preferred_us, l->valid_us };
-	uint64_t at_us = FM_NEVER;
-
-	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
-		if (times[i] > now_us)
-			at_us = fm_min_u64(at_us, times[i]);
-	}
-	return at_us;
-}
-
-uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us)
-{
-	uint64_t at_us = FM_NEVER;
-
-	if (h->reg.state == FM_REG_LEAVING || h->reg.state == FM_REG_GONE)
-		return FM_NEVER;
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		struct fm_host_lease *l = &h->leases[i];
-
-		if (l->state == FM_LEASE_NONE)
-			continue;
-		wake_one(h, l, now_us);
-		follow(h, l);
-		succeed(h, l, now_us);
-	}
-	keep_ready(h);
-	fm_host_lease_choose(h);
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state != FM_LEASE_NONE)
-			at_us = fm_min_u64(at_us, due_us(&h->leases[i], now_us));
-	}
-	return at_us;
-}
-
-void fm_host_lease_end(struct fm_host *h)
-{
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state == FM_LEASE_NONE)
-			continue;
-		fm_host_lease_hide(h, &h->leases[i]);
-		forget(h, &h->leases[i]);
-	}
-	fm_host_lease_choose(h);
-	fm_host_address_drop_hoa(h);
-	fm_host_address_drop_ipv4(h);
 }

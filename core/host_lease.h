@@ -38,7 +38,14 @@ void fm_host_lease_make_due(struct fm_host_lease *l);
 uint32_t fm_host_lease_lifetime_s(const struct fm_host *h, const struct fm_host_lease *l);
 /* An anchor without on-demand prefixes: the registration address instead (§14.7). */
 void fm_host_lease_borrow_hoa(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us);
-/* Chooses what new sockets get. */
+/* A program uses a lease of the type: then it has one for new sockets, too. */
+bool fm_host_lease_is_in_use(const struct fm_host *h, uint8_t type);
+bool fm_host_lease_is_kept_ready(const struct fm_host *h, uint8_t type); /* by configuration */
+bool fm_host_lease_is_kept(const struct fm_host *h, const struct fm_host_lease *l);
+bool fm_host_lease_is_needed(const struct fm_host *h, const struct fm_host_lease *l);
+void fm_host_lease_forget(struct fm_host *h, struct fm_host_lease *l); /* its place is free */
+
+/* host_lease_time.c: chooses what new sockets get. */
 void fm_host_lease_choose(struct fm_host *h);
 
 /* Seconds left; FM_INFINITE_S: without end. */

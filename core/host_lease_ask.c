@@ -154,12 +154,12 @@ void fm_host_used(struct fm_host *h, uint16_t pid, uint64_t bytes, uint64_t now_
 		return;
 	l->used = bytes > UINT64_MAX - before ? UINT64_MAX : before + bytes;
 	h->is_unsaved |= is_step(l, before);
-	if (l->used < l->byte_limit || before >= l->byte_limit)
-		return;
-	l->preferred_us = fm_min_u64(l->preferred_us, now_us);
-	l->replace_us = fm_min_u64(l->replace_us, now_us);
-	h->is_unsaved = true;
-	fm_host_wake(h, now_us);
+	if (l->used >= l->byte_limit - l->byte_limit / 16) /* a successor before it is over */
+		l->replace_us = fm_min_u64(l->replace_us, now_us);
+	if (l->used >= l->byte_limit)
+		l->preferred_us = fm_min_u64(l->preferred_us, now_us);
+	if (l->replace_us <= now_us)
+		fm_host_wake(h, now_us);
 }
 
 int fm_host_release(struct fm_host *h, uint16_t pid, uint64_t now_us)
