@@ -48,14 +48,16 @@ static struct fm_address on_fm0(const struct fm_homes *h, const struct fm_ip *ip
 	return (struct fm_address){ .ip = *ip, .ifindex = h->ifindex, .prefix_len = 128 };
 }
 
-/* The preferred address of the default type, of that family; none: there is none. */
+/* What programs that ask for nothing get, of that family; none: there is none. */
 static struct fm_ip choose_source(const struct fm_homes *h, bool is_v4)
 {
+	if (!is_v4)
+		return fm_homes_find(h, &h->current) ? h->current : (struct fm_ip){ 0 };
 	for (uint32_t i = 0; i < FM_HOMES_MAX; i++) {
 		const struct fm_home *home = &h->list[i];
 
 		if (home->is_used && home->is_preferred && home->type == h->default_type &&
-		    fm_ip_is_v4(&home->address) == is_v4)
+		    fm_ip_is_v4(&home->address))
 			return home->address;
 	}
 	return (struct fm_ip){ 0 };
@@ -75,6 +77,8 @@ static int choose(struct fm_homes *h, bool is_v4)
 	struct fm_ip *source = is_v4 ? &h->source4 : &h->source6, now = choose_source(h, is_v4);
 	struct fm_ip any = is_v4 ? fm_ip_from_v4((const uint8_t[4]){ 0 }) : (struct fm_ip){ 0 };
 
+	if (!is_v4 && !h->is_said)
+		return 0;
 	*source = now;
 	if (!has_family(h, is_v4))
 		return fm_route_default_drop(h->netlink, is_v4);
@@ -129,6 +133,15 @@ int fm_homes_lease(struct fm_homes *h, const struct fm_odp *lease, const struct 
 	}
 	err = choose(h, fm_ip_is_v4(address));
 	return ret < 0 ? ret : err;
+}
+
+int fm_homes_current(struct fm_homes *h, const struct fm_ip *address)
+{
+	if (h->is_said && fm_ip_equal(&h->current, address))
+		return 0;
+	h->is_said = true;
+	h->current = *address;
+	return choose(h, false);
 }
 
 int fm_homes_registration(struct fm_homes *h, const struct fm_ip *address)

@@ -20,13 +20,16 @@ struct fm_home {
 /**
  * struct fm_homes - what is on fm0
  * @default_type: service type of programs that ask for nothing; 0: they are left alone
+ * @current: the address that new sockets of that type get; none: there is none. Until it has been
+ *           said (@is_said) routes of an earlier run stay
  * @source6, @source4: what the default routes prefer now; none: there is no such route
  */
 struct fm_homes {
 	struct fm_netlink *netlink;
 	uint32_t ifindex;
 	uint8_t default_type;
-	struct fm_ip registration, source6, source4;
+	bool is_said;
+	struct fm_ip registration, current, source6, source4;
 	struct fm_home list[FM_HOMES_MAX];
 };
 
@@ -41,6 +44,10 @@ int fm_homes_open(struct fm_homes *h);
  * -errno.
  */
 int fm_homes_lease(struct fm_homes *h, const struct fm_odp *lease, const struct fm_ip *address);
+
+/* New sockets of the default type get this address from now on; none: there is none. 0 or -errno.
+ */
+int fm_homes_current(struct fm_homes *h, const struct fm_ip *address);
 
 /* The registration address: for probes only, never chosen as a source. */
 int fm_homes_registration(struct fm_homes *h, const struct fm_ip *address);

@@ -51,6 +51,15 @@ static void complete_path(struct fm_host_role *h, struct fm_path *p, uint8_t i)
 	fm_host_sizes_limit(&h->sizes, i, p);
 }
 
+/* Time as the core is told it: what it may release from now on is withheld from sockets first. */
+static uint64_t core_now_us(struct fm_daemon *d)
+{
+	uint64_t now_us = fm_now_us();
+
+	fm_host_sockets_ahead(d, now_us);
+	return now_us;
+}
+
 static void look_forwarding(struct fm_host_role *h)
 {
 	fm_host_forwarding(&h->core, fm_now_us(), &h->forwarding);
@@ -127,7 +136,7 @@ static void tell_facts(struct fm_daemon *d, uint8_t i)
 	if (a->is_up && a->has_route4)
 		facts.coa4 = a->coa4;
 	facts.is_home = !fm_ip_is_none(&a->coa6) && fm_prefix_has(&home, &a->coa6);
-	fm_host_access(&d->host->core, i, &facts, fm_now_us());
+	fm_host_access(&d->host->core, i, &facts, core_now_us(d));
 }
 
 static void attach(struct fm_daemon *d, uint8_t i)
@@ -166,6 +175,7 @@ static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
 			  fm_ip_is_none(&a->coa6) ? NULL : fm_address_text(&a->coa6, coa6), "ipv4",
 			  fm_ip_is_none(&a->coa4) ? NULL : fm_address_text(&a->coa4, coa4)));
 	tell_facts(d, i);
+	fm_host_sockets_access(d, i);
 	changed(d);
 }
 
@@ -188,7 +198,7 @@ static void signal_received(void *ctx, const struct fm_via *via, const uint8_t *
 {
 	struct fm_daemon *d = ctx;
 
-	(void)fm_host_receive(&d->host->core, via, mh, len, fm_now_us());
+	(void)fm_host_receive(&d->host->core, via, mh, len, core_now_us(d));
 	fm_daemon_changed(d);
 }
 
@@ -200,7 +210,7 @@ static void probe_answered(void *ctx, uint64_t nonce, const struct fm_ip *from,
 
 	(void)from, (void)to; /* the nonce is the proof */
 	for (uint8_t i = 0; !is_size && i < d->host->core.conf.n_accesses; i++)
-		fm_host_probe_answered(&d->host->core, i, nonce, fm_now_us());
+		fm_host_probe_answered(&d->host->core, i, nonce, core_now_us(d));
 	fm_daemon_changed(d);
 }
 
@@ -296,6 +306,7 @@ static void leave(struct fm_daemon *d)
 	struct fm_host_role *h = d->host;
 	json_t *done = json_pack("{s:i, s:b}", "schema", 1, "down", 1);
 
+	fm_host_sockets_down(d);
 	fm_homes_drop(&h->homes);
 	fm_dp_down(h->dp);
 	h->dp = NULL;
@@ -305,6 +316,20 @@ static void leave(struct fm_daemon *d)
 		(void)fm_client_send(h->leaving, done);
 	json_decref(done);
 	d->is_ending = true;
+}
+
+/* Programs that ask for nothing get what new sockets of the default type get. */
+static void prefer(struct fm_daemon *d)
+{
+	struct fm_host *core = &d->host->core;
+	uint8_t type = core->conf.default_type;
+	struct fm_address_status s;
+	struct fm_ip none = { .b = { 0 } };
+	uint16_t pid = type ? fm_host_current(core, type) : 0;
+	bool is_there = pid != 0 && fm_host_lease_status(core, pid, fm_now_us(), &s);
+
+	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the default address",
+		     fm_homes_current(&d->host->homes, is_there ? &s.address : &none));
 }
 
 static void host_turn(struct fm_daemon *d)
@@ -322,11 +347,14 @@ static void host_turn(struct fm_daemon *d)
 	else if (h->is_dirty)
 		forward(d);
 	h->is_dirty = false;
+	prefer(d);
+	fm_host_sockets_turn(d);
 	fm_slow_offer(&h->slow, now_us);
 }
 
 static void host_wake(struct fm_daemon *d, uint64_t now_us)
 {
+	fm_host_sockets_ahead(d, now_us);
 	fm_host_wake(&d->host->core, now_us);
 }
 
@@ -341,7 +369,7 @@ static void flow_ended(void *ctx, const struct fm_tuple *t)
 {
 	struct fm_daemon *d = ctx;
 
-	fm_host_flow_ended(&d->host->core, t, fm_now_us());
+	fm_host_flow_ended(&d->host->core, t, core_now_us(d));
 	fm_daemon_changed(d);
 }
 
@@ -359,6 +387,8 @@ static void second(void *ctx, uint64_t now_us)
 
 	if (!d->host->is_leaving)
 		fm_flows_look(&d->host->flows, now_us);
+	if (!d->host->is_leaving)
+		fm_host_sockets_second(d, now_us);
 	fm_slow_offer(&d->host->slow, now_us);
 	fm_role_tell_dropped(d, &d->host->slow);
 	fm_timer_set(&d->host->second, now_us + 1000000);
@@ -546,6 +576,7 @@ static const struct fm_role_step steps[] = {
 	{ "the core", open_core },
 	{ "device fm0 and its rules", open_tun },
 	{ "the data path", open_datapath },
+	{ "address types", fm_host_sockets_open },
 	{ "next hops", open_neighbours },
 	{ "path MTUs", open_pmtu },
 	{ "sizes of paths", fm_host_sizes_open },
@@ -581,6 +612,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_host_check_close(&h->check);
 	fm_host_handover_close(&h->handover);
 	fm_accesses_close(&h->accesses);
+	fm_host_sockets_close(d);
 	fm_sockets_watch_close(&h->ends);
 	fm_netlink_close(&h->diag);
 	fm_proc_helper_close(&h->proc);

@@ -11,6 +11,7 @@
 #include "daemon/host_check.h"
 #include "daemon/host_handover.h"
 #include "daemon/host_size.h"
+#include "daemon/host_sockets.h"
 #include "daemon/slow.h"
 #include "datapath/loader.h"
 #include "net/neighbour.h"
@@ -42,6 +43,7 @@ struct fm_host_role {
 	struct fm_dp *dp;
 	struct fm_forwarding forwarding;
 	struct fm_homes homes;
+	struct fm_host_sockets sockets;
 	struct fm_flows flows;
 	struct fm_netlink diag;
 	struct fm_proc_helper proc;

@@ -1,0 +1,160 @@
+/*
+ * The part of the role host that serves single sockets: opening it, what sockets say, each turn.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/host.h"
+#include "daemon/role.h"
+
+/*
+ * Whose wish is it: policy may name types for them, or refuse some. No policy: every type is
+ * everybody's, so the programs never ask.
+ */
+static void judge_who(struct fm_daemon *d, const struct fm_sock_event *e)
+{
+	const struct fm_sock_verdict all = { .allowed = (1u << FM_SOCK_TYPES) - 2 };
+
+	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &e->who, &all));
+}
+
+static void on_event(void *ctx, const struct fm_sock_event *e)
+{
+	struct fm_daemon *d = ctx;
+
+	switch (e->kind) {
+	case FM_SOCK_EVENT_WANT:
+		fm_host_words_want(d, e);
+		break;
+	case FM_SOCK_EVENT_OWN:
+		fm_host_words_own(d, e);
+		break;
+	case FM_SOCK_EVENT_WHO:
+		judge_who(d, e);
+		break;
+	case FM_SOCK_EVENT_GONE:
+		fm_host_words_gone(d, e->id);
+		break;
+	default: /* of a newer program */
+		break;
+	}
+	fm_daemon_changed(d);
+}
+
+static void on_readable(void *ctx)
+{
+	struct fm_daemon *d = ctx;
+
+	if (d->host->sockets.sock && !d->host->is_leaving)
+		(void)fm_sock_read(d->host->sockets.sock, on_event, d);
+}
+
+static void on_timer(void *ctx, uint64_t now_us)
+{
+	fm_host_sockets_ahead(ctx, now_us);
+	fm_daemon_changed(ctx);
+}
+
+static int watch_events(struct fm_daemon *d)
+{
+	struct fm_host_sockets *s = &d->host->sockets;
+	int fd = fcntl(fm_sock_fd(s->sock), F_DUPFD_CLOEXEC, 0); /* the watch closes its own */
+
+	return fd < 0 ? -errno : fm_watch_open(&s->watch, &d->loop, fd, on_readable, d);
+}
+
+static int open_sock(struct fm_daemon *d)
+{
+	struct fm_host_sockets *s = &d->host->sockets;
+	struct fm_sock_conf conf = { .pin_dir = d->options.pin, .cgroup = d->options.cgroup };
+	int ret = fm_sock_open(&conf, &s->sock);
+
+	if (ret < 0) {
+		snprintf(s->why, sizeof(s->why), "%s", fm_dp_error());
+		s->sock = NULL;
+		return ret;
+	}
+	ret = fm_sock_policy(s->sock, false, false, 0);
+	return ret < 0 ? ret : watch_events(d);
+}
+
+int fm_host_sockets_open(struct fm_daemon *d)
+{
+	struct fm_host_sockets *s = &d->host->sockets;
+	int ret = fm_timer_open(&s->timer, &d->loop, on_timer, d);
+
+	s->away_us = UINT64_MAX;
+	if (ret < 0)
+		return ret;
+	ret = open_sock(d);
+	if (ret < 0)
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_TYPES_OFF],
+			      s->why[0] ? s->why : strerror(-ret), NULL);
+	ret = fm_host_sc_open(d);
+	fm_role_told(d, FM_DAEMON_EVENT_TYPES_OFF, "sc.sock", ret);
+	return 0;
+}
+
+void fm_host_sockets_close(struct fm_daemon *d)
+{
+	struct fm_host_sockets *s = &d->host->sockets;
+
+	fm_host_sc_close(d);
+	fm_timer_close(&s->timer);
+	fm_watch_close(&s->watch);
+	if (s->sock)
+		fm_sock_close(s->sock);
+	s->sock = NULL;
+}
+
+void fm_host_sockets_down(struct fm_daemon *d)
+{
+	struct fm_host_sockets *s = &d->host->sockets;
+
+	fm_watch_close(&s->watch);
+	if (s->sock)
+		fm_sock_down(s->sock);
+	s->sock = NULL;
+}
+
+static void set_timer(struct fm_daemon *d, uint64_t now_us)
+{
+	const struct fm_host_sockets *s = &d->host->sockets;
+	uint64_t words_us = fm_host_words_next_us(d, now_us), waits_us = fm_host_sc_next_us(d);
+	uint64_t next_us = s->away_us < words_us ? s->away_us : words_us;
+
+	next_us = waits_us < next_us ? waits_us : next_us;
+	fm_timer_set(&d->host->sockets.timer, next_us == UINT64_MAX ? 0 : next_us);
+}
+
+void fm_host_sockets_turn(struct fm_daemon *d)
+{
+	struct fm_host_sockets *s = &d->host->sockets;
+	uint64_t now_us = fm_now_us();
+
+	if (!s->sock)
+		return;
+	fm_host_slots_turn(d, now_us);
+	if (!s->is_adopted && d->host->is_taken) {
+		s->is_adopted = true;
+		fm_host_slots_adopt(d);
+	}
+	fm_host_sc_turn(d, now_us);
+	set_timer(d, now_us);
+}
+
+void fm_host_sockets_second(struct fm_daemon *d, uint64_t now_us)
+{
+	if (d->host->sockets.sock)
+		fm_host_slots_second(d, now_us);
+}
+
+uint64_t fm_host_sockets_count(const struct fm_daemon *d, const struct fm_ip *ip)
+{
+	const struct fm_host_sockets *s = &d->host->sockets;
+	const struct fm_host_slot *slot = fm_host_slots_find(d, ip);
+
+	return s->sock && slot ? fm_sock_count(s->sock, (uint32_t)(slot - s->slots)) : 0;
+}
