@@ -72,7 +72,7 @@ struct asked {
 	__u32 value, lifetime_s;
 	__u64 lifetime_bytes;
 	__u8 type;
-	bool is_own;
+	bool is_own, is_long;
 };
 
 /* The kernel's buffer is larger than a short option: @optlen is what the program gave. */
@@ -86,6 +86,7 @@ static __always_inline bool read_asked(const struct bpf_sockopt *c, struct asked
 	a->value = *value;
 	a->type = IPV6_PREFER_SRC_TYPE_OF(a->value);
 	if (c->optlen >= (int)sizeof(*o) && (void *)(o + 1) <= c->optval_end) {
+		a->is_long = true;
 		a->lifetime_s = o->lifetime_s;
 		a->lifetime_bytes = o->lifetime_bytes;
 	}
@@ -93,10 +94,22 @@ static __always_inline bool read_asked(const struct bpf_sockopt *c, struct asked
 	return true;
 }
 
+/* A type in the short form goes with what was remembered for it. */
+static __always_inline void recall(const struct fm_sock_want *w, struct asked *a)
+{
+	if (!w || a->is_long)
+		return;
+	if (w->type == 0) {
+		a->lifetime_s = w->lifetime_s;
+		a->lifetime_bytes = w->lifetime_bytes;
+	}
+	a->is_own = a->is_own || w->next_is_own || a->lifetime_s || a->lifetime_bytes;
+}
+
 /* Nothing new in it. An own address that was refused is asked for anew. */
 static __always_inline bool is_same(const struct fm_sock_want *w, const struct asked *a)
 {
-	if (w->type != a->type)
+	if (w->type != a->type || w->next_is_own)
 		return false;
 	if (!a->is_own)
 		return true;
@@ -173,15 +186,13 @@ static __always_inline int choose(struct bpf_sock *sk, struct fm_sock_want *w,
 	return 0;
 }
 
-static __always_inline int set_type(struct bpf_sock *sk, struct fm_sock_want *w,
-				    const struct asked *a)
+static __always_inline int set_type(struct bpf_sock *sk, struct fm_sock_want *w, struct asked *a)
 {
 	int err = 0;
 
-	if (a->type == 0 || a->type >= FM_SOCK_TYPES)
+	if (a->type >= FM_SOCK_TYPES)
 		return -EINVAL;
-	if (!is_served(sk))
-		return -EOPNOTSUPP;
+	recall(w, a);
 	if (!w || !is_same(w, a))
 		err = choose(sk, w, a);
 	if (err)
@@ -193,6 +204,49 @@ static __always_inline int set_type(struct bpf_sock *sk, struct fm_sock_want *w,
 	if (!is_settled(sk))
 		(void)fm_resolve(sk, w, sk->family == AF_INET, true, false);
 	return 0;
+}
+
+/* The long form without a type: it asks for nothing any more; what stands there is remembered. */
+static __always_inline int set_all(struct bpf_sock *sk, struct fm_sock_want *w,
+				   const struct asked *a)
+{
+	if (w && w->type && is_settled(sk))
+		return -EINVAL; /* it has its address, and keeps it */
+	if (w)
+		give_back(sk, w);
+	if (!a->is_own)
+		return 0;
+	if (!w)
+		w = fm_want(sk, BPF_SK_STORAGE_GET_F_CREATE, false);
+	if (!w)
+		return -ENOMEM;
+	w->next_is_own = !!(a->value & IPV6_REQUIRE_SRC_ON_NET);
+	w->lifetime_s = a->lifetime_s;
+	w->lifetime_bytes = a->lifetime_bytes;
+	return 0;
+}
+
+static __always_inline int remember_own(struct bpf_sock *sk, struct fm_sock_want *w)
+{
+	if (!w)
+		w = fm_want(sk, BPF_SK_STORAGE_GET_F_CREATE, false);
+	if (!w)
+		return -ENOMEM;
+	w->next_is_own = 1;
+	return 0;
+}
+
+static __always_inline int set(struct bpf_sock *sk, struct fm_sock_want *w, struct asked *a)
+{
+	if (!(a->value & FM_SC_BITS) && !a->is_long)
+		return 0;
+	if (!is_served(sk))
+		return -EOPNOTSUPP;
+	if (a->type)
+		return set_type(sk, w, a);
+	if (a->is_long)
+		return set_all(sk, w, a);
+	return a->value & IPV6_REQUIRE_SRC_ON_NET ? remember_own(sk, w) : 0;
 }
 
 /*
@@ -222,6 +276,7 @@ int fm_sock_set(struct bpf_sockopt *c)
 	struct asked a = { 0 };
 	struct bpf_sock *sk = c->sk;
 	struct fm_sock_want *w;
+	__u32 flags;
 	int err;
 
 	if (c->level != IPPROTO_IPV6 || c->optname != IPV6_ADDR_PREFERENCES)
@@ -229,16 +284,17 @@ int fm_sock_set(struct bpf_sockopt *c)
 	if (!sk || !is_ours(fm_settings(), bpf_get_netns_cookie(c)) || !read_asked(c, &a))
 		return leave_option(c);
 	w = fm_want(sk, 0, false);
-	if (!w && !(a.value & FM_SC_BITS))
+	if (!w && !(a.value & FM_SC_BITS) && !a.is_long)
 		return leave_option(c);
-	if (a.type || a.value & IPV6_REQUIRE_SRC_ON_NET) {
-		err = set_type(sk, w, &a);
-		if (err) {
-			bpf_set_retval(err);
-			return FM_REFUSE;
-		}
+	flags = a.value & ~FM_SC_BITS;
+	err = set(sk, w, &a);
+	if (err) {
+		bpf_set_retval(err);
+		return FM_REFUSE;
 	}
-	return pass_flags(c, sk, a.value & ~FM_SC_BITS, a.type || (w && w->type));
+	/* Without flags all of it was for us. */
+	bool is_done = !flags && (a.is_long || a.value & FM_SC_BITS);
+	return pass_flags(c, sk, flags, is_done || a.type || (w && w->type));
 }
 
 /* What reading the option shows of the type. */
@@ -246,7 +302,8 @@ static __always_inline __u32 bits_of(const struct fm_sock_want *w, __u64 word)
 {
 	__u32 state = FM_SOCK_WORD_STATE(word);
 
-	return IPV6_PREFER_SRC_TYPE(w->type) | (w->is_own ? IPV6_REQUIRE_SRC_ON_NET : 0) |
+	return IPV6_PREFER_SRC_TYPE(w->type) |
+	       (w->is_own || w->next_is_own ? IPV6_REQUIRE_SRC_ON_NET : 0) |
 	       (state == FM_SOCK_READY ? IPV6_SRC_TYPE_READY : 0) |
 	       (state == FM_SOCK_FAILED ? IPV6_SRC_TYPE_FAILED : 0);
 }
@@ -266,6 +323,30 @@ static __always_inline void fill_long(struct fm_sc_option *o, const struct fm_so
 	o->lifetime_bytes = w->lifetime_bytes;
 }
 
+/* A socket that asked for nothing: the long form says so, which no stack without flowmob does. */
+static __always_inline int show_nothing(struct bpf_sockopt *c, const struct bpf_sock *sk,
+					const struct fm_sock_want *w)
+{
+	struct fm_sc_option *o = c->optval;
+	__u32 flags = 0;
+
+	if ((void *)(o + 1) > c->optval_end || !is_served(sk) ||
+	    !is_ours(fm_settings(), bpf_get_netns_cookie(c)))
+		return leave_option(c);
+	if (c->retval == 0)
+		flags = o->value;
+	__builtin_memset(o, 0, sizeof(*o));
+	o->value = flags;
+	if (w) {
+		o->value |= w->next_is_own ? IPV6_REQUIRE_SRC_ON_NET : 0;
+		o->lifetime_s = w->lifetime_s;
+		o->lifetime_bytes = w->lifetime_bytes;
+	}
+	FM_CTX_SET(c->optlen, sizeof(*o));
+	FM_CTX_SET(c->retval, 0);
+	return FM_LEAVE;
+}
+
 SEC("cgroup/getsockopt")
 int fm_sock_get(struct bpf_sockopt *c)
 {
@@ -281,7 +362,7 @@ int fm_sock_get(struct bpf_sockopt *c)
 		return leave_option(c);
 	w = fm_want(sk, 0, false);
 	if (!w || !w->type)
-		return leave_option(c);
+		return show_nothing(c, sk, w);
 	if (c->retval == 0)
 		flags = *value & ~FM_KERNEL_DEFAULTS;
 	is_v4 = sk->family == AF_INET;

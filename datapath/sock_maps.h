@@ -121,15 +121,18 @@ struct fm_sock_pin {
 
 /**
  * struct fm_sock_want - fm_sock_want_v1, kept with the socket and with its accepted children
- * @type:       asked for, or of policy (@is_default); 0: none, nothing else counts then
+ * @type:       asked for, or of policy (@is_default); 0: none, the lifetime is for the next one
+ * then
  * @is_own:     an address of its own: @request is its @id
  * @request_is_v4: family of the address that @request brings
+ * @next_is_own: IPV6_REQUIRE_SRC_ON_NET without a type: for the type asked for next
  * @asked_run:  the daemon's run that was told
  * @request:    id in fm_sock_requests_v1; 0: the address of the type
  */
 struct fm_sock_want {
 	__u8 type, is_own, is_default, request_is_v4;
-	__u32 asked_run, lifetime_s, pad;
+	__u32 asked_run, lifetime_s;
+	__u8 next_is_own, pad[3];
 	__u64 id, request, lifetime_bytes;
 	struct fm_sock_pin pins[FM_SOCK_FAMILIES];
 };

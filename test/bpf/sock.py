@@ -284,7 +284,6 @@ def _(d):
         same(read(sock(t)), TYPE[t])
     for t in range(5, 16):
         refused(errno.EINVAL, ask, sock(), TYPE[t])
-    refused(errno.EINVAL, ask, sock(), REQUIRE)
     refused(errno.EINVAL, ask, sock(), 0xffffffff)
     ask(s := sock(), TYPE[2] | READY | FAILED)
     same(read(s), TYPE[2])
@@ -367,7 +366,6 @@ def _(d):
     value, error, ip, id, life_bytes, life_s = read_long(a)
     same((value, error, ip, life_bytes, life_s), (TYPE[2] | READY, 0, A[2], 0, 0))
     assert id and id != read_long(b)[3]
-    same(len(sock().getsockopt(V6, PREFERENCES, 48)), 4)
 
 
 @row("bound to an address or connected: EINVAL; the same type again: 0")
@@ -656,6 +654,61 @@ def _(d):
     same((kind, e["id"]), ("gone", id))
     same(d.count(slot), 0)
     refused(errno.ENOENT, d.ask, f"answer {id} {IS_READY} {slot} 0")
+
+
+@row("REQUIRE and a lifetime without a type are for the type asked for next")
+def _(d):
+    d.ready(A[2])
+    for family in (socket.AF_INET6, socket.AF_INET):
+        s = sock(family=family)
+        ask(s, REQUIRE)
+        ask_long(s, REQUIRE, 60, 1000)
+        same((read_long(s)[0] & 0x7f0000, read_long(s)[4:]), (REQUIRE, (1000, 60)))
+        same(kinds(d), [])
+        ask(s, TYPE[2])
+        (kind, e), = d.events()
+        same((kind, e["type"], e["life"], e["bytes"]), ("own", 2, 60, 1000))
+        ask(s, REQUIRE)  # once more: for the next one, the socket keeps what it has
+        same(read_long(s)[3], e["id"])
+        ask(s, TYPE[2])
+        (gone, g), (own, o) = d.events()
+        same((gone, g["id"], own, o["life"]), ("gone", e["id"], "own", 0))
+        s.close()
+        same(kinds(d), ["gone"])
+    s = sock()
+    ask(s, REQUIRE | COA)
+    same(read(s) & COA, COA)
+    same(talk(s), OURS6)
+
+
+@row("the long form takes back what was asked for, but not from a connected socket")
+def _(d):
+    slot = d.ready(A[2])
+    s = sock(2)
+    same(read_long(s)[2], A[2])
+    same(d.count(slot), 1)
+    ask_long(s, 0)
+    same((read_long(s)[0] & 0x7f0000, read_long(s)[2], d.count(slot)), (0, "::", 0))
+    same(talk(s), OURS6)
+    s = sock(2)
+    same(talk(s), A[2])
+    refused(errno.EINVAL, ask_long, s, 0)
+    same((read_long(s)[2], d.count(slot)), (A[2], 1))
+    s = sock()
+    ask(s, TYPE[2] | REQUIRE)
+    ask_long(s, 0)
+    same(kinds(d), ["own", "gone"])
+
+
+@row("the long form tells that there is flowmob, also who asked for nothing")
+def _(d):
+    for family in (socket.AF_INET6, socket.AF_INET):
+        same(read_long(sock(family=family))[1:], (0, "::", 0, 0, 0))
+    s = udp()
+    s.bind(("::1", 0))
+    refused(errno.EINVAL, ask, s, TYPE[2])
+    same(read_long(s)[0] & 0x7f0000, 0)
+    same(len(sock(kind=socket.SOCK_RAW, proto=89).getsockopt(V6, PREFERENCES, 48)), 4)
 
 
 @row("a lifetime asks for an own address; a refused one may be asked again")
