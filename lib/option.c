@@ -31,7 +31,7 @@ int fm_option_ask(int sockfd, sc_type type, struct fm_sc_option *o)
 	if (type < FIXED_IP_ADDRESS || type > GRACEFUL_REPLACEMENT_IP_ADDRESS)
 		return -EINVAL;
 	if (setsockopt(sockfd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &value, sizeof(value)) < 0)
-		err = -errno;
+		err = errno == EOPNOTSUPP ? -ENOPROTOOPT : -errno; /* a raw socket, for example */
 	int read_err = fm_option_read(sockfd, o);
 	if (read_err)
 		return read_err; /* a stack that refuses unknown bits knows no long form either */
