@@ -519,21 +519,25 @@ static void read_hosts(struct fm_lab_reader *r, const struct fm_tree *root)
 	r->s->hosts[0].is_there = true;
 }
 
+static bool is_port_taken(const struct fm_lab_scenario *s, uint16_t port)
+{
+	for (int i = 0; i < s->n_flows; i++) {
+		if (s->flows[i].port == port)
+			return true;
+	}
+	return false;
+}
+
 /* A flow without a port gets one that no other flow asked for. */
 static void choose_ports(struct fm_lab_scenario *s)
 {
 	uint16_t next = 40001;
 
 	for (int i = 0; i < s->n_flows; i++) {
-		if (s->flows[i].port)
-			continue;
-		for (int j = 0; j < s->n_flows; j++) {
-			if (s->flows[j].port == next) {
-				next++;
-				j = -1;
-			}
-		}
-		s->flows[i].port = next++;
+		while (is_port_taken(s, next))
+			next++;
+		if (!s->flows[i].port)
+			s->flows[i].port = next;
 	}
 }
 
