@@ -32,6 +32,8 @@ PORT = 7007
 MARK = 0x464d4100
 NONE, PENDING, IS_READY, IS_FAILED = range(4)
 libc = ctypes.CDLL(None, use_errno=True)
+flowmob = ctypes.CDLL(f"{BUILD}/../../lib/libflowmob.so.0", use_errno=True)
+NOT_SUPPORTED, NOT_HAD = -1001, -1002
 
 
 def run(line, check=True, **more):
@@ -211,6 +213,13 @@ def read_long(s):
     assert len(d) == 48, len(d)
     value, error, ip, id, life_bytes, life_s, _ = struct.unpack("Ii16sQQII", d)
     return value, error, socket.inet_ntop(socket.AF_INET6, ip), id, life_bytes, life_s
+
+
+def setsc(s, type, timeout_ms=-1):
+    """(result, errno, address)"""
+    source = (ctypes.c_ubyte * 16)()
+    result = flowmob.setsc_within(s.fileno(), source, type, timeout_ms)
+    return result, result and ctypes.get_errno(), socket.inet_ntop(socket.AF_INET6, bytes(source))
 
 
 def heard(s, to=None):
@@ -709,6 +718,42 @@ def _(d):
     refused(errno.EINVAL, ask, s, TYPE[2])
     same(read_long(s)[0] & 0x7f0000, 0)
     same(len(sock(kind=socket.SOCK_RAW, proto=89).getsockopt(V6, PREFERENCES, 48)), 4)
+
+
+@row("setsc(): what is there needs no daemon; what is not is refused at once, and the socket connects")
+def _(d):
+    os.environ["FLOWMOB_SOCKET"] = f"{PIN}/flowmob.sock"
+    d.ready(A[2])
+    d.ready(A4, 2, v4=1)
+    for kind, family, peer, ours, address in ((udp, socket.AF_INET6, PEER6, OURS6, A[2]),
+                                              (sock, socket.AF_INET6, PEER6, OURS6, A[2]),
+                                              (udp, socket.AF_INET, PEER4, OURS4, A4)):
+        told = address if ":" in address else f"::ffff:{address}"
+        s = kind(family=family)
+        same(setsc(s, 2), (0, 0, told))
+        same(talk(s, peer), address)
+        same(setsc(s, 1), (NOT_HAD, errno.EINVAL, "::"))
+        same(heard(s), address) if kind is udp else None
+        same(setsc(s, 2), (0, 0, told))
+        s = kind(family=family)
+        same(setsc(s, 1), (NOT_SUPPORTED, errno.ECONNREFUSED, "::"))
+        same(setsc(s, 1, 0), (NOT_HAD, errno.ETIMEDOUT, "::"))
+        same(talk(s, peer), ours)
+        s = kind(family=family)
+        ask(s, REQUIRE)
+        same(setsc(s, 2), (NOT_SUPPORTED, errno.ECONNREFUSED, "::"))
+        same(flowmob.setsc_lifetime(s.fileno(), 60, ctypes.c_uint64(0)), 0)
+        same(setsc(s, 2, 0), (NOT_HAD, errno.ETIMEDOUT, "::"))
+        same(setsc(s, 2), (0, 0, told))  # what was refused is no longer asked for
+    for how in ((A[2], 0), ("::", 0)):
+        s = sock()
+        same(setsc(s, 2)[0], 0)
+        s.bind(how)
+        s.listen()
+        same(s.getsockname()[0], how[0])
+    s = sock(kind=socket.SOCK_RAW, proto=89)
+    same(setsc(s, 2), (NOT_SUPPORTED, errno.ENOPROTOOPT, "::"))
+    d.events()
 
 
 @row("a lifetime asks for an own address; a refused one may be asked again")
