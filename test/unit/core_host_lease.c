@@ -103,16 +103,6 @@ static void put_set(struct anchor *a, struct fm_msg *ba)
 	put_vendor(ba, 2, data, len);
 }
 
-static bool read_set(const struct fm_msg *bu, struct fm_octets *pids)
-{
-	for (const struct fm_item *o = fm_msg_next(bu, FM_OPT_VENDOR, NULL); o;
-	     o = fm_msg_next(bu, FM_OPT_VENDOR, o)) {
-		if (o->vendor.sub_type == 2)
-			return fm_odp_set_read(&o->vendor.data, pids);
-	}
-	return false;
-}
-
 /* Digest §14.5: the set first, so that what it releases is free. */
 static bool take_set(struct anchor *a, const struct fm_msg *bu)
 {
