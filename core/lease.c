@@ -277,6 +277,17 @@ static void rest(struct fm_ha *ha, struct fm_lease *l, enum fm_lease_mode mode, 
 	fm_record_prefix(ha, l);
 }
 
+void fm_ha_lease_rest(struct fm_ha *ha, const struct fm_ip *prefix)
+{
+	const struct fm_ha_pool_conf *pool = fm_ha_lease_pool(ha, prefix);
+	struct fm_lease *l = fm_ha_lease_find(ha, prefix);
+
+	if (!l)
+		l = make(ha, prefix);
+	if (l && l->mode == FM_LEASE_RESTING && l->rest_us <= ha->now_us)
+		l->rest_us = ha->now_us + (pool ? pool->quarantine_us : REST_DEFAULT_US);
+}
+
 void fm_ha_lease_release(struct fm_ha *ha, struct fm_lease *l, uint64_t now_us)
 {
 	fm_ha_tell(ha, l->owner, FM_EVENT_LEASE_ENDED, &l->prefix, l->type);

@@ -110,6 +110,9 @@ void fm_ha_lease_update(struct fm_ha *ha, struct fm_subscriber *s, const struct 
 /* Seconds from @now_us to @until_us; UINT32_MAX: without end. */
 uint32_t fm_ha_lease_left_s(uint64_t until_us, uint64_t now_us);
 
+/* Lets a prefix rest from now on that nobody known has. */
+void fm_ha_lease_rest(struct fm_ha *ha, const struct fm_ip *prefix);
+
 /* Gives a live lease back: fixed ones stay reserved, others rest. */
 void fm_ha_lease_release(struct fm_ha *ha, struct fm_lease *l, uint64_t now_us);
 

@@ -139,29 +139,42 @@ static void put_lease(struct fm_writer *w, const struct fm_ha *ha, const struct 
 	put_number(w, l->byte_limit, 8);
 }
 
-static bool get_lease(struct fm_reader *r, struct fm_ha *ha, struct fm_subscriber *s,
-		      uint8_t version)
+static struct fm_lease get_lease(struct fm_reader *r, const struct fm_ha *ha, uint8_t version)
 {
-	struct fm_ip prefix = get_ip(r);
-	uint8_t type = fm_get_u8(r);
-	uint16_t pid = (uint16_t)get_number(r, 2);
-	uint64_t preferred_us = get_time(r, ha), valid_us = get_time(r, ha);
-	uint8_t flags = version > 1 ? fm_get_u8(r) : 0;
-	uint64_t since_us = version > 1 ? get_time(r, ha) : ha->now_us;
-	uint64_t byte_limit = version > 1 ? get_number(r, 8) : 0;
-	struct fm_lease *l = r->why ? NULL : fm_ha_lease_put(ha, s, &prefix, FM_LEASE_LIVE);
+	struct fm_lease l = { .since_us = ha->now_us };
+
+	l.prefix = get_ip(r);
+	l.type = fm_get_u8(r);
+	l.pid = (uint16_t)get_number(r, 2);
+	l.preferred_us = get_time(r, ha);
+	l.valid_us = get_time(r, ha);
+	if (version == 1)
+		return l;
+	uint8_t flags = fm_get_u8(r);
+	l.is_ending = flags & 1;
+	l.untold = flags >> 1;
+	l.since_us = get_time(r, ha);
+	l.byte_limit = get_number(r, 8);
+	return l;
+}
+
+static bool restore_lease(struct fm_reader *r, struct fm_ha *ha, struct fm_subscriber *s,
+			  uint8_t version)
+{
+	const struct fm_lease was = get_lease(r, ha, version);
+	struct fm_lease *l = r->why ? NULL : fm_ha_lease_put(ha, s, &was.prefix, FM_LEASE_LIVE);
 
 	if (!l)
 		return false;
-	l->type = type;
-	l->pid = pid;
-	l->preferred_us = preferred_us;
-	l->valid_us = valid_us;
-	l->is_ending = flags & 1;
-	l->untold = flags >> 1;
-	l->since_us = since_us;
-	l->byte_limit = byte_limit;
-	if (type == FM_TYPE_FIXED && !l->is_ending && !l->is_fixed) {
+	l->type = was.type;
+	l->pid = was.pid;
+	l->preferred_us = was.preferred_us;
+	l->valid_us = was.valid_us;
+	l->is_ending = was.is_ending;
+	l->untold = was.untold;
+	l->since_us = was.since_us;
+	l->byte_limit = was.byte_limit;
+	if (l->type == FM_TYPE_FIXED && !l->is_ending && !l->is_fixed) {
 		l->is_fixed = true;
 		s->n_fixed++;
 	}
@@ -300,7 +313,7 @@ static int restore_binding(struct fm_ha *ha, struct fm_subscriber *s, struct fm_
 	}
 	bool is_good = true;
 	for (uint8_t n = fm_get_u8(r); n > 0 && is_good; n--)
-		is_good = get_lease(r, ha, s, version);
+		is_good = restore_lease(r, ha, s, version);
 	for (uint8_t n = fm_get_u8(r); n > 0 && is_good; n--)
 		is_good = get_flow(r, ha, b);
 	if (!is_good || r->why || fm_left(r) > 0) {
@@ -364,6 +377,38 @@ static int restore_prefix(struct fm_ha *ha, const struct fm_octets *key, struct 
 	return 0;
 }
 
+/*
+ * Of somebody that the configuration does not name: nothing comes back, and what he had rests. The
+ * record stays, for he may be named again.
+ */
+static int rest_of_nobody(struct fm_ha *ha, enum fm_record_kind kind, struct fm_reader *r,
+			  uint8_t version)
+{
+	struct fm_coa coa;
+
+	if (kind == FM_RECORD_RESERVED) {
+		while (fm_left(r) >= 16) {
+			struct fm_ip prefix = get_ip(r);
+
+			fm_ha_lease_rest(ha, &prefix);
+		}
+	}
+	if (kind != FM_RECORD_BINDING)
+		return -ENOENT;
+	get_ip(r);
+	for (uint8_t i = 0; i < FM_PATHS_MAX; i++) {
+		if (fm_get_u8(r))
+			get_coa(r, ha, &coa);
+	}
+	for (uint8_t n = fm_get_u8(r); n > 0; n--) {
+		const struct fm_lease l = get_lease(r, ha, version);
+
+		if (!r->why)
+			fm_ha_lease_rest(ha, &l.prefix);
+	}
+	return -ENOENT;
+}
+
 int fm_ha_restore(struct fm_ha *ha, enum fm_record_kind kind, const struct fm_octets *key,
 		  const struct fm_octets *value, uint64_t now_us)
 {
@@ -378,7 +423,7 @@ int fm_ha_restore(struct fm_ha *ha, enum fm_record_kind kind, const struct fm_oc
 	if (kind == FM_RECORD_PREFIX)
 		return restore_prefix(ha, key, &r);
 	if (!s)
-		return -ENOENT;
+		return rest_of_nobody(ha, kind, &r, version);
 	if (kind == FM_RECORD_BINDING)
 		err = restore_binding(ha, s, &r, version);
 	if (kind == FM_RECORD_REPLAY)

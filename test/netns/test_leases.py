@@ -5,12 +5,13 @@ user packets meanwhile, seen at the peer.
 import errno
 import os
 import socket
+import subprocess
 import time
 
 import pytest
 
 from hand import FIXED, FOREVER, GRACEFUL, NONPERSISTENT, SESSION, Hand, odp, odp_set
-from world import PEER6, Call, World, grown, until
+from world import FLOWMOB, PEER6, Call, World, grown, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
 
@@ -171,7 +172,10 @@ def test_an_order_withdraws_at_once(world, hand, peer):
 
 def test_an_order_with_a_time_lets_sockets_finish(world, hand, peer):
     prefix = hand.update(odp(7, SESSION)).odps[7]['prefix']
-    world.ask('anchor', 'release', prefix=address(prefix), after_s=3)
+    said = subprocess.run([FLOWMOB, 'pools', '--release', address(prefix), '--after', '3s'], check=True, text=True,
+                          capture_output=True,
+                          env=os.environ | {'FLOWMOB_SOCKET': str(world.dir / 'anchor/run/flowmob.sock')}).stdout
+    assert said == f'{prefix}/64 of {ID} ends in 3s; new sockets no longer get it\n'
     assert lent(world)[prefix]['state'] == 'ending'
     assert heard_at_hand(peer, hand, prefix, b'still')
     told = hand.update().odps[7]
@@ -257,6 +261,23 @@ def test_a_host_without_care_of_address_is_unreachable(world, hand, peer):
     assert grown(before, world.counters('anchor'))['slow-unreachable'] == 1
     hand.update()
     assert heard_at_hand(peer, hand, prefix, b'reachable again')
+
+
+def test_a_host_of_old_has_its_home_address(world, hand, peer):
+    """Digest §14.7: plain RFC 6275, no BID, no prefix option; its home address is in its subscriber block."""
+    hand.hoa = '2001:db8:1fe:7::5'
+    conf(world, more=f'home-address = "{hand.hoa}"')
+    answer = hand.update(bid=None)
+    assert (answer.status, answer.odps, answer.set) == (0, {}, None)
+    assert heard_at(peer, hand, '2001:db8:1fe:7::', b'up, as of old')
+    assert heard_at_hand(peer, hand, '2001:db8:1fe:7::', b'down, as of old')
+    world.do('restart', node='anchor')
+    until('it is back', lambda: world.ask('anchor', 'ping'))
+    assert heard_at_hand(peer, hand, '2001:db8:1fe:7::', b'down, after a restart')
+    assert hand.update(bid=None, lifetime=0).status == 0
+    assert not heard_at_hand(peer, hand, '2001:db8:1fe:7::', b'de-registered')
+    hand.hoa = HOA
+    hand.update()
 
 
 def test_a_real_host_that_loses_its_prefix_gets_another(world, hand):

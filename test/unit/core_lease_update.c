@@ -246,6 +246,37 @@ static void what_rests_rests_over_a_restart(void **state)
 	world_end(w);
 }
 
+/* The operator took a subscriber out while the anchor was down: what it had rests, then is free. */
+static void what_nobody_has_any_more_rests_too(void **state)
+{
+	struct world *w = start(63); /* 2 prefixes */
+	struct fm_ip fixed = granted(w, 1, 1);
+	struct record was[8];
+	unsigned n = 0;
+
+	(void)state;
+	granted(w, 2, 2);
+	assert_true(w->n_records <= 8);
+	for (unsigned i = 0; i < w->n_records; i++)
+		was[n++] = w->records[i];
+	world_start(w);
+	struct fm_ha_subscriber_conf s = world_subscriber("other@example.net");
+	assert_int_equal(fm_ha_subscriber_add(w->ha, &s), 0);
+	for (unsigned i = 0; i < n; i++) {
+		struct fm_octets key = { was[i].key, was[i].key_len },
+				 value = { was[i].value, was[i].len };
+
+		assert_int_equal(fm_ha_restore(w->ha, was[i].kind, &key, &value, w->now_us),
+				 -ENOENT);
+	}
+	assert_int_equal(other_asks(w, 1, NULL), FM_ODP_NO_RESOURCES);
+	assert_int_equal(other_asks(w, 1, &fixed), FM_ODP_NOT_AVAILABLE);
+	world_pass(w, 3601 * S);
+	assert_int_equal(other_asks(w, 2, NULL), FM_ODP_GRANTED);
+	assert_int_equal(other_asks(w, 3, NULL), FM_ODP_GRANTED);
+	world_end(w);
+}
+
 /* An order: the data path stops at once, the host is asked to refresh, and its answer tells. */
 static void a_withdrawn_prefix_ends_and_is_told(void **state)
 {
@@ -697,6 +728,7 @@ int main(void)
 		cmocka_unit_test(quotas_bind_what_is_new),
 		cmocka_unit_test(fixed_ones_survive_all_but_an_order),
 		cmocka_unit_test(what_rests_rests_over_a_restart),
+		cmocka_unit_test(what_nobody_has_any_more_rests_too),
 		cmocka_unit_test(a_withdrawn_prefix_ends_and_is_told),
 		cmocka_unit_test(a_withdrawn_prefix_is_not_renewed),
 		cmocka_unit_test(an_end_in_ten_minutes_shortens),
