@@ -103,6 +103,16 @@ static uint64_t rate(const struct fm_flows *f, const struct fm_live_flow *flow, 
 					       : octets * 8000000u / (f->now_us - flow->looked_us);
 }
 
+static void count(const struct fm_flows *f, struct fm_live_flow *flow,
+		  const struct fm_dp_flow_info *info)
+{
+	uint64_t octets = info->bytes + info->bytes_in;
+
+	if (f->used && octets > flow->counted)
+		f->used(f->ctx, &info->tuple.local, octets - flow->counted);
+	flow->counted = octets;
+}
+
 static void look_at(void *ctx, const struct fm_dp_flow_info *info)
 {
 	struct fm_flows *f = ctx;
@@ -122,6 +132,7 @@ static void look_at(void *ctx, const struct fm_dp_flow_info *info)
 		flow->up = info->bytes;
 		flow->down = info->bytes_in;
 	}
+	count(f, flow, info);
 	flow->info = *info;
 }
 

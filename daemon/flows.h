@@ -20,16 +20,22 @@
  * @up_bps, @down_bps: since the look before
  * @app:      name of the program; empty: not known
  * @looked_us, @up, @down: time and octets of the last look, for the rates
+ * @counted:  octets told by fm_flows.used
  * @next:     place of the next one in its chain + 1
  */
 struct fm_live_flow {
 	uint32_t id, next, inode, rtt_us;
 	struct fm_dp_flow_info info;
 	char app[FM_PROC_NAME];
-	uint64_t up_bps, down_bps, looked_us, up, down;
+	uint64_t up_bps, down_bps, looked_us, up, down, counted;
 	bool is_seen, has_looked_for_app;
 };
 
+/**
+ * struct fm_flows - all of them
+ * @ended: a flow is over
+ * @used:  so many octets more went from or to a home address; NULL: not wanted
+ */
 struct fm_flows {
 	struct fm_live_flow *list; /* FM_FLOWS_MAX places */
 	uint32_t n, last_id, free; /* free: place + 1 */
@@ -37,6 +43,7 @@ struct fm_flows {
 	uint64_t now_us;
 	struct fm_dp *dp;
 	void (*ended)(void *ctx, const struct fm_tuple *t);
+	void (*used)(void *ctx, const struct fm_ip *local, uint64_t octets);
 	void *ctx;
 };
 

@@ -13,9 +13,10 @@
 /* The core releases 10 s after it was told; shortly before, the address is kept from new sockets.
  */
 #define FM_HOLDER_AWAY_AFTER_US 9500000u
-#define FM_HOLDER_LOOK_MAX_US 8000000u	 /* between two looks at the kernel's sockets, at most */
-#define FM_HOLDER_BACK_AFTER_US 5000000u /* what the core did not give back by then is used again  \
-					  */
+#define FM_HOLDER_LOOK_MAX_US 8000000u /* between two looks at the kernel's sockets, at most */
+#define FM_HOLDER_BACK_AFTER_US                                                                    \
+	5000000u /* what the core did not give back by then is used again                          \
+		  */
 
 enum fm_holder_state {
 	FM_HOLDER_HELD,

@@ -373,6 +373,17 @@ static void flow_ended(void *ctx, const struct fm_tuple *t)
 	fm_daemon_changed(d);
 }
 
+/* A lease's byte limit: octets of its flows. Flows that end between two looks escape by less than
+ * they had since the last. */
+static void octets_used(void *ctx, const struct fm_ip *local, uint64_t octets)
+{
+	struct fm_daemon *d = ctx;
+	uint16_t pid = fm_host_sockets_pid(d, local);
+
+	if (pid != 0)
+		fm_host_used(&d->host->core, pid, octets, core_now_us(d));
+}
+
 static void socket_ended(void *ctx, const struct fm_socket *s)
 {
 	struct fm_daemon *d = ctx;
@@ -492,6 +503,7 @@ static int open_flows(struct fm_daemon *d)
 
 	h->flows.dp = h->dp;
 	h->flows.ended = flow_ended;
+	h->flows.used = octets_used;
 	h->flows.ctx = d;
 	ret = fm_flows_open(&h->flows);
 	if (ret == 0)

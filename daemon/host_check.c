@@ -244,6 +244,16 @@ static void begin_handover(struct fm_daemon *d)
 	finish(d);
 }
 
+/* Whether sockets can have an address by type: the machine's matter, no access's. */
+static void add_types(struct fm_daemon *d, json_t *rows)
+{
+	const struct fm_host_sockets *s = &d->host->sockets;
+
+	add(rows, "-", "address-types", s->sock ? json_true() : json_null(),
+	    s->sock ? "served by eBPF" : (s->why[0] ? s->why : "not served: the log says why"),
+	    NULL);
+}
+
 static void dns_done(struct fm_daemon *d)
 {
 	struct fm_host_check *c = &d->host->check;
@@ -255,6 +265,8 @@ static void dns_done(struct fm_daemon *d)
 		if (c->accesses & 1u << i)
 			add_access(d, i, c->rows);
 	}
+	if (!c->has_handover)
+		add_types(d, c->rows);
 	if (c->has_handover)
 		begin_handover(d);
 	else

@@ -15,6 +15,9 @@ json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, jso
 json_t *fm_host_command_explain(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, json_t *request);
 
+/* show_address.c: the home addresses, with the programs that have them or without. */
+json_t *fm_show_addresses(struct fm_daemon *d, uint64_t now_us, bool has_programs);
+
 /* A flow goes by @access from now on, for that reason. */
 void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access,
 		       const char *reason);

@@ -158,3 +158,14 @@ uint64_t fm_host_sockets_count(const struct fm_daemon *d, const struct fm_ip *ip
 
 	return s->sock && slot ? fm_sock_count(s->sock, (uint32_t)(slot - s->slots)) : 0;
 }
+
+uint16_t fm_host_sockets_pid(const struct fm_daemon *d, const struct fm_ip *ip)
+{
+	const struct fm_host_slot *slots = d->host->sockets.slots;
+
+	for (uint32_t i = 1; i < FM_SOCK_SLOTS; i++) {
+		if (slots[i].is_used && slots[i].pid != 0 && fm_prefix_has(&slots[i].prefix, ip))
+			return slots[i].pid;
+	}
+	return 0;
+}

@@ -117,6 +117,9 @@ void fm_host_sockets_access(struct fm_daemon *d, uint8_t i);
 /* Sockets that have the address, as the hooks count; 0 where they do not. */
 uint64_t fm_host_sockets_count(const struct fm_daemon *d, const struct fm_ip *ip);
 
+/* The lease whose prefix holds @ip; 0: none. */
+uint16_t fm_host_sockets_pid(const struct fm_daemon *d, const struct fm_ip *ip);
+
 /* host_words.c */
 void fm_host_words_want(struct fm_daemon *d, const struct fm_sock_event *e);
 void fm_host_words_own(struct fm_daemon *d, const struct fm_sock_event *e);

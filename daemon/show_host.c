@@ -1,5 +1,5 @@
 /*
- * Commands of the role host that only look: status, access, address, flows, counters.
+ * Commands of the role host that only look: status, access, flows, counters.
  */
 #include <netinet/in.h>
 #include <string.h>
@@ -77,57 +77,6 @@ static json_t *accesses_json(struct fm_daemon *d, uint64_t now_us)
 	return list;
 }
 
-/* How many sockets have an address of @prefix as their own. */
-struct users {
-	struct fm_prefix prefix;
-	unsigned sockets;
-};
-
-static void count_socket(void *ctx, const struct fm_socket *s)
-{
-	struct users *u = ctx;
-
-	u->sockets += fm_prefix_has(&u->prefix, &s->tuple.local);
-}
-
-static const char *lease_state(const struct fm_address_status *s)
-{
-	if (s->state == FM_LEASE_HELD)
-		return s->preferred_s > 0 ? "ready" : "deprecated";
-	return s->state == FM_LEASE_REFUSED ? "refused" : "requested";
-}
-
-static json_t *life_json(uint32_t s)
-{
-	return s == UINT32_MAX ? json_null() : json_integer(s);
-}
-
-static json_t *address_json(struct fm_daemon *d, const struct fm_address_status *s)
-{
-	struct users u = { .prefix = s->prefix };
-	char prefix[FM_ADDRESS_TEXT_MAX];
-
-	if (s->state == FM_LEASE_HELD)
-		(void)fm_sockets_each(&d->host->diag, count_socket, &u);
-	return json_pack(
-		"{s:s, s:o, s:o, s:s, s:o, s:o, s:i}", "type", fm_type_names[s->type], "prefix",
-		fm_ip_is_none(&s->prefix.ip) ? json_null()
-					     : json_string(fm_prefix_text(&s->prefix, prefix)),
-		"address", fm_show_ip(&s->address), "state", lease_state(s), "preferred_s",
-		life_json(s->preferred_s), "valid_s", life_json(s->valid_s), "sockets",
-		(int)u.sockets);
-}
-
-static json_t *addresses_json(struct fm_daemon *d, uint64_t now_us)
-{
-	struct fm_address_status s;
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; fm_host_address_status(&d->host->core, i, now_us, &s); i++)
-		json_array_append_new(list, address_json(d, &s));
-	return list;
-}
-
 static json_t *handover_json(const struct fm_daemon *d)
 {
 	const struct fm_handover *h = &d->host->core.handover;
@@ -171,20 +120,14 @@ json_t *fm_host_command_status(struct fm_daemon *d, struct fm_client *client, js
 			 "anchor", "name", d->config->host.home.name, "address",
 			 fm_show_ip(&h->conf.anchor), "state", anchor_state(h, now_us), "rtt_ms",
 			 fm_show_ms(anchor_rtt_us(d, now_us)), "accesses", accesses_json(d, now_us),
-			 "addresses", addresses_json(d, now_us), "last_handover", handover_json(d),
-			 "registration_address", fm_show_ip(&h->hoa));
+			 "addresses", fm_show_addresses(d, now_us, false), "last_handover",
+			 handover_json(d), "registration_address", fm_show_ip(&h->hoa));
 }
 
 json_t *fm_host_command_access(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
 	(void)client, (void)request;
 	return json_pack("{s:o}", "accesses", accesses_json(d, fm_now_us()));
-}
-
-json_t *fm_host_command_address(struct fm_daemon *d, struct fm_client *client, json_t *request)
-{
-	(void)client, (void)request;
-	return json_pack("{s:o}", "addresses", addresses_json(d, fm_now_us()));
 }
 
 const char *fm_host_proto_name(uint8_t proto, char buf[8])
