@@ -1,7 +1,9 @@
 /*
  * explain: why a flow goes where it goes, or where one would go.
  */
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -54,10 +56,47 @@ static void print_explained(const json_t *o)
 		fm_print_event(event);
 }
 
+/* Whose flow is meant; of a flow that lives it is known. */
+static int put_who(const struct fm_args *a, const char *uid, const char *unit, json_t *request)
+{
+	const struct passwd *user = uid ? getpwnam(uid) : NULL;
+	char *end = NULL;
+	unsigned long number = uid ? strtoul(uid, &end, 10) : 0;
+
+	if ((uid || unit) && a->n_words == 1)
+		return fm_say_error(
+			a->json, FM_EXIT_USAGE, "usage",
+			"usage: flowmob explain tcp|udp ADDRESS:PORT --uid U | --unit U",
+			"a flow that lives has its owner");
+	if (uid && !user && (*uid == '\0' || *end != '\0'))
+		return fm_say_error(a->json, FM_EXIT_USAGE, "usage", NULL, "there is no user %s",
+				    uid);
+	if (uid)
+		json_object_set_new(
+			request, "uid",
+			json_integer(user ? (json_int_t)user->pw_uid : (json_int_t)number));
+	if (unit)
+		json_object_set_new(request, "unit", json_string(unit));
+	return FM_EXIT_OK;
+}
+
 int fm_cmd_explain(int argc, char **argv)
 {
+	const char *uid = NULL, *unit = NULL;
+	const struct fm_option options[] = {
+		{ .name = "--uid",
+		  .value = "U",
+		  .help = "as a program of this user, by name or number",
+		  .text = &uid },
+		{ .name = "--unit",
+		  .value = "U",
+		  .help = "as a program of this systemd unit",
+		  .text = &unit },
+		{ 0 },
+	};
 	struct fm_args a = {
-		.usage = "explain FLOW | tcp|udp ADDRESS:PORT",
+		.usage = "explain FLOW | tcp|udp ADDRESS:PORT [--uid U | --unit U]",
+		.options = options,
 		.about = "Says rule by rule why a flow goes where it goes, or where a new "
 			 "one would go: source address, access, size. Of a flow its "
 			 "history too.",
@@ -72,6 +111,11 @@ int fm_cmd_explain(int argc, char **argv)
 	request = a.n_words == 1 ? json_pack("{s:s, s:s}", "command", "explain", "flow", a.words[0])
 				 : json_pack("{s:s, s:s, s:s}", "command", "explain", "proto",
 					     a.words[0], "remote", a.words[1]);
+	code = put_who(&a, uid, unit, request);
+	if (code != FM_EXIT_OK) {
+		json_decref(request);
+		return code;
+	}
 	code = fm_talk_ask(request, a.json, &answer);
 	if (code != FM_EXIT_OK)
 		return code;

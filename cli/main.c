@@ -14,6 +14,7 @@
 /* clang-format off */
 static const struct fm_command commands[] = {
 	{ "status",   "anchor, accesses, addresses, last handover (bare flowmob)",  fm_cmd_status },
+	{ "run",      "run a program whose sockets get a type of address",          fm_cmd_run },
 	{ "flows",    "live flows: where each one goes, and what it gets there",    fm_cmd_flows },
 	{ "move",     "move live flows to another access",                          fm_cmd_move },
 	{ "explain",  "why a flow goes where it goes, or where one would go",      fm_cmd_explain },

@@ -349,6 +349,7 @@ static void host_turn(struct fm_daemon *d)
 	h->is_dirty = false;
 	prefer(d);
 	fm_host_sockets_turn(d);
+	fm_host_policy_look(d, now_us);
 	fm_slow_offer(&h->slow, now_us);
 }
 
@@ -669,7 +670,9 @@ static int host_reload(struct fm_daemon *d, const struct fm_config *old)
 		return -EXDEV;
 	use_patterns(d);
 	fm_host_conf_make(d->config, &conf);
+	fm_host_policy_rules(d, &conf);
 	d->host->homes.default_type = conf.default_type;
+	fm_role_told_dp(d, fm_host_policy_apply(d));
 	fm_host_reconfigure(&d->host->core, &conf, fm_now_us());
 	changed(d);
 	return 0;
@@ -682,6 +685,7 @@ static void host_gone(struct fm_daemon *d, struct fm_client *client)
 	if (d->host->leaving == client)
 		d->host->leaving = NULL;
 	fm_host_check_gone(&d->host->check, client);
+	fm_host_policy_gone(d, client);
 }
 
 const struct fm_role fm_role_host = {

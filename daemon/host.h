@@ -10,6 +10,7 @@
 #include "daemon/homes.h"
 #include "daemon/host_check.h"
 #include "daemon/host_handover.h"
+#include "daemon/host_policy.h"
 #include "daemon/host_size.h"
 #include "daemon/host_sockets.h"
 #include "daemon/slow.h"
@@ -55,6 +56,7 @@ struct fm_host_role {
 	struct fm_client *leaving;
 	struct fm_host_check check;
 	struct fm_host_handover handover;
+	struct fm_host_policy policy;
 };
 
 /* The number of the access with that name; -1: none. */

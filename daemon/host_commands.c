@@ -141,6 +141,7 @@ const struct fm_command fm_host_commands[] = {
 	{ "access", FM_CONTROL_READ, fm_host_command_access },
 	{ "address", FM_CONTROL_READ, fm_host_command_address },
 	{ "flows", FM_CONTROL_READ, fm_host_command_flows },
+	{ "run", FM_CONTROL_NONE, fm_host_command_run },
 	{ "explain", FM_CONTROL_READ, fm_host_command_explain },
 	{ "counters", FM_CONTROL_READ, fm_host_command_counters },
 	{ "move", FM_CONTROL_ADMIN, run_move },

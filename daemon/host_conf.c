@@ -77,6 +77,11 @@ void fm_host_conf_make(const struct fm_config *c, struct fm_host_conf *out)
 	if (host->fallback.is_set)
 		out->default_type = host->fallback.type;
 	out->keep_ready = host->keep_ready;
+	for (uint8_t i = 0; i < host->n_programs;
+	     i++) { /* they cannot wait for what they never asked for */
+		if (host->programs[i].type != FM_NONPERSISTENT)
+			out->keep_ready |= (uint8_t)(1u << host->programs[i].type);
+	}
 	out->deadline_us = host->home.deadline_us;
 	put_types(host, out);
 	out->n_accesses = host->n_accesses;

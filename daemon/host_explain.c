@@ -3,25 +3,28 @@
  * same rules, choices and routes that packets meet, and decides nothing itself.
  */
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/selector_match.h"
 #include "daemon/host.h"
 #include "daemon/host_commands.h"
+#include "daemon/who.h"
 
 #define WHY_MAX 320u
 
 /**
  * struct question - a flow that is, or one that might be
  * @live: what the data path knows of it; NULL: there is none
+ * @type: that policy gives to who is asked about; 0: none
  * @rule: place among the core's rules of the one that decides, n_rules: the default
  */
 struct question {
 	struct fm_daemon *d;
 	struct fm_tuple tuple;
 	const struct fm_live_flow *live;
-	uint8_t rule;
+	uint8_t rule, type;
 	json_t *history;
 	double since_s;
 	char local[FM_ADDRESS_TEXT_MAX + 8], remote[FM_ADDRESS_TEXT_MAX + 8];
@@ -140,7 +143,10 @@ static json_t *list_rules(struct question *q)
 	if (is_decided)
 		add_rule(list, "moved", json_true(), true,
 			 "moved by a command; it holds until the flow ends");
-	if (q->live && q->live->info.fid > config->host.n_rules) {
+	if (q->live && q->live->info.fid >= FM_RUN_RULE) {
+		is_decided = true;
+		add_rule(list, "run", json_true(), true, "flowmob run --via asked for it");
+	} else if (q->live && q->live->info.fid > config->host.n_rules) {
 		is_decided = true;
 		add_rule(list, "anchor", json_true(), true, "the anchor asked for it (RFC 7109)");
 	}
@@ -293,6 +299,53 @@ static bool read_endpoint(const char *text, struct fm_ip *ip, uint16_t *port)
 	return fm_value_address(address, ip);
 }
 
+/* Would a program of that user, or in that unit, get a type by policy? Sets q->type. */
+static bool has_own_type(struct question *q, const json_t *request, const struct fm_way *way)
+{
+	const char *unit = json_string_value(json_object_get(request, "unit"));
+	const json_t *uid = json_object_get(request, "uid");
+	char cgroup[1024] = "";
+	struct fm_who who = { .uid = (uint32_t)json_integer_value(uid),
+			      .gid = UINT32_MAX,
+			      .cgroup = cgroup,
+			      .program = "" };
+
+	if (!unit && !uid)
+		return false;
+	if (!uid)
+		who.uid = UINT32_MAX; /* nobody's: only the unit tells */
+	if (unit)
+		(void)snprintf(cgroup, sizeof(cgroup), "/%s", unit);
+	q->type = fm_who_default(&q->d->config->host, &who);
+	/* near destinations need no address of ours, whoever asks (RFC 6724 §5 rule 2) */
+	return q->type != 0 && fm_ip_is_v4(&q->tuple.remote) == fm_ip_is_v4(&way->source);
+}
+
+/* The address that the socket programs would give to it. */
+static json_t *explain_typed(struct question *q, struct fm_way *way)
+{
+	const struct fm_host *h = &q->d->host->core;
+	struct fm_address_status lease;
+	uint16_t pid = fm_host_current(h, q->type);
+
+	if (q->type == FM_NONPERSISTENT) {
+		uint8_t access = h->chosen[h->conf.n_rules];
+
+		if (access == FM_NO_ACCESS ||
+		    fm_route_get(&q->d->netlink, &q->tuple.remote,
+				 q->d->host->accesses.list[access].ifindex, way) < 0)
+			return fm_control_error("no-address", "no access has an address now");
+		q->tuple.local = way->source;
+		return explain_direct(q, way);
+	}
+	if (pid == 0 || !fm_host_lease_status(h, pid, fm_now_us(), &lease))
+		return fm_control_error("no-address", "no address of its type is there now; see "
+						      "flowmob address");
+	if (!fm_ip_is_v4(&q->tuple.remote))
+		q->tuple.local = lease.address;
+	return explain(q, true);
+}
+
 static json_t *explain_new(struct question *q, const json_t *request)
 {
 	const char *proto = json_string_value(json_object_get(request, "proto"));
@@ -306,6 +359,8 @@ static json_t *explain_new(struct question *q, const json_t *request)
 	if (fm_route_get(&q->d->netlink, &q->tuple.remote, 0, &way) < 0)
 		return fm_control_error("no-route", "there is no route to that address");
 	q->tuple.local = way.source;
+	if (has_own_type(q, request, &way))
+		return explain_typed(q, &way);
 	return way.ifindex == q->d->host->tun.ifindex ? explain(q, true) : explain_direct(q, &way);
 }
 

@@ -175,7 +175,8 @@ static bool is_kept(const struct fm_daemon *d, const struct fm_host_slot *slot)
 			return true; /* its socket is open, and may take it yet */
 	}
 	return slot->pid == fm_host_current(core, slot->type) &&
-	       (core->conf.default_type == slot->type || core->conf.keep_ready >> slot->type & 1);
+	       (core->conf.default_type == slot->type || core->conf.keep_ready >> slot->type & 1 ||
+		fm_host_policy_keeps(d, slot->type));
 }
 
 static void step(struct fm_daemon *d, struct fm_host_slot *slot, uint64_t now_us)

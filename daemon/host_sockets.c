@@ -9,17 +9,6 @@
 #include "daemon/host.h"
 #include "daemon/role.h"
 
-/*
- * Whose wish is it: policy may name types for them, or refuse some. No policy: every type is
- * everybody's, so the programs never ask.
- */
-static void judge_who(struct fm_daemon *d, const struct fm_sock_event *e)
-{
-	const struct fm_sock_verdict all = { .allowed = (1u << FM_SOCK_TYPES) - 2 };
-
-	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &e->who, &all));
-}
-
 static void on_event(void *ctx, const struct fm_sock_event *e)
 {
 	struct fm_daemon *d = ctx;
@@ -32,7 +21,7 @@ static void on_event(void *ctx, const struct fm_sock_event *e)
 		fm_host_words_own(d, e);
 		break;
 	case FM_SOCK_EVENT_WHO:
-		judge_who(d, e);
+		fm_host_policy_who(d, e);
 		break;
 	case FM_SOCK_EVENT_GONE:
 		fm_host_words_gone(d, e->id);
@@ -76,7 +65,7 @@ static int open_sock(struct fm_daemon *d)
 		s->sock = NULL;
 		return ret;
 	}
-	ret = fm_sock_policy(s->sock, false, false, 0);
+	ret = fm_host_policy_apply(d);
 	return ret < 0 ? ret : watch_events(d);
 }
 

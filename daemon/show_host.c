@@ -158,6 +158,8 @@ static const char *rule_name(const struct fm_daemon *d, const struct fm_dp_flow_
 		return "moved";
 	if (f->fid == 0)
 		return "default";
+	if (f->fid >= FM_RUN_RULE)
+		return "run";
 	return f->fid <= d->config->host.n_rules ? d->config->host.rules[f->fid - 1].name
 						 : "anchor";
 }

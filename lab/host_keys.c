@@ -50,6 +50,14 @@ static const struct host_key type_keys[] = {
 	{ "lifetime", { 0 }, false },
 	{ "allow", { 0 }, false },
 	{ "max", { 0 }, false },
+	{ "bytes", { 0 }, false },
+	{ "hook", { 0 }, false },
+	{ 0 },
+};
+
+static const struct host_key program_keys[] = {
+	{ "who", { 0 }, false },
+	{ "type", { TYPES }, false },
 	{ 0 },
 };
 
@@ -67,6 +75,7 @@ static const struct host_section sections[] = {
 	{ "anchor", true, false, false, anchor_keys },
 	{ "access", true, true, false, access_keys },
 	{ "type", true, false, true, type_keys },
+	{ "program", true, false, false, program_keys },
 	{ "rule", true, false, false, rule_keys },
 	{ "default", false, false, false, default_keys },
 	{ 0 },

@@ -21,6 +21,7 @@ struct fm_client {
 	struct fm_control *control;
 	struct fm_client *next, **before;
 	enum fm_control_right right;
+	struct ucred peer;
 	bool is_following, is_closing;
 	uint64_t lost; /* events since the last line that went out */
 	size_t used;
@@ -59,19 +60,18 @@ static bool is_in_group(int fd, gid_t primary, gid_t wanted)
 	return false;
 }
 
-static enum fm_control_right find_right(int fd)
+static enum fm_control_right find_right(int fd, struct ucred *peer)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	socklen_t len = sizeof(*peer);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &len) < 0)
 		return FM_CONTROL_NONE;
-	if (peer.uid == 0 || peer.uid == geteuid())
+	if (peer->uid == 0 || peer->uid == geteuid())
 		return FM_CONTROL_ADMIN;
 	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
 		const struct group *g = getgrnam(rights[i].group);
 
-		if (g && is_in_group(fd, peer.gid, g->gr_gid))
+		if (g && is_in_group(fd, peer->gid, g->gr_gid))
 			return rights[i].right;
 	}
 	return FM_CONTROL_NONE;
@@ -229,7 +229,7 @@ static void on_connection(uv_stream_t *stream, int status)
 		uv_close((uv_handle_t *)&c->pipe, on_closed);
 		return;
 	}
-	c->right = find_right(fd);
+	c->right = find_right(fd, &c->peer);
 	if (server->clients >= room_for(c->right)) {
 		uv_close((uv_handle_t *)&c->pipe, on_closed);
 		return;
@@ -287,6 +287,11 @@ void fm_control_close(struct fm_control *c)
 	while (c->first)
 		close_client(c->first);
 	uv_close((uv_handle_t *)&c->pipe, NULL); /* libuv unlinks the path */
+}
+
+struct ucred fm_client_peer(const struct fm_client *c)
+{
+	return c->peer;
 }
 
 enum fm_control_right fm_client_right(const struct fm_client *c)

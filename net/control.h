@@ -6,6 +6,7 @@
 #define FM_NET_CONTROL_H
 
 #include <jansson.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "net/loop.h"
@@ -45,6 +46,9 @@ int fm_control_open(struct fm_control *c, uv_loop_t *loop, const char *path);
 void fm_control_close(struct fm_control *c);
 
 enum fm_control_right fm_client_right(const struct fm_client *client);
+
+/* The process at the other end, as it was when it connected. */
+struct ucred fm_client_peer(const struct fm_client *client);
 
 /* Sends one more line; @line is not released. Return: 0; -ENOBUFS: the client reads too slowly. */
 int fm_client_send(struct fm_client *client, const json_t *line);

@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FM_PROC_NAME 16u  /* octets of a name with its end, as TASK_COMM_LEN */
-#define FM_PROC_PATH 256u /* of a path: longer ones are not told */
+#define FM_PROC_NAME 16u	     /* octets of a name with its end, as TASK_COMM_LEN */
+#define FM_RUN_CGROUP "flowmob-run-" /* the cgroup of `flowmob run`: so its name begins */
+#define FM_PROC_PATH 256u	     /* of a path: longer ones are not told */
 
 struct fm_proc_want {
 	uint32_t inode;

@@ -1,0 +1,373 @@
+/*
+ * Host policy for the `sock` programs, and programs under `flowmob run`.
+ */
+#include "daemon/host_policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/host.h"
+#include "daemon/role.h"
+#include "daemon/show.h"
+#include "daemon/who.h"
+
+#define WAIT_MAX_S 86400.0
+
+static bool is_used(const struct fm_host_run *r)
+{
+	return r->cgroup[0] != '\0';
+}
+
+/* Is @path the cgroup @run itself, or one below it? */
+static bool is_below(const char *path, const char *run)
+{
+	size_t len = strlen(run);
+
+	return strncmp(path, run, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+static const struct fm_host_run *find_run(const struct fm_host_policy *p, const char *cgroup)
+{
+	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
+		if (is_used(&p->runs[i]) && is_below(cgroup, p->runs[i].cgroup))
+			return &p->runs[i];
+	}
+	return NULL;
+}
+
+/* For all that is in its cgroup, before the first of its sockets is there. */
+static int put_verdict(const struct fm_daemon *d, const struct fm_host_run *r)
+{
+	struct fm_sock_who who = { .cgroup = r->cgroup_id, .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
+	struct fm_sock_verdict v = { .allowed = r->allowed,
+				     .default_type = r->type,
+				     .is_strict = true,
+				     .default_request = r->request };
+
+	return fm_sock_verdict(d->host->sockets.sock, &who, &v);
+}
+
+int fm_host_policy_apply(struct fm_daemon *d)
+{
+	const struct fm_host_policy *p = &d->host->policy;
+	bool has_defaults = fm_who_has_defaults(&d->config->host);
+	int err;
+
+	for (uint32_t i = 0; i < FM_RUNS_MAX; i++)
+		has_defaults |= is_used(&p->runs[i]);
+	if (!d->host->sockets.sock)
+		return 0;
+	err = fm_sock_policy(d->host->sockets.sock, fm_who_is_closed(&d->config->host),
+			     has_defaults, 0);
+	for (uint32_t i = 0; i < FM_RUNS_MAX && err == 0; i++) {
+		if (is_used(&p->runs[i]))
+			err = put_verdict(d, &p->runs[i]);
+	}
+	return err;
+}
+
+/*
+ * What policy says of @who. A program under `flowmob run` never gets another type than it was
+ * started with; those of a program block are left alone until there is an address of theirs.
+ */
+static void judge(const struct fm_daemon *d, const struct fm_who *who, struct fm_sock_verdict *v)
+{
+	const struct fm_host_run *run = find_run(&d->host->policy, who->cgroup);
+
+	v->allowed = fm_who_allowed(&d->config->host, who);
+	v->default_type = run ? run->type : fm_who_default(&d->config->host, who);
+	v->is_strict = run != NULL;
+	v->default_request = run ? run->request : 0;
+	if (v->default_type)
+		v->allowed |= (uint8_t)(1u << v->default_type);
+}
+
+void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
+{
+	char cgroup[1024] = "", program[FM_PROC_PATH] = "";
+	struct fm_who who = {
+		.uid = e->who.uid, .gid = e->who.gid, .cgroup = cgroup, .program = program
+	};
+	struct fm_sock_verdict v = { 0 };
+
+	/* the process is looked at where it is still there, its cgroup also when it is gone */
+	if (fm_proc_cgroup_of(e->pid, cgroup, sizeof(cgroup)) < 0 &&
+	    fm_proc_cgroup(e->who.cgroup, cgroup, sizeof(cgroup)) < 0)
+		cgroup[0] = '\0';
+	if (fm_proc_helper_program(&d->host->proc, e->pid, program) < 0)
+		program[0] = '\0';
+	judge(d, &who, &v);
+	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &e->who, &v));
+}
+
+bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type)
+{
+	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
+		const struct fm_host_run *r = &d->host->policy.runs[i];
+
+		if (is_used(r) && r->request == 0 && r->type == type)
+			return true;
+	}
+	return false;
+}
+
+/* Packets from its own prefix take its own accesses, before all rules of the configuration. */
+static void put_rule(const struct fm_host_run *r, uint16_t number, struct fm_host_conf *conf)
+{
+	struct fm_host_rule_conf *rule = &conf->rules[0];
+
+	if (r->prefix.len == 0 || conf->n_rules == FM_HOST_RULES_MAX)
+		return;
+	memmove(rule + 1, rule, conf->n_rules * sizeof(*rule));
+	conf->n_rules++;
+	*rule = (struct fm_host_rule_conf){ .number = number };
+	rule->selector.format = 2; /* RFC 6088 §3.2: IPv6 */
+	rule->selector.has_start = rule->selector.has_end = 1u << FM_SEL_SRC;
+	rule->selector.src[0] = rule->selector.src[1] = r->prefix.ip;
+	memset(rule->selector.src[1].b + 8, 0xff, 8);
+	rule->steer.n_via = r->n_via;
+	rule->steer.is_wait = true; /* these accesses, and no other */
+	memcpy(rule->steer.via, r->via, r->n_via);
+}
+
+void fm_host_policy_rules(const struct fm_daemon *d, struct fm_host_conf *conf)
+{
+	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
+		const struct fm_host_run *r = &d->host->policy.runs[i];
+
+		if (is_used(r) && r->n_via > 0)
+			put_rule(r, (uint16_t)(FM_RUN_RULE + i), conf);
+	}
+}
+
+static void steer_anew(struct fm_daemon *d)
+{
+	struct fm_host_conf conf;
+
+	fm_host_conf_make(d->config, &conf);
+	fm_host_policy_rules(d, &conf);
+	fm_host_reconfigure(&d->host->core, &conf, fm_now_us());
+	fm_daemon_changed(d);
+}
+
+/* The end of a run. Its address goes when no socket has it any more. */
+static void end_run(struct fm_daemon *d, struct fm_host_run *r)
+{
+	bool has_rule = r->n_via > 0;
+
+	if (r->request)
+		fm_host_words_gone(d, r->request);
+	*r = (struct fm_host_run){ 0 };
+	fm_role_told_dp(d, fm_host_policy_apply(d));
+	if (has_rule)
+		steer_anew(d);
+	fm_daemon_changed(d);
+}
+
+/* A cgroup's id is its directory's inode; 0: there is none. */
+static uint64_t id_of(const char *cgroup)
+{
+	char mount[1024], path[2048];
+	struct stat st;
+
+	if (fm_proc_cgroup_mount(mount, sizeof(mount)) < 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s%s", mount, cgroup);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Who waits is told; without an address its program does not start. */
+static void answer(struct fm_daemon *d, struct fm_host_run *r, json_t *line)
+{
+	(void)fm_client_send(r->client, line);
+	r->client = NULL;
+	if (json_object_get(line, "error"))
+		end_run(d, r);
+	json_decref(line);
+}
+
+/* What it asked for; an address of the access may be of either family. */
+static struct fm_host_outcome outcome_of(const struct fm_daemon *d, const struct fm_host_run *r)
+{
+	struct fm_host_outcome o;
+
+	if (r->request)
+		return fm_host_words_outcome_own(d, r->request);
+	o = fm_host_words_outcome(d, r->type, false);
+	if (r->type == FM_NONPERSISTENT && o.state != FM_SOCK_READY)
+		o = fm_host_words_outcome(d, r->type, true);
+	return o;
+}
+
+static json_t *refusal(int error)
+{
+	return error == ETIMEDOUT
+		       ? fm_control_error("no-answer",
+					  "the anchor did not answer in time; see flowmob check")
+		       : fm_control_error("refused",
+					  "there is no address of that type; see flowmob "
+					  "address");
+}
+
+/* Returns the answer for one that waits, NULL: it waits on. */
+static json_t *look_at(struct fm_daemon *d, struct fm_host_run *r, uint64_t now_us)
+{
+	struct fm_host_outcome o = outcome_of(d, r);
+	const struct fm_host_slot *slot = &d->host->sockets.slots[o.slot];
+
+	if (o.state == FM_SOCK_FAILED)
+		return refusal(o.error);
+	if (o.state != FM_SOCK_READY)
+		return now_us < r->until_us ? NULL : refusal(ETIMEDOUT);
+	r->prefix = slot->prefix;
+	if (r->n_via > 0)
+		steer_anew(d);
+	return json_pack("{s:i, s:s, s:s, s:o}", "schema", 1, "cgroup", r->cgroup, "type",
+			 fm_type_names[r->type], "address", fm_show_ip(&slot->ip));
+}
+
+static void want(struct fm_daemon *d, const struct fm_host_run *r)
+{
+	struct fm_sock_event e = { .type = r->type, .id = r->request };
+
+	if (r->request) {
+		fm_host_words_own(d, &e);
+		return;
+	}
+	fm_host_words_want(d, &e);
+	e.is_v4 = 1;
+	if (r->type == FM_NONPERSISTENT)
+		fm_host_words_want(d, &e);
+}
+
+void fm_host_policy_look(struct fm_daemon *d, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
+		struct fm_host_run *r = &d->host->policy.runs[i];
+		json_t *line;
+
+		if (!is_used(r))
+			continue;
+		line = r->client ? look_at(d, r, now_us) : NULL;
+		if (line)
+			answer(d, r, line);
+		else if (!r->client && id_of(r->cgroup) != r->cgroup_id)
+			end_run(d, r);
+		else if (!r->client && outcome_of(d, r).state == FM_SOCK_NONE)
+			want(d, r); /* the one of before is over */
+	}
+}
+
+void fm_host_policy_gone(struct fm_daemon *d, const struct fm_client *client)
+{
+	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
+		if (d->host->policy.runs[i].client == client)
+			end_run(d, &d->host->policy.runs[i]);
+	}
+}
+
+/* The command. */
+
+/* The caller's cgroup, if it made one for this: what else lives in it would get the type too. */
+static json_t *find_cgroup(const struct ucred *peer, char *out, size_t size)
+{
+	const char *last;
+
+	if (fm_proc_cgroup_of((uint32_t)peer->pid, out, size) < 0)
+		return fm_control_error("no-cgroup", "no cgroup v2 of the caller is known");
+	last = strrchr(out, '/');
+	if (!last || strncmp(last + 1, FM_RUN_CGROUP, strlen(FM_RUN_CGROUP)) != 0)
+		return fm_control_error("no-cgroup",
+					"the caller is in no cgroup of its own: use flowmob run");
+	return NULL;
+}
+
+static json_t *read_via(const struct fm_daemon *d, const json_t *via, struct fm_host_run *r)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(via, i, name) {
+		int access = json_is_string(name) ? fm_host_access_named(d, json_string_value(name))
+						  : -1;
+
+		if (access < 0 || r->n_via == FM_ACCESSES_MAX)
+			return fm_control_error("no-such-access",
+						"no such access; flowmob access lists them");
+		r->via[r->n_via++] = (uint8_t)access;
+	}
+	return NULL;
+}
+
+/* An own prefix where packets are to be steered by it, else what others of the type have too. */
+static json_t *ask(struct fm_daemon *d, struct fm_host_run *r)
+{
+	if (r->n_via > 0 && r->type == FM_NONPERSISTENT)
+		return fm_control_error("bad-request", "nonpersistent sockets are not steered");
+	if (r->n_via > 0)
+		r->request = FM_SOCK_REQUEST_DAEMON | ++d->host->policy.last_request;
+	want(d, r);
+	return NULL;
+}
+
+static json_t *fill(struct fm_daemon *d, struct fm_client *client, const json_t *request,
+		    struct fm_host_run *r)
+{
+	const char *type = json_string_value(json_object_get(request, "type"));
+	double timeout_s = json_number_value(json_object_get(request, "timeout_s"));
+	struct ucred peer = fm_client_peer(client);
+	struct fm_who who = {
+		.uid = peer.uid, .gid = peer.gid, .cgroup = r->cgroup, .program = ""
+	};
+	int number = type ? fm_value_word(type, fm_type_names) : -1;
+	uint64_t now_us = fm_now_us();
+	json_t *error = find_cgroup(&peer, r->cgroup, sizeof(r->cgroup));
+
+	if (error)
+		return error;
+	if (number <= 0)
+		return fm_control_error("bad-request",
+					"types are: fixed session-lasting nonpersistent "
+					"graceful-replacement");
+	r->type = (uint8_t)number;
+	r->cgroup_id = id_of(r->cgroup);
+	r->allowed = fm_who_allowed(&d->config->host, &who);
+	if (!(r->allowed >> r->type & 1))
+		return fm_control_error("not-permitted",
+					"the policy of this host does not allow you that type");
+	error = read_via(d, json_object_get(request, "via"), r);
+	if (error)
+		return error;
+	r->until_us = now_us + d->config->host.home.deadline_us;
+	if (timeout_s > 0 && timeout_s <= WAIT_MAX_S)
+		r->until_us = now_us + (uint64_t)(timeout_s * 1e6);
+	r->client = client;
+	return ask(d, r);
+}
+
+json_t *fm_host_command_run(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	struct fm_host_policy *p = &d->host->policy;
+	struct fm_host_run *r = NULL;
+	json_t *error;
+
+	if (!d->host->sockets.sock)
+		return fm_control_error("no-sockets", "types for sockets do not work here; flowmob "
+						      "check tells why");
+	for (uint32_t i = 0; i < FM_RUNS_MAX && !r; i++) {
+		if (!is_used(&p->runs[i]))
+			r = &p->runs[i];
+	}
+	if (!r)
+		return fm_control_error("too-many", "too many programs run with types of theirs");
+	error = fill(d, client, request, r);
+	if (error) {
+		*r = (struct fm_host_run){ 0 };
+		return error;
+	}
+	fm_role_told_dp(d, fm_host_policy_apply(d));
+	fm_daemon_changed(d);
+	return NULL;
+}

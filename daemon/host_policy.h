@@ -1,0 +1,63 @@
+/*
+ * Host policy for the `sock` programs: verdicts on who may ask for which type, types of programs
+ * that ask for none, and programs under `flowmob run` (RFC 8653 §3.4, §5).
+ */
+#ifndef FM_DAEMON_HOST_POLICY_H
+#define FM_DAEMON_HOST_POLICY_H
+
+#include "daemon/daemon.h"
+#include "datapath/sock_maps.h"
+#include "net/proc.h"
+
+#define FM_RUNS_MAX 16u /* programs under `flowmob run` at once */
+#define FM_RUN_RULE                                                                                \
+	1000u /* number of the first one's steering rule; those of the file are below              \
+	       */
+
+/**
+ * struct fm_host_run - one `flowmob run`: what lives in its cgroup gets that type
+ * @cgroup: path below the mount; "": this place is free
+ * @allowed: types that its sockets may ask for: bit 1 << type
+ * @request: own address, by this id of fm_sock_answer(); 0: that of the type
+ * @prefix:  of the own address, once it is there
+ * @via:    only over these accesses, best first; n_via 0: as the rules say
+ * @client: waits for the address until @until_us; NULL: does not wait any more
+ */
+struct fm_host_run {
+	char cgroup[FM_PROC_PATH];
+	uint64_t cgroup_id;
+	uint8_t type, allowed;
+	uint64_t request, until_us;
+	struct fm_prefix prefix;
+	uint8_t n_via, via[FM_ACCESSES_MAX];
+	struct fm_client *client;
+};
+
+struct fm_host_policy {
+	struct fm_host_run runs[FM_RUNS_MAX];
+	uint64_t last_request;
+};
+
+/* The configuration, or what runs, changed: verdicts of before are stale. 0 or -errno. */
+int fm_host_policy_apply(struct fm_daemon *d);
+
+/* FM_SOCK_EVENT_WHO: a verdict is wanted. */
+void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e);
+
+/* Appends the steering rules of what runs to those of the configuration. */
+struct fm_host_conf;
+void fm_host_policy_rules(const struct fm_daemon *d, struct fm_host_conf *conf);
+
+/* Does a running program keep the address of this type, sockets or not? */
+bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type);
+
+/* Something changed, or a second went by: answers who waits, forgets what has ended. */
+void fm_host_policy_look(struct fm_daemon *d, uint64_t now_us);
+
+/* The client that waits is no more: so is its program. */
+void fm_host_policy_gone(struct fm_daemon *d, const struct fm_client *client);
+
+/* `flowmob run`: answers when the address is there. */
+json_t *fm_host_command_run(struct fm_daemon *d, struct fm_client *client, json_t *request);
+
+#endif

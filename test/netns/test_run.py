@@ -1,0 +1,131 @@
+"""`flowmob run`: a program that knows nothing of types gets an address of one, and so do its children; judged
+by the address that the peer sees. Policy names types for programs, and refuses some.
+"""
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from world import FLOWMOB, PEER4, PEER6, World, until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
+
+WORLD = '''
+  access "wifi" { family = "dual"      delay = "2ms" }
+  access "lte"  { family = "ipv4-nat"  delay = "5ms" }
+  host {
+    type "fixed" { allow = {"user:root"} }
+    type "graceful-replacement" { allow = {"user:nobody"} }
+    program "by name" { who = {"program:/usr/bin/perl"}  type = fixed }
+    default { type = "session-lasting"  via = {"wifi", "lte"} }
+  }
+'''
+PORT = 7007
+# A program that asks for nothing: a datagram from itself, one from a child, one from a port of its own.
+PROGRAM = f'''
+import os, socket, sys
+def say(word, *bound):
+    family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    if bound:
+        s.bind(bound)
+    s.connect((sys.argv[1], {PORT}))
+    s.send(word)
+say(b'self')
+if os.fork() == 0:
+    say(b'child')
+    os._exit(0)
+os.wait()
+if ':' in sys.argv[1]:
+    say(b'port', '::', 7300)
+'''
+
+
+@pytest.fixture(scope='module')
+def world():
+    with World('run', WORLD) as w:
+        until('the host is bound', lambda: all(a['registered'] for a in w.accesses().values()))
+        until('addresses are there', lambda: {'session-lasting', 'fixed'} <= set(addresses(w)))
+        yield w
+
+
+def addresses(world):
+    """IPv6 addresses on the host, by type."""
+    found = {}
+    for a in world.ask('host', 'address')['addresses']:
+        if a['address'] and ':' in a['address'] and a['state'] == 'ready':
+            found.setdefault(a['type'], set()).add(a['address'])
+    return found
+
+
+def run(world, *words, check=True):
+    return subprocess.run([FLOWMOB, 'lab', 'exec', 'host', '--instance', world.instance, '--', *map(str, words)],
+                          check=check, text=True, capture_output=True, timeout=30)
+
+
+def heard(world, command, peer=PEER6, n=3):
+    """Runs a command; returns where the datagrams that reach the peer come from, by their text."""
+    family = socket.AF_INET6 if ':' in peer else socket.AF_INET
+    with world.socket('peer', family, socket.SOCK_DGRAM) as s:
+        s.bind((peer, PORT))
+        s.settimeout(5)
+        run(world, *command)
+        seen = {}
+        for _ in range(n):
+            text, source = s.recvfrom(100)
+            seen[text.decode().strip()] = source[0]
+        return seen
+
+
+@pytest.mark.parametrize('kind', ['fixed', 'session-lasting', 'nonpersistent'])
+def test_a_program_and_its_child_get_the_type(world, kind):
+    seen = heard(world, [FLOWMOB, 'run', '--type', kind, '--', sys.executable, '-c', PROGRAM, PEER6])
+    assert len(set(seen.values())) == 1 and set(seen) == {'self', 'child', 'port'}
+    assert set(seen.values()) <= addresses(world)[kind]
+
+
+def test_the_accesses_address_is_seen_without_a_tunnel(world):
+    before = world.octets('wifi')[0]
+    seen = heard(world, [FLOWMOB, 'run', '--type', 'nonpersistent', '--', sys.executable, '-c', PROGRAM, PEER4],
+                 peer=PEER4, n=2)
+    assert set(seen) == {'self', 'child'} and world.octets('wifi')[0] > before
+
+
+def test_via_is_an_address_and_an_access_of_its_own(world):
+    shared = addresses(world)['session-lasting']
+    many = PROGRAM + "\nfor _ in range(200): say(b'x' * 1000)"
+    before = {d: world.octets(d)[0] for d in ('wifi', 'lte')}
+    seen = heard(world, [FLOWMOB, 'run', '--type', 'session-lasting', '--via', 'lte', '--', sys.executable, '-c', many, PEER6])
+    after = {d: world.octets(d)[0] for d in ('wifi', 'lte')}
+    assert len(set(seen.values())) == 1 and not set(seen.values()) & shared
+    assert after['lte'] - before['lte'] > 200_000 > 100_000 > after['wifi'] - before['wifi']
+    until('its address is given back', lambda: addresses(world)['session-lasting'] == shared, 25)
+
+
+def test_policy_gives_a_type_to_a_program(world):
+    """Its first socket may come before the verdict; from the next on it has the type."""
+    one = f'IO::Socket::IP->new(PeerHost => "{PEER6}", PeerPort => {PORT}, Type => SOCK_DGRAM)->send("n$ARGV[0]")'
+    command = ['sh', '-c', f"for i in 1 2 3 4; do perl -MIO::Socket::IP -e '{one}' $i; done"]
+    seen = heard(world, command, n=4)
+    assert {seen['n3'], seen['n4']} <= addresses(world)['fixed']
+
+
+def test_who_may_not_is_told(world):
+    done = run(world, FLOWMOB, 'run', '--type', 'graceful-replacement', '--json', '--', 'true', check=False)
+    assert (done.returncode, json.loads(done.stderr)['error']['code']) == (3, 'not-permitted')
+    assert run(world, FLOWMOB, 'run', '--type', 'bogus', '--', 'true', check=False).returncode == 1
+    assert run(world, FLOWMOB, 'run', '--', 'true', check=False).returncode == 2
+
+
+def test_the_end_is_that_of_the_program(world):
+    for command, code in ((['sh', '-c', 'exit 7'], 7), (['sh', '-c', 'kill -9 $$'], 137), (['/nonexistent'], 127),
+                          (['/etc/passwd'], 126)):
+        assert run(world, FLOWMOB, 'run', '--type', 'fixed', '--', *command, check=False).returncode == code
+
+
+def test_explain_tells_what_a_unit_would_get(world):
+    done = run(world, FLOWMOB, 'explain', 'tcp', f'[{PEER6}]:80', '--uid', 'root', '--json')
+    assert json.loads(done.stdout)['type'] == 'session-lasting'
