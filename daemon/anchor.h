@@ -52,8 +52,9 @@ void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
 			       struct fm_ha_subscriber_conf *out);
 
 /*
- * anchor_pools.c: routes of the pools into fm0. Put: all that are wanted; tidy: away with the rest;
- * drop: away with all. Reload: other pools; -EXDEV: more than a restart made room for.
+ * anchor_pools.c: routes of the pools into fm0. Put: all that are wanted; tidy: finds leases whose
+ * pool is gone, and away with what is not wanted; drop: away with all. Reload: other pools; -EXDEV:
+ * more than a restart made room for.
  */
 void fm_anchor_pools_put(struct fm_daemon *d);
 void fm_anchor_pools_tidy(struct fm_daemon *d);

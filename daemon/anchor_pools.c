@@ -33,15 +33,11 @@ static void put(struct fm_daemon *d, const struct fm_prefix *p)
 			     fm_route_pool_put(&d->netlink, p, d->anchor->tun.ifindex));
 }
 
-void fm_anchor_pools_put(struct fm_daemon *d)
+/* Walks over all leases: at the start, after a reload, and while there are strays. */
+static void put_strays(struct fm_daemon *d)
 {
-	const struct fm_conf_anchor *conf = &d->config->anchor;
 	struct fm_anchor_role *a = d->anchor;
 
-	for (uint32_t i = 0; i < conf->n_pools; i++) {
-		put(d, &conf->pools[i].prefix);
-		put(d, &conf->pools[i].ipv4);
-	}
 	a->has_strays = false;
 	for (uint32_t i = 0; i < a->ha->conf.max_leases; i++) {
 		const struct fm_lease *l = fm_ha_lease_at(a->ha, i);
@@ -52,6 +48,18 @@ void fm_anchor_pools_put(struct fm_daemon *d)
 		put(d, &p);
 		a->has_strays = true;
 	}
+}
+
+void fm_anchor_pools_put(struct fm_daemon *d)
+{
+	const struct fm_conf_anchor *conf = &d->config->anchor;
+
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		put(d, &conf->pools[i].prefix);
+		put(d, &conf->pools[i].ipv4);
+	}
+	if (d->anchor->has_strays)
+		put_strays(d);
 }
 
 static bool is_wanted(void *ctx, const struct fm_prefix *p)
@@ -76,6 +84,7 @@ static bool is_never_wanted(void *ctx, const struct fm_prefix *p)
 
 void fm_anchor_pools_tidy(struct fm_daemon *d)
 {
+	put_strays(d);
 	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "routes of pools",
 		     fm_route_pool_tidy(&d->netlink, d->anchor->tun.ifindex, is_wanted, d));
 }
