@@ -57,6 +57,7 @@ bench: deps
 
 install: all
 	meson install -C build --no-rebuild
+	@[ -n "$(DESTDIR)" ] || ldconfig # programs find libflowmob from now on
 
 clean:
 	rm -rf build build-test build-clang build-fuzz build-vm

@@ -242,6 +242,8 @@ static void set_life(struct fm_host_lease *l, const struct fm_odp *odp, bool is_
 	if (l->byte_limit && l->used >= l->byte_limit)
 		l->preferred_us = now_us;
 	l->is_over = l->preferred_us <= now_us;
+	if (!is_new && l->is_over)
+		replace_us = now_us; /* the anchor has ended it for new sockets */
 	l->replace_us = is_new ? replace_us : fm_min_u64(l->replace_us, replace_us);
 	l->again_us = renew_at(l, now_us);
 }

@@ -32,7 +32,7 @@ static bool is_own(const struct fm_ha *ha, const struct fm_subscriber *s, const 
 {
 	const struct fm_lease *l = fm_ha_lease_find(ha, a);
 
-	return l && l->owner == s && fm_ha_lease_pool(ha, a);
+	return l && l->owner == s && !l->is_ending && fm_ha_lease_pool(ha, a);
 }
 
 static uint8_t ask(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_item *it,

@@ -272,8 +272,6 @@ static void rest(struct fm_ha *ha, struct fm_lease *l, enum fm_lease_mode mode, 
 	l->is_fixed = false;
 	l->rest_us = now_us + (pool ? pool->quarantine_us : REST_DEFAULT_US);
 	set_mode(ha, l, mode);
-	if (mode == FM_LEASE_RESTING && l->is_ending)
-		l->owner = NULL; /* it does not come back to whom held it last */
 	fm_record_prefix(ha, l);
 }
 
@@ -305,7 +303,6 @@ static void forget_taken(struct fm_ha *ha, struct fm_lease *l)
 	l->untold = 0;
 	l->pid = 0;
 	set_mode(ha, l, FM_LEASE_RESTING);
-	l->owner = NULL;
 }
 
 void fm_ha_lease_told(struct fm_ha *ha, struct fm_lease *l)

@@ -125,7 +125,7 @@ static uint8_t choose_named(struct fm_ha *ha, struct fm_subscriber *s, const str
 {
 	const struct fm_lease *l = fm_ha_lease_find(ha, &o->prefix);
 
-	if (!l || l->owner != s)
+	if (!l || l->owner != s || l->is_ending)
 		return FM_ODP_NOT_AVAILABLE;
 	switch (l->mode) {
 	case FM_LEASE_RESERVED:

@@ -285,7 +285,7 @@ void fm_record_prefix(struct fm_ha *ha, const struct fm_lease *l)
 	struct fm_writer w = start(ha, VERSION);
 
 	put_time(&w, ha, l->rest_us);
-	if (l->owner && l->mode == FM_LEASE_RESTING) /* what was taken away comes back to nobody */
+	if (l->owner && !l->is_ending) /* what was taken away comes back to nobody */
 		fm_put_octets(&w, l->owner->conf.mn_id, l->owner->conf.mn_id_len);
 	save(ha, FM_RECORD_PREFIX, prefix_key(l), &w);
 }

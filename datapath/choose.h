@@ -14,7 +14,7 @@
 static __always_inline struct fm_dp_block *fm_block_at(__u32 word, const union fm_addr *a, __u8 len)
 {
 	__u32 slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
-	struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v1, &slot);
+	struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v2, &slot);
 
 	if (!b || index >= FM_DP_PREFIXES)
 		return NULL;
@@ -55,7 +55,7 @@ FM_SUBPROGRAM int fm_word_of(const union fm_addr *a)
 
 	if (!a)
 		return 0;
-	fm_addr_copy(&key, a);
+	fm_addr_move(&key, a);
 	__u32 word = fm_word_once(&key);
 
 	return (int)(word ? word : fm_word_once(&key));
@@ -66,7 +66,7 @@ static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, _
 	__u32 word = (__u32)fm_word_of(a), slot = FM_DP_WORD_SLOT(word);
 
 	*flags = word && FM_DP_WORD_INDEX(word) == 0 ? FM_DP_PREFIX_REGISTRATION : 0;
-	return word ? bpf_map_lookup_elem(&fm_blocks_v1, &slot) : NULL;
+	return word ? bpf_map_lookup_elem(&fm_blocks_v2, &slot) : NULL;
 }
 
 /* The same, for packets of users: the registration address carries none. */
@@ -81,7 +81,7 @@ static __always_inline struct fm_dp_block *fm_block_for_users(const union fm_add
 static __always_inline const struct fm_dp_path *fm_path_at(const struct fm_dp_block *b, __u32 index)
 {
 	FM_FORGET(index);
-	return &b->paths[index & (FM_DP_PATHS - 1)];
+	return FM_DP_PATH(b, index);
 }
 
 static __always_inline __u32 fm_lowest(__u32 mask)
@@ -104,7 +104,7 @@ static __always_inline __u32 fm_path_of_bid(const struct fm_dp_block *b, __u32 b
 	__u32 mask = 0;
 
 	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
-		if (i < b->n_paths && b->paths[i].bid == bid)
+		if (i < b->n_paths && FM_DP_PATH(b, i)->bid == bid)
 			mask = 1u << i;
 	}
 	return mask & b->usable;
@@ -218,8 +218,8 @@ static __always_inline __u32 fm_by_default(const struct fm_dp_block *b)
 static __always_inline void fm_tuple_of(struct fm_dp_tuple *t, const struct fm_packet *p,
 					const bool is_uplink)
 {
-	fm_addr_copy(t->local, is_uplink ? &p->src : &p->dst);
-	fm_addr_copy(t->remote, is_uplink ? &p->dst : &p->src);
+	fm_addr_move(t->local, is_uplink ? &p->src : &p->dst);
+	fm_addr_move(t->remote, is_uplink ? &p->dst : &p->src);
 	t->local_port = is_uplink ? p->sport : p->dport;
 	t->remote_port = is_uplink ? p->dport : p->sport;
 	t->ip_proto = p->ip_proto;
@@ -432,7 +432,7 @@ FM_SUBPROGRAM int fm_find_path(const struct fm_dp_block *b, const struct fm_pack
 	if (!b || !outer)
 		return FM_DP_PATHS;
 	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
-		const struct fm_dp_path *path = &b->paths[i];
+		const struct fm_dp_path *path = FM_DP_PATH(b, i);
 
 		if (i >= b->n_paths)
 			break;

@@ -112,7 +112,7 @@ static void adopt_word(struct fm_dp *dp, uint32_t word, const uint8_t *key, uint
 	struct fm_dp_block b;
 	uint32_t slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
 
-	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, &b) < 0)
+	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v2), &slot, &b) < 0)
 		return;
 	if (index >= FM_DP_PREFIXES || b.generation == 0 || b.prefixes[index].len != len ||
 	    memcmp(b.prefixes[index].ip, key, len / 8) != 0)
@@ -149,7 +149,7 @@ static void rest_unused(struct fm_dp *dp)
 		uint32_t slot = dp->entries[i].slot;
 
 		if (!dp->entries[i].is_used || slot >= dp->blocks.count ||
-		    bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, &b) < 0)
+		    bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v2), &slot, &b) < 0)
 			continue;
 		block_used[slot] = 1;
 		if (b.n_rules && b.rules < dp->rules.count)
@@ -169,7 +169,7 @@ static void rest_unused(struct fm_dp *dp)
 
 int fm_forward_init(struct fm_dp *dp)
 {
-	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v1);
+	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v2);
 
 	dp->entries_size = 64;
 	while (dp->entries_size < blocks)
@@ -230,12 +230,14 @@ static void make_paths(struct fm_dp_block *b, const struct fm_forwarding *f)
 	b->default_path = f->default_path;
 	b->least_mtu = 0xffff;
 	for (uint32_t i = 0; i < b->n_paths; i++) {
-		make_path(&b->paths[i], &f->paths[i]);
+		struct fm_dp_path *to = FM_DP_PATH(b, i);
+
+		make_path(to, &f->paths[i]);
 		if (!is_usable(&f->paths[i]))
 			continue;
 		b->usable |= (uint16_t)(1u << i);
-		if (b->paths[i].mtu < b->least_mtu)
-			b->least_mtu = b->paths[i].mtu;
+		if (to->mtu < b->least_mtu)
+			b->least_mtu = to->mtu;
 	}
 }
 
@@ -372,7 +374,7 @@ static uint32_t next_generation(struct fm_dp *dp)
 
 static bool get_block(struct fm_dp *dp, uint32_t slot, struct fm_dp_block *b)
 {
-	return slot && bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, b) == 0;
+	return slot && bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v2), &slot, b) == 0;
 }
 
 /* Keeps the old rules when they say the same as dp->scratch, else writes a fresh slot. */
@@ -412,7 +414,7 @@ static int publish(struct fm_dp *dp, struct fm_dp_entry *e, struct fm_dp_block *
 	if (err < 0)
 		return err;
 	b->generation = next_generation(dp);
-	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v1), &slot, b, BPF_ANY) < 0) {
+	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v2), &slot, b, BPF_ANY) < 0) {
 		err = -errno;
 		give_slot_back(&dp->blocks, slot);
 		return fm_dp_fail(err, "data path: cannot write a binding");

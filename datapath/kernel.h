@@ -51,7 +51,7 @@
 	} map SEC(".maps")
 
 FM_MAP(fm_settings_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
-FM_MAP(fm_blocks_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_block, 64);
+FM_MAP(fm_blocks_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_block, 64);
 FM_MAP(fm_rules_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_rules, 64);
 FM_MAP(fm_prefix_v1, BPF_MAP_TYPE_HASH, __u64, __u32, 64);
 FM_MAP(fm_address_v1, BPF_MAP_TYPE_HASH, union fm_addr, __u32, 64);
@@ -141,6 +141,14 @@ static __always_inline void fm_addr_copy(void *to, const void *from)
 	t[1] = f[1];
 	t[2] = f[2];
 	t[3] = f[3];
+}
+
+/* As two numbers, for what is read as such a moment later: a load cannot take two stores' values
+ * from the store queue, and waits. Not onto the stack unless eight-octet aligned there. */
+static __always_inline void fm_addr_move(void *to, const void *from)
+{
+	((__u64 *)to)[0] = ((const __u64 *)from)[0];
+	((__u64 *)to)[1] = ((const __u64 *)from)[1];
 }
 
 /* The IPv4 address in a v4-mapped one. */

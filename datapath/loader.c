@@ -90,7 +90,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		 prefixes = n * (is_host ? FM_DP_PREFIXES : 4);
 	const struct map_plan rows[] = {
 		{ dp->skel->maps.fm_settings_v1, 1, true },
-		{ dp->skel->maps.fm_blocks_v1, 2 * n + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_blocks_v2, 2 * n + FM_SPARE_SLOTS, true },
 		{ dp->skel->maps.fm_rules_v1, (is_host ? 2 * n : n / 2) + FM_SPARE_SLOTS, true },
 		{ dp->skel->maps.fm_prefix_v1, prefixes, true },
 		{ dp->skel->maps.fm_address_v1, prefixes, true },

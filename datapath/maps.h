@@ -62,23 +62,26 @@ struct fm_dp_prefix {
 _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise its version");
 
 /**
- * struct fm_dp_block - what forwarding needs of one binding: the key, then the paths
+ * struct fm_dp_block - what forwarding needs of one binding: the key, and the paths
+ * Path 0, the head and the first prefixes are all that most packets need: they lie together in two
+ * or three cache lines, and so the paths stand in reverse. FM_DP_PATH() finds them.
  * @id, @generation: of the binding, and of this state of it; generation 0: slot not in use
  * @rules:           slot in fm_rules_v1, when @n_rules is above 0; the rules there are ours if they
  *                   carry @id and @rules_generation
  * @prefixes:        the first is the registration address (len 0: there is none)
- * @usable:          bit i: packets can leave by paths[i]
+ * @usable:          bit i: packets can leave by path i
  * @least_mtu:       smallest mtu of the usable paths: no TCP segment shall be larger
  */
 struct fm_dp_block {
+	struct fm_dp_path paths[FM_DP_PATHS];
 	__u32 id, generation, rules, rules_generation;
 	__u16 usable, least_mtu;
 	__u8 n_paths, n_prefixes, n_rules, default_path;
 	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
-	struct fm_dp_path paths[FM_DP_PATHS];
 };
-_Static_assert(sizeof(struct fm_dp_block) == 24 + 380 + 1024,
+_Static_assert(sizeof(struct fm_dp_block) == 1024 + 24 + 380,
 	       "changes a pinned map: raise its version");
+#define FM_DP_PATH(block, i) (&(block)->paths[~(i) & (FM_DP_PATHS - 1)])
 
 /* Which fields a rule compares: bits of @has. The number is that of enum fm_selector_field. */
 #define FM_DP_HAS_SRC 0x01u

@@ -189,8 +189,8 @@ static __always_inline bool fm_read_ip6(void *ctx, const bool xdp, struct fm_pac
 		return false;
 	__u32 first = bpf_ntohl(*(const __be32 *)h);
 
-	fm_addr_copy(&p->src, &h->saddr);
-	fm_addr_copy(&p->dst, &h->daddr);
+	fm_addr_move(&p->src, &h->saddr);
+	fm_addr_move(&p->dst, &h->daddr);
 	p->family = 6;
 	p->tc = first >> 20 & 0xff;
 	p->label = first & 0xfffff;

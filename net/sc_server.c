@@ -47,9 +47,8 @@ static void look_at(int fd, struct fm_sc_question *q)
 
 	if (getsockopt(fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &q->option, &len) < 0)
 		q->error = -errno;
-	else if (len != sizeof(q->option))
-		q->error = -ENOPROTOOPT; /* the kernel itself answered: no programs of ours */
-	if (q->error)
+	/* Shorter: the kernel itself answered, because the socket asked for no type. */
+	if (q->error || len != sizeof(q->option))
 		memset(&q->option, 0, sizeof(q->option));
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len) == 0)
 		q->is_v4 = domain == AF_INET;

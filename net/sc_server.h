@@ -24,7 +24,8 @@ struct fm_sc_job;
 
 /**
  * struct fm_sc_question - what a program asks
- * @error:  0; -errno: the option could not be read, @option is empty
+ * @error:  0; -errno: the option could not be read
+ * @option: empty where the socket asked for nothing
  * @is_v4:  an IPv4 socket
  */
 struct fm_sc_question {

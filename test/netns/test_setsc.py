@@ -9,6 +9,7 @@ import pathlib
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -184,6 +185,53 @@ def test_a_handover_is_told(world):
         finally:
             world.do('restore', access=access)
             until('the access is back', lambda: world.accesses()[access]['state'] == 'up')
+
+
+def test_graceful_replacement_is_told_and_new_sockets_get_the_new_address(world):
+    with standing(world, GRACEFUL, 'watch') as (_, says):
+        source = next(says)['source']
+        access = next(says)['access']
+        world.do('link-down', access=access)
+        try:
+            event = next(e for e in says if e['change'] == 3)
+            assert event['source'] == source and 0 < event['life_s'] <= 30, event
+            assert event['replacement'] not in (source, '::')
+            assert ask(world, GRACEFUL, 'connect')['seen'] == event['replacement']
+        finally:
+            world.do('restore', access=access)
+            until('the access is back', lambda: world.accesses()[access]['state'] == 'up')
+
+
+def test_many_callers_share_one_request(world):
+    """All start while the anchor is away, none has the type yet: one lease serves them."""
+    until('no lease of the type', lambda: not leases(world, FIXED), 20)
+    callers = [subprocess.Popen(command(world, 'host', 'python', FIXED, 'watch', PEER6, PORT), text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
+               for _ in range(20)]
+    try:
+        told = [json.loads(c.stdout.readline()) for c in callers]
+        assert {t['result'] for t in told} == {0}
+        assert len({t['source'] for t in told}) == 1
+        assert len(leases(world, FIXED)) == 1
+    finally:
+        for c in callers:
+            c.kill()
+            c.wait()
+
+
+def test_the_daemon_dies_during_a_wait(world):
+    world.do('stop', node='anchor')
+    try:
+        with standing(world, SESSION, 'connect', 'fresh', 'timeout=9000') as (child, says):
+            time.sleep(0.5)
+            world.do('kill', node='host')
+            time.sleep(0.5)
+            world.do('start', node='anchor')
+            told = next(says)
+            assert (told['result'], told['errno']) == (0, 0), told
+            assert next(says)['seen'] == told['source']
+    finally:
+        world.lab('do', 'start', 'node=anchor', check=False)
 
 
 def test_a_dead_anchor_ends_at_the_deadline(world):

@@ -529,7 +529,7 @@ static const struct {
 		{ CURRENT, 2, 2 } } },
 	{ "an operator shortens its life", 0, 0, {
 		{ ASK, 2, 1 }, { PASS, 100 }, { CHANGES, 1, 60 }, { PASS, 200 }, { IS, 1, H }, { PREFERRED, 1, 0 }, { VALID, 1, 40 },
-		{ TOLD, LOST, 0 } } },
+		{ TOLD, LOST, 0 }, { PASS, 100 }, { CURRENT, 2, 2 } } },
 	{ "an old anchor has its registration address, and that is session-lasting", 0, 0, {
 		{ OLD, 1 }, { ASK, 2, 1 }, { ASK, 1, 2 }, { OWN, 2, 3 }, { PASS, 100 }, { IS, 1, H }, { CURRENT, 2, 1 },
 		{ IS, 2, R }, { IS, 3, R }, { ASK, 1, -EPROTONOSUPPORT }, { ASK, 2, 1 }, { VALID, 1, -1 },
@@ -577,10 +577,226 @@ static void scripts(void **state)
 	assert_int_equal(failed, 0);
 }
 
+static bool find_odp(struct world *w, unsigned i, uint16_t pid, struct fm_odp *odp)
+{
+	struct fm_msg *m = malloc(sizeof(*m));
+	bool is_there = false;
+
+	world_read(w, i, m);
+	for (const struct fm_item *o = fm_msg_next(m, FM_OPT_VENDOR, NULL); o && !is_there;
+	     o = fm_msg_next(m, FM_OPT_VENDOR, o))
+		is_there = o->vendor.sub_type == 1 && fm_odp_read(&o->vendor.data, odp) &&
+			   odp->pid == pid;
+	free(m);
+	return is_there;
+}
+
+/* What is asked for of a lease, and how it is renewed (digest §14.6). */
+static const struct {
+	const char *name;
+	uint8_t type;
+	uint32_t of_type_s, lifetime_s;
+	uint64_t byte_limit;
+	uint32_t preferred_s, valid_s;		  /* asked at first */
+	uint32_t again_s, preferred2_s, valid2_s; /* when and what renews it; 0: never */
+} lives[] = {
+	{ "a day and an hour", 2, 0, 0, 0, 86400, 90000, 45000, 41400, 90000 },
+	{ "as the type is configured", 2, 600, 0, 0, 600, 4200, 2100, 0, 4200 },
+	{ "as its program wants", 2, 600, 7200, 0, 7200, 10800, 5400, 1800, 10800 },
+	{ "fixed is preferred again", 1, 0, 0, 0, 86400, 90000, 43200, 86400, 90000 },
+	{ "without end", 1, INFINITE, 0, 0, INFINITE, INFINITE, 0, 0, 0 },
+	{ "an end that is no number", 2, INFINITE - 1, 0, 0, INFINITE - 1, INFINITE, 0, 0, 0 },
+	{ "a limit in octets", 4, 1000, 0, 5000, 1000, 4600, 2300, 0, 4600 },
+};
+
+static void lifetimes(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		struct anchor *a = calloc(1, sizeof(*a));
+		struct world *w = bound(a, 0, 0);
+		struct fm_host_ask ask = { .type = lives[i].type,
+					   .is_own = true,
+					   .lifetime_s = lives[i].lifetime_s,
+					   .byte_limit = lives[i].byte_limit };
+		unsigned next = w->n_sent;
+		struct fm_odp odp;
+
+		w->h.conf.types[ask.type].lifetime_s = lives[i].of_type_s;
+		assert_int_equal(fm_host_ask(&w->h, &ask, w->now_us), 1);
+		assert_true(find_odp(w, next, 1, &odp));
+		print_message("%s\n", lives[i].name);
+		assert_int_equal(odp.service_type, ask.type);
+		assert_int_equal(odp.preferred_s, lives[i].preferred_s);
+		assert_int_equal(odp.valid_s, lives[i].valid_s);
+		assert_int_equal(odp.byte_limit, lives[i].byte_limit);
+		assert_int_equal(odp.prefix_length, 0);
+		run(w, a, w->now_us + (lives[i].again_s + 1) * S);
+		for (next++; next < w->n_sent && !find_odp(w, next, 1, &odp);)
+			next++;
+		assert_int_equal(next < w->n_sent, lives[i].again_s != 0);
+		if (lives[i].again_s) {
+			assert_int_equal(odp.preferred_s, lives[i].preferred2_s);
+			assert_int_equal(odp.valid_s, lives[i].valid2_s);
+			assert_int_equal(odp.prefix_length, 64);
+		}
+		world_free(w);
+		free(a);
+	}
+}
+
+static const struct fm_host_ask shared = { .type = 2 }, own = { .type = 2, .is_own = true };
+
+/* RFC 6275 §11.8: each update is a new one, and says all that no answer has settled. */
+static void an_unheard_update_is_said_again(void **state)
+{
+	struct anchor *a = calloc(1, sizeof(*a));
+	struct world *w = bound(a, 0, 0);
+	unsigned next = w->n_sent;
+	struct fm_odp odp;
+
+	(void)state;
+	fm_host_ask(&w->h, &shared, w->now_us);
+	fm_host_ask(&w->h, &own, w->now_us);
+	world_run(w, w->now_us + 150 * MS);
+	assert_int_equal(w->n_sent, next + 2);
+	assert_true(find_odp(w, next, 1, &odp));
+	assert_false(find_odp(w, next, 2, &odp));
+	assert_true(find_odp(w, next + 1, 1, &odp));
+	assert_true(find_odp(w, next + 1, 2, &odp));
+	/* the later one is answered, then the first: it knows nothing of the second lease */
+	answer(w, a, next + 1);
+	struct anchor before = { .n = 1, .leases[0] = *held(a, 1) };
+	answer(w, &before, next);
+	assert_int_equal(w->h.leases[0].state, FM_LEASE_HELD);
+	assert_int_equal(w->h.leases[1].state, FM_LEASE_HELD);
+	assert_int_equal(w->events[FM_EVENT_LEASE_LOST], 0);
+	world_free(w);
+	free(a);
+}
+
+/* RFC 6089 §5.2.3: what an update does not name is gone (digest §7.5, §14.8). */
+static void an_ask_names_all_flows(void **state)
+{
+	struct anchor *a = calloc(1, sizeof(*a));
+	struct world *w = bound(a, 0, 0);
+	struct fm_msg *m = malloc(sizeof(*m));
+	struct fm_odp odp;
+
+	(void)state;
+	assert_int_equal(fm_host_move(&w->h, &call, 1, UINT64_MAX, w->now_us), 0);
+	run(w, a, w->now_us + 1 * S);
+	unsigned next = w->n_sent;
+	fm_host_ask(&w->h, &shared, w->now_us);
+	assert_true(find_odp(w, next, 1, &odp));
+	world_read(w, next, m);
+	const struct fm_item *summary = fm_msg_next(m, FM_OPT_FLOW_SUMMARY, NULL);
+	assert_non_null(summary);
+	assert_int_equal(fm_u16_at(&summary->u16_list, 0), 1);
+	free(m);
+	world_free(w);
+	free(a);
+}
+
+/* Everything at once: it still fits a packet of 1280 octets (D35). */
+static void the_largest_update_is_small_enough(void **state)
+{
+	struct anchor *a = calloc(1, sizeof(*a));
+	struct world *w = bound(a, 0, 0);
+	unsigned next;
+
+	(void)state;
+	a->is_dead = true;
+	for (uint16_t i = 0; i < 64; i++) {
+		struct fm_tuple t = { .local = ip6(0x100, 1),
+				      .remote = ip6(0x200, i),
+				      .local_port = (uint16_t)(4000 + i),
+				      .remote_port = 443,
+				      .ip_proto = 6 };
+		fm_host_move(&w->h, &t, 1, UINT64_MAX, w->now_us);
+	}
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++)
+		assert_int_equal(fm_host_ask(&w->h, &own, w->now_us), i + 1);
+	next = w->n_sent;
+	run(w, a, w->now_us + 5 * S);
+	assert_true(w->n_sent > next);
+	for (; next < w->n_sent; next++)
+		assert_in_range(w->sent[next].len, 0, 1280 - 40 - 24);
+	world_free(w);
+	free(a);
+}
+
+/* The registration record before leases had fields of their own. */
+static void the_record_of_the_version_before_is_read(void **state)
+{
+	enum { LEASE_1 = 60, LEASE_2 = LEASE_1 + 50 };
+	struct anchor *a = calloc(1, sizeof(*a));
+	struct world *w = bound(a, 2, 0);
+	const unsigned head = 18 + w->conf.mn_id_len + 62 + FM_ACCESSES_MAX * 32;
+	uint8_t old[FM_HOST_RECORD_MAX];
+	struct fm_ip prefix = w->h.leases[0].prefix;
+	size_t len = head;
+
+	(void)state;
+	memcpy(old, w->record, head);
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++, len += LEASE_1)
+		memcpy(old + len, w->record + head + i * LEASE_2, LEASE_1);
+	memcpy(old + len, w->record + head + FM_LEASES_MAX * LEASE_2,
+	       w->record_len - head - FM_LEASES_MAX * LEASE_2);
+	len += w->record_len - head - FM_LEASES_MAX * LEASE_2;
+	old[0] = 1;
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	assert_int_equal(fm_host_restore(&w->h, old, len, w->now_us), 0);
+	assert_int_equal(w->h.leases[0].state, FM_LEASE_HELD);
+	assert_memory_equal(w->h.leases[0].prefix.b, prefix.b, 16);
+	assert_int_equal(w->h.leases[0].replace_us, w->h.leases[0].preferred_us);
+	for (unsigned version = 0; version < 256; version += 3) {
+		old[0] = (uint8_t)version;
+		fm_host_init(&w->h, &w->conf, &world_ops, w);
+		assert_int_equal(fm_host_restore(&w->h, old, len, w->now_us), -EINVAL);
+	}
+	world_free(w);
+	free(a);
+}
+
+/* The daemon need not look at all leases at each turn. */
+static void each_change_is_counted(void **state)
+{
+	struct anchor *a = calloc(1, sizeof(*a));
+	struct world *w = bound(a, 0, 0);
+	uint32_t before = w->h.leases_changed;
+
+	(void)state;
+	run(w, a, w->now_us + 100 * S);
+	assert_int_equal(w->h.leases_changed, before);
+	a->status[1] = 129;
+	const struct fm_host_ask asks[] = { { .type = 2 }, { .type = 1 } };
+	for (unsigned i = 0; i < 2; i++) {
+		before = w->h.leases_changed;
+		fm_host_ask(&w->h, &asks[i], w->now_us);
+		assert_int_not_equal(w->h.leases_changed, before);
+		before = w->h.leases_changed;
+		run(w, a, w->now_us + 1 * S);
+		assert_int_not_equal(w->h.leases_changed, before);
+	}
+	before = w->h.leases_changed;
+	fm_host_hold(&w->h, 1, false, w->now_us);
+	run(w, a, w->now_us + 11 * S);
+	assert_int_not_equal(w->h.leases_changed, before);
+	world_free(w);
+	free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scripts),
+		cmocka_unit_test(lifetimes),
+		cmocka_unit_test(an_unheard_update_is_said_again),
+		cmocka_unit_test(an_ask_names_all_flows),
+		cmocka_unit_test(the_largest_update_is_small_enough),
+		cmocka_unit_test(the_record_of_the_version_before_is_read),
+		cmocka_unit_test(each_change_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,7 +120,7 @@ static void a_wait_is_answered_and_another_may_follow(void **state)
 		assert_true(turn_until(&s->loop, has_asked, s, 2000));
 		assert_int_equal(s->q.timeout_ms, 700);
 		assert_true(s->q.is_v4);
-		assert_true(s->q.error < 0); /* no programs of ours here */
+		assert_int_equal(s->q.option.value, 0); /* no programs of ours here */
 		assert_int_equal(fm_sc_client_send(s->client, &a), 0);
 		fm_sc_client_done(s->client);
 		assert_int_equal(recv(c, &got, sizeof(got), MSG_DONTWAIT), sizeof(got));
