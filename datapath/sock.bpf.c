@@ -119,12 +119,12 @@ static __always_inline bool is_same(const struct fm_sock_want *w, const struct a
 }
 
 /* The socket's own request is over. */
-static __always_inline void end_request(struct fm_sock_held *h)
+static __always_inline void end_request(struct fm_sock_want *w)
 {
-	__u64 id = h->request;
+	__u64 id = w->request;
 	struct fm_sock_event *e;
 
-	h->request = 0;
+	w->request = 0;
 	(void)bpf_map_delete_elem(&fm_sock_requests_v1, &id);
 	e = fm_event(FM_SOCK_EVENT_GONE);
 	if (!e)
@@ -133,25 +133,32 @@ static __always_inline void end_request(struct fm_sock_held *h)
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __always_inline void give_back(struct bpf_sock *sk, struct fm_sock_want *w)
+static __always_inline void give_back(struct fm_sock_want *w)
 {
-	struct fm_sock_held *h = fm_held(sk, 0, false);
-
-	fm_unpin(sk, w, 0, false);
-	fm_unpin(sk, w, 1, false);
-	if (h && h->request)
-		end_request(h);
-	__builtin_memset(w, 0, sizeof(*w));
+	fm_unpin(w, 0);
+	fm_unpin(w, 1);
+	if (w->is_own && w->request)
+		end_request(w);
 }
 
-static __always_inline int begin_request(struct bpf_sock *sk, struct fm_sock_want *w)
+/* Nothing is asked for; a child no longer shows what its listener had. */
+static __always_inline void start_over(const struct bpf_sock *sk, struct fm_sock_want *w)
+{
+	const __u64 owner = (__u64)sk;
+
+	if (w->owner == owner)
+		give_back(w);
+	__builtin_memset(w, 0, sizeof(*w));
+	w->owner = owner;
+}
+
+static __always_inline int begin_request(struct fm_sock_want *w)
 {
 	struct fm_sock_request r = { .id = w->id, .word = FM_SOCK_PENDING };
-	struct fm_sock_held *h = fm_held(sk, BPF_SK_STORAGE_GET_F_CREATE, false);
 
-	if (!h || bpf_map_update_elem(&fm_sock_requests_v1, &w->id, &r, BPF_NOEXIST))
+	if (bpf_map_update_elem(&fm_sock_requests_v1, &w->id, &r, BPF_NOEXIST))
 		return -ENOBUFS;
-	h->request = w->request = w->id;
+	w->request = w->id;
 	return 0;
 }
 
@@ -164,23 +171,16 @@ static __always_inline __u64 next_id(void)
 }
 
 /* A type for a socket that had none, or another. */
-static __always_inline int choose(struct bpf_sock *sk, struct fm_sock_want *w,
+static __always_inline int choose(const struct bpf_sock *sk, struct fm_sock_want *w,
 				  const struct asked *a)
 {
-	if (is_settled(sk))
-		return -EINVAL;
-	if (w)
-		give_back(sk, w);
-	else
-		w = fm_want(sk, BPF_SK_STORAGE_GET_F_CREATE, false);
-	if (!w)
-		return -ENOMEM;
+	start_over(sk, w);
 	w->id = next_id();
 	w->is_own = a->is_own;
 	w->request_is_v4 = sk->family == AF_INET;
 	w->lifetime_s = a->lifetime_s;
 	w->lifetime_bytes = a->lifetime_bytes;
-	if (a->is_own && begin_request(sk, w))
+	if (a->is_own && begin_request(w))
 		return -ENOBUFS;
 	w->type = a->type;
 	return 0;
@@ -188,21 +188,24 @@ static __always_inline int choose(struct bpf_sock *sk, struct fm_sock_want *w,
 
 static __always_inline int set_type(struct bpf_sock *sk, struct fm_sock_want *w, struct asked *a)
 {
-	int err = 0;
+	int err;
 
 	if (a->type >= FM_SOCK_TYPES)
 		return -EINVAL;
 	recall(w, a);
-	if (!w || !is_same(w, a))
-		err = choose(sk, w, a);
-	if (err)
-		return err;
-	w = fm_want(sk, 0, false);
+	if (is_settled(sk))
+		return w && is_same(w, a) ? 0 : -EINVAL;
+	if (!w)
+		w = fm_want(sk, true, false);
 	if (!w)
 		return -ENOMEM;
+	if (w->owner != (__u64)sk || !is_same(w, a)) {
+		err = choose(sk, w, a);
+		if (err)
+			return err;
+	}
 	w->is_default = 0;
-	if (!is_settled(sk))
-		(void)fm_resolve(sk, w, sk->family == AF_INET, true, false);
+	(void)fm_resolve(w, (__u64)sk, sk->family == AF_INET, true);
 	return 0;
 }
 
@@ -213,11 +216,11 @@ static __always_inline int set_all(struct bpf_sock *sk, struct fm_sock_want *w,
 	if (w && w->type && is_settled(sk))
 		return -EINVAL; /* it has its address, and keeps it */
 	if (w)
-		give_back(sk, w);
+		start_over(sk, w);
 	if (!a->is_own)
 		return 0;
 	if (!w)
-		w = fm_want(sk, BPF_SK_STORAGE_GET_F_CREATE, false);
+		w = fm_want(sk, true, false);
 	if (!w)
 		return -ENOMEM;
 	w->next_is_own = !!(a->value & IPV6_REQUIRE_SRC_ON_NET);
@@ -229,7 +232,7 @@ static __always_inline int set_all(struct bpf_sock *sk, struct fm_sock_want *w,
 static __always_inline int remember_own(struct bpf_sock *sk, struct fm_sock_want *w)
 {
 	if (!w)
-		w = fm_want(sk, BPF_SK_STORAGE_GET_F_CREATE, false);
+		w = fm_want(sk, true, false);
 	if (!w)
 		return -ENOMEM;
 	w->next_is_own = 1;
@@ -250,17 +253,18 @@ static __always_inline int set(struct bpf_sock *sk, struct fm_sock_want *w, stru
 }
 
 /*
- * The flags of RFC 5014 go on to the kernel, without our bits; beside a type (RFC 8653 §4.4) only
- * where it takes them.
+ * The flags of RFC 5014 go on to the kernel, without our bits; those of a socket that has a type
+ * (RFC 8653 §4.4) only where the kernel takes them. @is_done: all of it was for us.
  */
 static __always_inline int pass_flags(struct bpf_sockopt *c, const struct bpf_sock *sk, __u32 flags,
-				      bool has_type)
+				      bool has_type, bool is_done)
 {
 	__u32 *value = c->optval;
+	bool is_for_kernel =
+		!is_contradictory(flags) && sk->family == AF_INET6 && sk->protocol != IPPROTO_MPTCP;
 
-	if (has_type && (flags == 0 || is_contradictory(flags) || sk->family != AF_INET6 ||
-			 sk->protocol == IPPROTO_MPTCP)) {
-		c->optlen = -1; /* done: the kernel does not see it */
+	if (is_done || (has_type && !is_for_kernel)) {
+		c->optlen = -1; /* the kernel does not see it */
 		return FM_LEAVE;
 	}
 	if ((void *)(value + 1) > c->optval_end)
@@ -283,7 +287,7 @@ int fm_sock_set(struct bpf_sockopt *c)
 		return leave_option(c);
 	if (!sk || !is_ours(fm_settings(), bpf_get_netns_cookie(c)) || !read_asked(c, &a))
 		return leave_option(c);
-	w = fm_want(sk, 0, false);
+	w = fm_want(sk, false, false);
 	if (!w && !(a.value & FM_SC_BITS) && !a.is_long)
 		return leave_option(c);
 	flags = a.value & ~FM_SC_BITS;
@@ -292,9 +296,8 @@ int fm_sock_set(struct bpf_sockopt *c)
 		bpf_set_retval(err);
 		return FM_REFUSE;
 	}
-	/* Without flags all of it was for us. */
-	bool is_done = !flags && (a.is_long || a.value & FM_SC_BITS);
-	return pass_flags(c, sk, flags, is_done || a.type || (w && w->type));
+	return pass_flags(c, sk, flags, a.type || (w && w->type),
+			  !flags && (a.is_long || a.value & FM_SC_BITS));
 }
 
 /* What reading the option shows of the type. */
@@ -360,14 +363,14 @@ int fm_sock_get(struct bpf_sockopt *c)
 		return leave_option(c);
 	if (!sk || (void *)(value + 1) > c->optval_end)
 		return leave_option(c);
-	w = fm_want(sk, 0, false);
+	w = fm_want(sk, false, false);
 	if (!w || !w->type)
 		return show_nothing(c, sk, w);
 	if (c->retval == 0)
 		flags = *value & ~FM_KERNEL_DEFAULTS;
 	is_v4 = sk->family == AF_INET;
 	if (w->pins[is_v4 & 1].slot || !is_settled(sk))
-		word = fm_resolve(sk, w, is_v4, false, false);
+		word = fm_resolve(w, (__u64)sk, is_v4, false);
 	c->optlen = sizeof(*value);
 	if ((void *)(o + 1) <= c->optval_end) {
 		fill_long(o, w, is_v4, word);
@@ -447,9 +450,10 @@ choose_default(struct bpf_sock_addr *c, struct bpf_sock *sk, const struct call *
 		return NULL;
 	if (!v.is_strict && FM_SOCK_WORD_STATE(fm_word(&w, k->is_v4, false)) != FM_SOCK_READY)
 		return NULL;
-	kept = fm_want(sk, BPF_SK_STORAGE_GET_F_CREATE, true);
+	kept = fm_want(sk, true, true);
 	if (!kept)
 		return NULL;
+	kept->owner = fm_self(sk, true);
 	kept->is_default = 1;
 	kept->request = w.request;
 	kept->type = w.type;
@@ -463,7 +467,7 @@ choose_default(struct bpf_sock_addr *c, struct bpf_sock *sk, const struct call *
 static __always_inline struct fm_sock_pin *source_for(struct bpf_sock_addr *c, struct bpf_sock *sk,
 						      const struct call *k, int *err)
 {
-	struct fm_sock_want *w = fm_want(sk, 0, true);
+	struct fm_sock_want *w = fm_want(sk, false, true);
 	__u32 is_v4 = k->is_v4 & 1;
 
 	if (!w || !w->type)
@@ -476,7 +480,7 @@ static __always_inline struct fm_sock_pin *source_for(struct bpf_sock_addr *c, s
 			*err = -ENETRESET;
 		return NULL;
 	}
-	__u64 word = fm_resolve(sk, w, is_v4, false, true);
+	__u64 word = fm_resolve(w, fm_self(sk, true), is_v4, false);
 	__u32 state = FM_SOCK_WORD_STATE(word);
 
 	if (state == FM_SOCK_READY)
@@ -561,7 +565,7 @@ static __always_inline bool asks_nothing(struct bpf_sock *sk)
 
 	if (!now || now->has_defaults || now->default_type)
 		return false;
-	return !fm_want(sk, 0, true);
+	return !fm_want(sk, false, true);
 }
 
 SEC("cgroup/connect6")
@@ -645,14 +649,10 @@ int fm_sock_sendmsg4(struct bpf_sock_addr *c)
 SEC("cgroup/sock_release")
 int fm_sock_release(struct bpf_sock *sk)
 {
-	struct fm_sock_held *h = bpf_sk_storage_get(&fm_sock_held_v1, sk, NULL, 0);
+	struct fm_sock_want *w = bpf_sk_storage_get(&fm_sock_want_v1, sk, NULL, 0);
 
-	if (!h)
-		return FM_LEAVE;
-	fm_release_slot(h->slot[0], h->generation[0]);
-	fm_release_slot(h->slot[1], h->generation[1]);
-	if (h->request)
-		end_request(h);
+	if (w && w->owner == (__u64)sk)
+		give_back(w);
 	return FM_LEAVE;
 }
 

@@ -56,21 +56,13 @@ struct {
 	__uint(max_entries, FM_SOCK_EVENTS_BYTES);
 } fm_sock_events_v1 SEC(".maps");
 
-/* Accepted children show what their listener asked for: this one is cloned into them. */
+/* Cloned: accepted children show what their listener asked for. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
 	__type(key, int);
 	__type(value, struct fm_sock_want);
 } fm_sock_want_v1 SEC(".maps");
-
-/* They count nothing: this one is not. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct fm_sock_held);
-} fm_sock_held_v1 SEC(".maps");
 
 /* Set by the loader: the kernel has MPTCP. */
 const volatile bool fm_has_mptcp;
@@ -103,12 +95,26 @@ static __always_inline const struct fm_sock_settings *fm_settings(void)
 }
 
 /*
- * The socket that the program has: of MPTCP it has the parent, while the hooks see the subflows
- * that the kernel connects for it (@may_be_subflow).
+ * The socket that the program has, as a number: of MPTCP it has the parent, while the hooks see the
+ * subflows that the kernel connects for it (@may_be_subflow).
  */
-static __always_inline struct fm_sock_want *fm_want(struct bpf_sock *sk, __u64 flags,
+static __always_inline __u64 fm_self(struct bpf_sock *sk, const bool may_be_subflow)
+{
+	if (may_be_subflow && fm_has_mptcp && sk->protocol == IPPROTO_TCP) {
+		struct mptcp_sock *parent = bpf_skc_to_mptcp_sock(sk);
+
+		if (parent)
+			return (__u64)parent;
+	}
+	return (__u64)sk;
+}
+
+/* What is kept with that socket; @make: if there is nothing yet. */
+static __always_inline struct fm_sock_want *fm_want(struct bpf_sock *sk, const bool make,
 						    const bool may_be_subflow)
 {
+	const __u64 flags = make ? BPF_SK_STORAGE_GET_F_CREATE : 0;
+
 	if (may_be_subflow && fm_has_mptcp && sk->protocol == IPPROTO_TCP) {
 		struct mptcp_sock *parent = bpf_skc_to_mptcp_sock(sk);
 
@@ -116,18 +122,6 @@ static __always_inline struct fm_sock_want *fm_want(struct bpf_sock *sk, __u64 f
 			return bpf_sk_storage_get(&fm_sock_want_v1, parent, NULL, flags);
 	}
 	return bpf_sk_storage_get(&fm_sock_want_v1, sk, NULL, flags);
-}
-
-static __always_inline struct fm_sock_held *fm_held(struct bpf_sock *sk, __u64 flags,
-						    const bool may_be_subflow)
-{
-	if (may_be_subflow && fm_has_mptcp && sk->protocol == IPPROTO_TCP) {
-		struct mptcp_sock *parent = bpf_skc_to_mptcp_sock(sk);
-
-		if (parent)
-			return bpf_sk_storage_get(&fm_sock_held_v1, parent, NULL, flags);
-	}
-	return bpf_sk_storage_get(&fm_sock_held_v1, sk, NULL, flags);
 }
 
 static __always_inline void fm_who(struct fm_sock_who *w)
@@ -179,48 +173,40 @@ static __always_inline bool fm_slot_lives(__u32 slot, __u32 generation)
 /* A forgotten slot counts no more: it may have another address by now. */
 static __always_inline void fm_release_slot(__u32 slot, __u32 generation)
 {
-	struct fm_sock_refs *refs = bpf_map_lookup_elem(&fm_sock_refs_v1, &slot);
+	struct fm_sock_refs *refs;
 
-	if (slot && refs && fm_slot_lives(slot, generation))
+	if (!slot || !fm_slot_lives(slot, generation))
+		return;
+	refs = bpf_map_lookup_elem(&fm_sock_refs_v1, &slot);
+	if (refs)
 		__sync_fetch_and_add(&refs->sockets, -1);
 }
 
-static __always_inline void fm_unpin(struct bpf_sock *sk, struct fm_sock_want *w, __u32 is_v4,
-				     const bool may_be_subflow)
+static __always_inline void fm_unpin(struct fm_sock_want *w, __u32 is_v4)
 {
-	struct fm_sock_held *h = fm_held(sk, 0, may_be_subflow);
+	struct fm_sock_pin *p = &w->pins[is_v4 & 1];
 
-	is_v4 &= 1;
-	w->pins[is_v4].slot = 0;
-	if (!h)
-		return;
-	fm_release_slot(h->slot[is_v4], h->generation[is_v4]);
-	h->slot[is_v4] = 0;
+	fm_release_slot(p->slot, p->generation);
+	p->slot = 0;
 }
 
 /*
  * Counts the socket and gives it the address. The daemon waits for a grace period between taking a
  * word back and reading the count: it sees this one. Return: 0; -errno.
  */
-static __always_inline int fm_pin(struct bpf_sock *sk, struct fm_sock_want *w, __u32 is_v4,
-				  __u64 word, const bool may_be_subflow)
+static __always_inline int fm_pin(struct fm_sock_want *w, __u32 is_v4, __u64 word)
 {
 	__u32 slot = FM_SOCK_WORD_SLOT(word), generation = FM_SOCK_WORD_GENERATION(word);
 	struct fm_sock_slot *s = bpf_map_lookup_elem(&fm_sock_slots_v1, &slot);
 	struct fm_sock_refs *refs = bpf_map_lookup_elem(&fm_sock_refs_v1, &slot);
-	struct fm_sock_held *h = fm_held(sk, BPF_SK_STORAGE_GET_F_CREATE, may_be_subflow);
+	struct fm_sock_pin *p = &w->pins[is_v4 & 1];
 
-	if (!h)
-		return -ENOMEM;
 	if (!slot || !s || !refs || FM_READ_ONCE(s->generation) != generation)
 		return -EADDRNOTAVAIL;
-	is_v4 &= 1;
 	__sync_fetch_and_add(&refs->sockets, 1);
-	h->slot[is_v4] = slot;
-	h->generation[is_v4] = generation;
-	w->pins[is_v4].slot = slot;
-	w->pins[is_v4].generation = generation;
-	__builtin_memcpy(w->pins[is_v4].ip, s->ip, 16);
+	p->slot = slot;
+	p->generation = generation;
+	__builtin_memcpy(p->ip, s->ip, 16);
 	return 0;
 }
 
@@ -336,10 +322,10 @@ static __always_inline __u64 fm_permission(__u8 type)
 
 /*
  * What the socket's type has come to for it; READY: the address is pinned. @again: somebody asks
- * anew: what failed, or the address that is no more, is no answer.
+ * anew: what failed, or the address that is no more, is no answer. An accepted child (@self is not
+ * the owner) has what its listener had, and gets nothing by that.
  */
-static __always_inline __u64 fm_resolve(struct bpf_sock *sk, struct fm_sock_want *w, __u32 is_v4,
-					bool again, const bool may_be_subflow)
+static __always_inline __u64 fm_resolve(struct fm_sock_want *w, __u64 self, __u32 is_v4, bool again)
 {
 	__u64 word = FM_SOCK_READY;
 
@@ -347,17 +333,19 @@ static __always_inline __u64 fm_resolve(struct bpf_sock *sk, struct fm_sock_want
 	if (w->pins[is_v4].slot) {
 		if (fm_slot_lives(w->pins[is_v4].slot, w->pins[is_v4].generation))
 			return word;
-		if (!again && !w->is_default)
+		if (w->owner != self || !(again || w->is_default))
 			return FM_SOCK_WORD(FM_SOCK_FAILED, 0, ENETRESET, 0);
-		fm_unpin(sk, w, is_v4, may_be_subflow);
+		fm_unpin(w, is_v4);
 	}
+	if (w->owner != self)
+		return FM_SOCK_WORD(FM_SOCK_FAILED, 0, EADDRNOTAVAIL, 0);
 	if (!w->is_default)
 		word = fm_permission(w->type);
 	if (FM_SOCK_WORD_STATE(word) == FM_SOCK_READY)
 		word = fm_word(w, is_v4, again);
 	if (FM_SOCK_WORD_STATE(word) != FM_SOCK_READY)
 		return word;
-	int err = fm_pin(sk, w, is_v4, word, may_be_subflow);
+	int err = fm_pin(w, is_v4, word);
 	return err ? FM_SOCK_WORD(FM_SOCK_FAILED, 0, -err, 0) : word;
 }
 

@@ -120,30 +120,25 @@ struct fm_sock_pin {
 };
 
 /**
- * struct fm_sock_want - fm_sock_want_v1, kept with the socket and with its accepted children
+ * struct fm_sock_want - fm_sock_want_v1, kept with the socket and cloned into accepted children
  * @type:       asked for, or of policy (@is_default); 0: none, the lifetime is for the next one
  * then
  * @is_own:     an address of its own: @request is its @id
  * @request_is_v4: family of the address that @request brings
- * @next_is_own: IPV6_REQUIRE_SRC_ON_NET without a type: for the type asked for next
  * @asked_run:  the daemon's run that was told
+ * @next_is_own: IPV6_REQUIRE_SRC_ON_NET without a type: for the type asked for next
+ * @owner:      the socket that this was made for, as a number. A child has its parent's, which
+ * lives when it is made, so never its own by chance: it shows what is here, and holds nothing
  * @request:    id in fm_sock_requests_v1; 0: the address of the type
  */
 struct fm_sock_want {
 	__u8 type, is_own, is_default, request_is_v4;
 	__u32 asked_run, lifetime_s;
 	__u8 next_is_own, pad[3];
-	__u64 id, request, lifetime_bytes;
+	__u64 owner, id, request, lifetime_bytes;
 	struct fm_sock_pin pins[FM_SOCK_FAMILIES];
 };
-_Static_assert(sizeof(struct fm_sock_want) == 88, "changes a pinned map: raise its version");
-
-/* fm_sock_held_v1, kept with the socket alone: what its release gives back. */
-struct fm_sock_held {
-	__u32 slot[FM_SOCK_FAMILIES], generation[FM_SOCK_FAMILIES];
-	__u64 request;
-};
-_Static_assert(sizeof(struct fm_sock_held) == 24, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_sock_want) == 96, "changes a pinned map: raise its version");
 
 /* Kinds of struct fm_sock_event. */
 #define FM_SOCK_EVENT_WANT                                                                         \

@@ -300,18 +300,13 @@ def _(d):
 
 @row("a type beats contradictory flags before, beside and after it")
 def _(d):
-    s = sock()
-    ask(s, COA)
-    ask(s, TYPE[2] | PUBLIC | TMP)
-    same(read(s), TYPE[2] | COA)
-    ask(s, PUBLIC | TMP)
-    same(read(s), TYPE[2] | COA)
-    ask(s, TMP)
-    same(read(s), TYPE[2] | TMP)
-    ask(s, TYPE[2] | PUBLIC)
-    same(read(s), TYPE[2] | PUBLIC)
-    ask(s, 0)
-    same(read(s), TYPE[2] | PUBLIC)
+    s, plain = sock(), sock()  # what stays of earlier flags differs among kernels
+    for value in (COA, TYPE[2] | PUBLIC | TMP, TYPE[2], PUBLIC | TMP, TMP, TYPE[2] | PUBLIC, TYPE[3], 0):
+        ask(s, value)
+        if value & (PUBLIC | TMP) != PUBLIC | TMP and value not in TYPE[1:]:
+            ask(plain, value & 0xffff)
+        same(read(s) & 0xfaff, read(plain) & 0xfaff)
+    same(read(s) & ~0xffff, TYPE[3])
 
 
 @row("the first who asks is told to the daemon, others wait with it")
@@ -831,16 +826,20 @@ def _(d):
 def _(d):
     slot = d.ready(A[2])
     s = sock(2)
-    s.bind((A[2], 0))
+    s.bind(("::", 0))
     s.listen()
-    c = sock()
-    c.connect(s.getsockname()[:2])
-    child, _ = s.accept()
-    same(read_long(child)[:3], (TYPE[2] | READY, 0, A[2]))
-    same(d.count(slot), 1)
+    for _ in range(2):
+        c = sock()
+        c.connect((A[2], s.getsockname()[1]))
+        child, _ = s.accept()
+        same(read_long(child)[:3], (TYPE[2] | READY, 0, A[2]))
+        same(d.count(slot), 1)
+        libc.connect(child.fileno(), bytes(16), 16)  # AF_UNSPEC: disconnected, it may ask for itself
+        ask(child, TYPE[2])
+        same(d.count(slot), 2)
+        child.close()
+        same(d.count(slot), 1)
     s.close()
-    same(d.count(slot), 0)
-    child.close()
     same(d.count(slot), 0)
 
 
