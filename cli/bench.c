@@ -26,6 +26,8 @@ static const struct {
 	  fm_bench_signalling },
 	{ "datapath", "packets and a TCP stream, against no tunnel, a null redirect and forwarding",
 	  fm_bench_datapath },
+	{ "sockets", "sockets with the hooks of on-demand mobility, against sockets without",
+	  fm_bench_sockets },
 };
 
 #define N_BENCHES (sizeof(benches) / sizeof(benches[0]))

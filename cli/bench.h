@@ -74,6 +74,7 @@ void fm_bench_pin(int cpu);
 int fm_bench_wire(struct fm_bench *b);
 int fm_bench_signalling(struct fm_bench *b);
 int fm_bench_datapath(struct fm_bench *b);
+int fm_bench_sockets(struct fm_bench *b);
 
 int fm_cmd_bench(int argc, char **argv);
 
