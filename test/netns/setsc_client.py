@@ -2,7 +2,7 @@
 
 setsc_client.py TYPE HOW PEER PORT [timeout=MS] [fresh] [life=S] [flags=N] [type-first]
 HOW: none, connect, sendto, tcp, bind (to the address, then connect), wildcard (bind to ::, then connect),
-listen (at :: PORT; sends "hello" to one), watch (events until its input ends)
+listen (at :: PORT; sends "hello" to one), watch (events until its input ends), start (without waiting)
 """
 import ctypes
 import errno
@@ -36,6 +36,18 @@ def setsc(sock, kind, more):
     return socket.inet_ntop(socket.AF_INET6, bytes(source))
 
 
+def start(sock, kind):
+    source = (ctypes.c_ubyte * 16)()
+    begin = time.monotonic()
+    fd = lib.setsc_start(sock.fileno(), kind, -1)
+    took_ms = (time.monotonic() - begin) * 1000
+    early = lib.setsc_finish(fd, sock.fileno(), source), errno.errorcode.get(ctypes.get_errno())
+    select.select([fd], [], [], 10)
+    result = lib.setsc_finish(fd, sock.fileno(), source)
+    tell(took_ms=took_ms, early=early, result=result, source=socket.inet_ntop(socket.AF_INET6, bytes(source)))
+    os.close(fd)
+
+
 def watch(sock):
     fd = lib.sc_watch(sock.fileno())
     event = ctypes.create_string_buffer(128)
@@ -50,6 +62,8 @@ def watch(sock):
                  replacement=socket.inet_ntop(socket.AF_INET6, other))
         if ctypes.get_errno() != errno.EAGAIN:
             break
+    result = lib.getsc(sock.fileno(), None, None)
+    tell(result=result, errno=errno.errorcode.get(ctypes.get_errno(), 0) if result else 0)
 
 
 def use(sock, how, source, peer, port):
@@ -86,6 +100,8 @@ def main():
         preferences(sock, 1 << 20)
     if 'life' in more:
         tell(lifetime=lib.setsc_lifetime(sock.fileno(), ctypes.c_uint32(int(more['life'])), ctypes.c_uint64(0)))
+    if how == 'start':
+        start(sock, kind)
     source = setsc(sock, kind, more)
     if 'flags' in more and 'type-first' in more:
         preferences(sock, int(more['flags'], 0))

@@ -2,6 +2,7 @@
 not; and what a program is told where there is no daemon, no answer, no right.
 """
 import contextlib
+import errno
 import ipaddress
 import json
 import os
@@ -232,6 +233,29 @@ def test_the_daemon_dies_during_a_wait(world):
             assert next(says)['seen'] == told['source']
     finally:
         world.lab('do', 'start', 'node=anchor', check=False)
+
+
+def test_an_operator_takes_an_address_away(world):
+    """The socket is told, hears ENETRESET, and its old address is no source any more; a new one gets another."""
+    with standing(world, SESSION, 'watch', 'fresh') as (child, says):
+        source = next(says)['source']
+        assert next(says)['error'] == 0
+        prefix = str(ipaddress.ip_network(source + '/64', False))
+        world.run('anchor', 'env', f'FLOWMOB_SOCKET={world.dir}/anchor/run/flowmob.sock', FLOWMOB, 'pools',
+                  '--release', prefix)
+        event = next(e for e in says if e['change'] == 4)
+        assert (event['source'], event['error']) == (source, errno.ENETRESET), event
+        child.stdin.close()
+        told = next(e for e in says if 'result' in e)
+        assert (told['result'], told['errno']) == (-1002, 'ENETRESET')
+    assert ask(world, SESSION, 'connect', 'fresh')['seen'] != source
+
+
+def test_without_waiting(world):
+    told = ask(world, SESSION, 'start', 'fresh')
+    assert told['took_ms'] < 20, told
+    assert told['early'] == [-1002, 'EAGAIN'] or told['early'][0] == 0, told  # a slow machine asks late
+    assert told['result'] == 0 and told['seen'] == told['source']
 
 
 def test_a_dead_anchor_ends_at_the_deadline(world):
