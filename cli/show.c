@@ -36,6 +36,7 @@ static const struct fm_column address_columns[] = {
 	{ "PREFERRED", "preferred_s", FM_FORM_SECONDS },
 	{ "VALID",     "valid_s",     FM_FORM_SECONDS },
 	{ "SOCKETS",   "sockets",     FM_FORM_TEXT },
+	{ "USED BY",   "used_by",     FM_FORM_TEXT },
 	{ 0 },
 };
 
@@ -229,17 +230,40 @@ int fm_cmd_access(int argc, char **argv)
 	return code;
 }
 
+/* Beside a row for people: "ssh/1234"; or why there is nothing to use. */
+static json_t *used_by(const json_t *row)
+{
+	const json_t *why = json_object_get(row, "why");
+	json_t *list = json_array(), *program;
+	size_t i;
+
+	if (why)
+		json_array_append(list, (json_t *)why);
+	json_array_foreach(json_object_get(row, "programs"), i, program)
+		json_array_append_new(
+			list, json_sprintf("%s/%lld", text_of(program, "name", "-"),
+					   json_integer_value(json_object_get(program, "pid"))));
+	if (json_array_size(list) == 0 && json_is_string(json_object_get(row, "access")))
+		json_array_append_new(list, json_sprintf("access %s", text_of(row, "access", "-")));
+	if (json_array_size(list) == 0)
+		json_array_append_new(list, json_string("-"));
+	return list;
+}
+
 int fm_cmd_address(int argc, char **argv)
 {
 	struct fm_args a = {
 		.usage = "address",
-		.about = "Shows the home addresses: type, life, and how many sockets use "
-			 "them."
+		.about = "Shows the home addresses, and those of accesses that sockets may have: "
+			 "type, life, which sockets and programs use them."
 	};
-	json_t *answer;
+	json_t *answer, *row;
+	size_t i;
 	int code;
 
 	if (fm_args_read(&a, argc, argv, &code) && ask(&a, "address", &answer, &code)) {
+		json_array_foreach(json_object_get(answer, "addresses"), i, row)
+			json_object_set_new(row, "used_by", used_by(row));
 		print_list(json_object_get(answer, "addresses"), address_columns,
 			   "no home address yet");
 		json_decref(answer);

@@ -17,13 +17,13 @@
 #define DNS_ROUNDS 4u /* of asking and waiting */
 
 /*
- * A row; @more: further members, its reference is taken. @ok: json_true, json_false, or null: not
- * checked.
+ * A row; @access: NULL: of the machine; @more: further members, its reference is taken. @ok:
+ * json_true, json_false, or null: not checked.
  */
 static void add(json_t *rows, const char *access, const char *check, json_t *ok, const char *detail,
 		json_t *more)
 {
-	json_t *row = json_pack("{s:s, s:s, s:o, s:s}", "access", access, "check", check, "ok", ok,
+	json_t *row = json_pack("{s:s?, s:s, s:o, s:s}", "access", access, "check", check, "ok", ok,
 				"detail", detail);
 
 	if (more)
@@ -249,7 +249,7 @@ static void add_types(struct fm_daemon *d, json_t *rows)
 {
 	const struct fm_host_sockets *s = &d->host->sockets;
 
-	add(rows, "-", "address-types", s->sock ? json_true() : json_null(),
+	add(rows, NULL, "address-types", s->sock ? json_true() : json_null(),
 	    s->sock ? "served by eBPF" : (s->why[0] ? s->why : "not served: the log says why"),
 	    NULL);
 }

@@ -272,6 +272,37 @@ def test_who_watches_hears_of_another_path_and_of_a_loss(world, programs):
     assert [e for e in world.events('host') if e['event'] == 'address-lost' and e['address'] == o['source']]
 
 
+def test_a_handover_replaces_a_graceful_address(world, programs):
+    """The old one lives for its grace, new sockets get the new one, who watches is told of both."""
+    old = programs.open('old', GRACEFUL)
+    programs('sc', name='old', op='watch', **{'as': 'watch'})
+    assert programs('hear', name='watch')['kind'] == 'state'
+    world.do('link-down', access='wifi')
+    try:
+        told = {x['kind']: x for x in [programs('hear', name='watch', limit_s=8) for _ in range(3)]}
+        assert set(told) == {'path', 'replaced', 'grace'}
+        new = programs.open('new', GRACEFUL)
+        assert new['source'] == told['replaced']['other'] != old['source']
+        assert 0 < told['grace']['life_s'] <= 30 and told['grace']['address'] == old['source']
+        assert programs('send', name='old', text='in its grace')['errno'] is None
+        assert world.peer.source_of('in its grace') == {old['source']}
+        assert row_of(world, old['source'])['state'] == 'deprecated'
+    finally:
+        world.do('restore', access='wifi')
+    assert programs('hear', name='watch', limit_s=40)['kind'] in ('lost', 'path', 'replaced')
+    until('wifi is back', lambda: world.accesses()['wifi']['registered'])
+
+
+def test_octets_end_an_address_for_new_sockets(world, programs):
+    o = programs.open('a', LASTING, lifetime_bytes=20000)
+    assert row_of(world, o['source'])['own'] and row_of(world, o['source'])['state'] == 'ready'
+    for _ in range(40):
+        programs('send', name='a', text='x' * 1000)
+    until('it is not for new sockets', lambda: row_of(world, o['source'])['state'] == 'deprecated', 5)
+    assert programs('send', name='a', text='still here')['errno'] is None
+    assert world.peer.source_of('still here') == {o['source']}
+
+
 def test_an_address_of_an_access_never_leaves_by_another(world, programs):
     o = programs.open('near', NONPERSISTENT)
     world.do('link-down', access='wifi')
@@ -285,6 +316,28 @@ def test_an_address_of_an_access_never_leaves_by_another(world, programs):
         world.do('restore', access='wifi')
     until('wifi is back', lambda: world.accesses()['wifi']['registered'])
     assert o['source']
+
+
+OLD = '''
+  access "wifi" { family = "ipv6"  delay = "2ms" }
+  host { anchor "home" { vendor-id = 4711 }  default { type = "session-lasting" } }
+'''
+
+
+def test_an_anchor_without_types_has_one_address(request):
+    """Digest §14.7: it skips our option, as one of another vendor: its home address is session-lasting."""
+    with World('sockets-old', OLD) as w:
+        until('bound', lambda: all(a['registered'] for a in w.accesses().values()))
+        request.addfinalizer((p := Programs(w)).kill)
+        for kind_of in (FIXED, GRACEFUL):
+            o = p.open(f'o{kind_of}', kind_of)
+            assert o['errno'] == 'EADDRNOTAVAIL' and p('look', name=f'o{kind_of}')['error'] == 'EPROTONOSUPPORT'
+        p('make', name='own', kind='udp', type=LASTING, own=True)
+        p('sc', name='own', op='wait', **{'as': 'wait'})
+        assert p('hear', name='wait')['error'] == 'EPROTONOSUPPORT'
+        near = p.open('near', NONPERSISTENT)
+        assert near['source'] == w.accesses()['wifi']['care_of_address']
+        assert p.open('lasting', LASTING)['source'] == w.home()
 
 
 def test_down_leaves_nothing(world):
