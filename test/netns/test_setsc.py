@@ -27,6 +27,7 @@ WORLD = '''
   access "wifi" { family = "ipv6"  delay = "2ms" }
   access "lte"  { family = "ipv6"  delay = "4ms" }
   host { default { via = {"wifi", "lte"} } }
+  host2 { default { via = {"wifi", "lte"} }  type "fixed" { allow = {"user:nobody"} } }
 '''
 
 
@@ -63,7 +64,7 @@ def world(tmp_path_factory):
     with World('setsc', WORLD) as w:
         w.clients = {'c': [top / 'c'], 'static': [top / 'static'],
                      'python': ['/usr/bin/python3', HERE / 'setsc_client.py']}
-        until('the host is bound', lambda: w.ask('anchor', 'bindings')['bindings'])
+        until('the hosts are bound', lambda: len(w.ask('anchor', 'bindings')['bindings']) == 2)
         tell_what_is_seen(w)
         yield w
 
@@ -170,6 +171,13 @@ def test_a_type_that_is_none(world):
         told = ask(world, kind, 'connect')
         assert (told['result'], told['errno']) == (-1002, 'EINVAL')
         assert told['seen']
+
+
+def test_policy_of_the_host_says_no(world):
+    told = ask(world, FIXED, 'connect', node='host2')
+    assert (told['result'], told['errno']) == (-1002, 'EACCES'), told
+    assert told.get('seen'), 'the socket goes on without'
+    assert ask(world, SESSION, 'connect', node='host2')['result'] == 0
 
 
 def test_a_handover_is_told(world):
