@@ -47,12 +47,8 @@ static const struct host_key access_keys[] = {
 };
 
 static const struct host_key type_keys[] = {
-	{ "lifetime", { 0 }, false },
-	{ "allow", { 0 }, false },
-	{ "max", { 0 }, false },
-	{ "bytes", { 0 }, false },
-	{ "hook", { 0 }, false },
-	{ 0 },
+	{ "lifetime", { 0 }, false }, { "allow", { 0 }, false }, { "max", { 0 }, false },
+	{ "bytes", { 0 }, false },    { "hook", { 0 }, false },	 { 0 },
 };
 
 static const struct host_key program_keys[] = {
