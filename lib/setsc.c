@@ -101,15 +101,16 @@ static int ask_once(struct wait *w)
 	return err;
 }
 
-/* Worth another try? A full backlog is; so is a daemon that went while it was asked, for a while.
+/*
+ * Worth another try? A full backlog is; so is a daemon that closes without an answer, because too
+ * many ask at once or because it ends. Then it may be away for a while.
  */
 static bool is_passing(struct wait *w, int err)
 {
-	if (err == -EAGAIN)
-		return true;
-	if (err == -ECONNRESET && !w->away_end_ms)
+	if (err == -ECONNRESET)
 		w->away_end_ms = now_ms() + AWAY_MS;
-	return (err == -ECONNRESET || err == -ECONNREFUSED) && now_ms() < w->away_end_ms;
+	return err == -EAGAIN || err == -ECONNRESET ||
+	       (err == -ECONNREFUSED && now_ms() < w->away_end_ms);
 }
 
 static int ask_daemon(struct wait *w)

@@ -212,7 +212,7 @@ def test_graceful_replacement_is_told_and_new_sockets_get_the_new_address(world)
 
 
 def test_many_callers_share_one_request(world):
-    """All start while the anchor is away, none has the type yet: one lease serves them."""
+    """Twenty at once, while nobody has the type yet: one lease serves them."""
     until('no lease of the type', lambda: not leases(world, FIXED), 20)
     callers = [subprocess.Popen(command(world, 'host', 'python', FIXED, 'watch', PEER6, PORT), text=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())

@@ -128,6 +128,7 @@ static void answer(int fd)
 		break;
 	case FAKE_ANSWERS:
 	case FAKE_COMES_BACK:
+	case FAKE_CROWDED:
 		for (int type = 1; !a.error && type <= 4; type++)
 			fake_ready((sc_type)type);
 		break;
@@ -171,12 +172,17 @@ static bool serve(int fd)
 		listen_there();
 		return true;
 	}
+	if (daemon_.manners == FAKE_CROWDED && before * 50 < daemon_.delay_ms) {
+		close(fd);
+		return true;
+	}
 	if (daemon_.manners == FAKE_SILENT) {
 		(void)is_stopped(10000);
 		close(fd);
 		return true;
 	}
-	(void)is_stopped(daemon_.delay_ms);
+	if (daemon_.manners != FAKE_CROWDED)
+		(void)is_stopped(daemon_.delay_ms);
 	answer(fd);
 	return true;
 }

@@ -25,6 +25,7 @@ enum fake_manners {
 	FAKE_SILENT,	 /* keeps the connection, says nothing */
 	FAKE_GOES,	 /* closes, and nobody listens any more */
 	FAKE_COMES_BACK, /* closes the first, answers those that come after @delay_ms */
+	FAKE_CROWDED,	 /* closes all that come within @delay_ms, answers others */
 	FAKE_GARBAGE,	 /* another length */
 	FAKE_STRANGE,	 /* another version */
 	FAKE_NEGATIVE,	 /* no errno */

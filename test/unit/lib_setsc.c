@@ -111,6 +111,7 @@ static const struct result_row {
 	{ "no time, and not there",                 FAKE_OURS,        0, true,  FAKE_ANSWERS,     0, 0,               1,    0, -1002, ETIMEDOUT,       20 },
 	{ "no time, and refused before",            FAKE_OURS,       NO, true,  FAKE_ANSWERS,     0, 0,               1,    0, -1002, EADDRNOTAVAIL,   20 },
 	{ "a daemon that goes for a while",         FAKE_OURS,        0, true,  FAKE_COMES_BACK, 200, 0,              1,   -1,     0, 0,              900 },
+	{ "one that too many ask at once",          FAKE_OURS,        0, true,  FAKE_CROWDED,  3400, 0,               1,   -1,     0, 0,             4500 },
 	{ "one that goes, until the deadline",      FAKE_OURS,        0, true,  FAKE_GOES,        0, 0,               1,  300, -1002, ETIMEDOUT,      600 },
 	{ "one that goes for good",                 FAKE_OURS,        0, true,  FAKE_GOES,        0, 0,               1,   -1, -1002, ECONNRESET,    3600 },
 	{ "an answer of another length",            FAKE_OURS,        0, true,  FAKE_GARBAGE,     0, 0,               1,   -1, -1002, EPROTO,         300 },
@@ -182,7 +183,7 @@ static void test_results_without_waiting(void **state)
 		struct in6_addr source;
 
 		if (r->manners == FAKE_SILENT || r->manners == FAKE_GOES ||
-		    r->manners == FAKE_COMES_BACK)
+		    r->manners == FAKE_COMES_BACK || r->manners == FAKE_CROWDED)
 			continue; /* the program's own deadline, its own second try */
 		prepare(r);
 		int fd = new_socket();
