@@ -40,12 +40,17 @@ static void wake_one(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us
 		fm_host_lease_step(h, l, FM_LEASE_LATE, NULL, now_us);
 	if (l->state != FM_LEASE_NONE && l->again_us <= now_us && fm_host_lease_is_needed(h, l))
 		fm_host_lease_step(h, l, FM_LEASE_AGAIN, NULL, now_us);
-	if (l->state == FM_LEASE_NONE || fm_host_lease_is_needed(h, l))
+	if (l->idle_us <= now_us && !fm_host_lease_is_needed(h, l))
+		fm_host_lease_step(h, l, FM_LEASE_IDLE, NULL, now_us);
+}
+
+/* After all have changed: who is needed depends on the others of its type. */
+static void note_idle(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us)
+{
+	if (fm_host_lease_is_needed(h, l))
 		l->idle_us = FM_NEVER;
 	else if (l->idle_us == FM_NEVER)
 		l->idle_us = now_us + LINGER_US;
-	if (l->idle_us <= now_us)
-		fm_host_lease_step(h, l, FM_LEASE_IDLE, NULL, now_us);
 }
 
 /* Where the flows that no rule claims go; false: nowhere now. */
@@ -144,8 +149,10 @@ uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us)
 	keep_ready(h);
 	fm_host_lease_choose(h);
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state != FM_LEASE_NONE)
-			at_us = fm_min_u64(at_us, due_us(&h->leases[i], now_us));
+		if (h->leases[i].state == FM_LEASE_NONE)
+			continue;
+		note_idle(h, &h->leases[i], now_us);
+		at_us = fm_min_u64(at_us, due_us(&h->leases[i], now_us));
 	}
 	return at_us;
 }

@@ -139,6 +139,20 @@ static const char *differ_in_flows(const struct fm_sim_host *h, const struct fm_
 	return n == b->n_flows ? NULL : "the anchor has a flow binding that the host does not have";
 }
 
+/* A renewal, replacement or release that just became due is on its way. */
+static bool is_telling(const struct fm_sim_host *h)
+{
+	bool is_due = h->host.reg.is_set_due;
+
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++)
+		is_due |= h->host.leases[i].is_due;
+	for (unsigned i = 0; i < FM_SIM_ACCESSES && is_due; i++) {
+		if (h->host.accesses[i].reg.sent.at_us + TOLD_US > h->sim->now_us)
+			return true;
+	}
+	return false;
+}
+
 static const char *differ_in_leases(const struct fm_sim_host *h, const struct fm_binding *b)
 {
 	unsigned n = 0, n_there = 0;
@@ -147,7 +161,7 @@ static const char *differ_in_leases(const struct fm_sim_host *h, const struct fm
 		const struct fm_host_lease *l = &h->host.leases[i];
 		const struct fm_lease *there;
 
-		if (l->state == FM_LEASE_NONE)
+		if (l->state == FM_LEASE_NONE || l->state == FM_LEASE_REFUSED)
 			continue;
 		if (l->state != FM_LEASE_HELD)
 			return "a host has no prefix";
@@ -180,8 +194,10 @@ void fm_sim_check_agreement(struct fm_sim *s)
 
 		if (!what)
 			what = differ_in_flows(h, b);
-		if (!what)
+		if (!what && !is_telling(h))
 			what = differ_in_leases(h, b);
+		if (!what)
+			what = fm_sim_programs_check(h);
 		s->result->n_checks++;
 		if (what)
 			fm_sim_violate(s, i, what);

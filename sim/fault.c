@@ -71,11 +71,13 @@ static void forget_host(struct fm_sim_host *h)
 
 	memcpy(key + 1, h->conf.mn_id, h->conf.mn_id_len);
 	fm_sim_table_put(&h->sim->store, key, 1u + h->conf.mn_id_len, NULL, 0);
+	memset(h->uses, 0, sizeof(h->uses));
 	fm_sim_host_boot(h);
 }
 
 static void leave(struct fm_sim_host *h)
 {
+	memset(h->uses, 0, sizeof(h->uses)); /* an order, too: all leases end */
 	if (h->is_running && !fm_host_is_down(&h->host))
 		fm_host_down(&h->host, h->sim->now_us);
 	else
@@ -96,7 +98,8 @@ static struct fm_tuple any_flow(struct fm_sim_host *h)
 			      .local_port =
 				      (uint16_t)(40000 + fm_sim_below(h->sim, FM_SIM_FLOWS)) };
 
-	t.local = h->host.leases[0].address;
+	for (unsigned i = 0; i < FM_LEASES_MAX && fm_ip_is_none(&t.local); i++)
+		t.local = h->host.leases[i].address;
 	t.remote = fm_sim_anchor();
 	return t;
 }
@@ -141,7 +144,7 @@ static void revoke(struct fm_sim_host *h)
 /* clang-format off */
 const char *const fm_sim_faults[] = {
 	"link", "cut", "renumber", "nat-rebind", "delay", "kill-host", "forget-host", "leave", "kill-anchor",
-	"move", "end-flow", "ask-flow", "revoke", NULL,
+	"move", "end-flow", "ask-flow", "revoke", "lease", NULL,
 };
 
 static const struct {
@@ -151,6 +154,7 @@ static const struct {
 	{ flip_link, 8 }, { flip_cut, 8 }, { renumber, 5 }, { rebind_nat, 2 }, { change_delay, 2 },
 	{ kill_host, 3 }, { forget_host, 1 }, { leave, 1 }, { kill_anchor, 3 }, { move_flow, 12 },
 	{ end_flow, 4 }, { ask_flow, 4 }, { revoke, 2 },
+	{ fm_sim_programs_act, 25 },
 };
 /* clang-format on */
 

@@ -97,4 +97,5 @@ void fm_sim_host_boot(struct fm_sim_host *h)
 		fm_host_access(&h->host, i, &facts, h->sim->now_us);
 	}
 	fm_host_start(&h->host, h->sim->now_us);
+	fm_sim_programs_look(h);
 }

@@ -113,6 +113,7 @@ static void host_lease(void *world, const struct fm_odp *lease, const struct fm_
 static void host_tell(void *world, const struct fm_event *e)
 {
 	fm_sim_digest(((struct fm_sim_host *)world)->sim, &e->id, sizeof(e->id));
+	fm_sim_programs_told(world, e);
 }
 
 const struct fm_ops fm_sim_host_ops = {

@@ -209,6 +209,9 @@ static void make_host(struct fm_sim *s, uint32_t i)
 	h->conf.ipv4 = i % 2 == 0;
 	h->conf.default_type = FM_TYPE_SESSION_LASTING;
 	h->conf.types[FM_TYPE_SESSION_LASTING].lifetime_s = 3600;
+	h->conf.types[FM_TYPE_SESSION_LASTING].byte_limit = i % 3 == 0 ? 1000000 : 0;
+	h->conf.types[FM_TYPE_GRACEFUL_REPLACEMENT].lifetime_s = 600;
+	h->conf.keep_ready = i % 4 == 0 ? 1u << FM_TYPE_GRACEFUL_REPLACEMENT : 0;
 	h->conf.n_accesses = FM_SIM_ACCESSES;
 	for (uint8_t a = 0; a < FM_SIM_ACCESSES; a++) {
 		h->conf.accesses[a].preference = a;

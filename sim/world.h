@@ -37,7 +37,8 @@ struct fm_sim_host {
 	struct fm_sa sa;
 	struct fm_sim_access accesses[FM_SIM_ACCESSES];
 	uint64_t wake_us, queued_us;
-	bool is_running, has_accepted;
+	uint16_t uses[FM_LEASES_MAX]; /* PIDs that programs wait for or use; 0: none */
+	bool is_running, has_accepted, is_ordered;
 	uint16_t accepted; /* last sequence number that the anchor accepted */
 };
 
@@ -79,6 +80,13 @@ void fm_sim_deliver(struct fm_sim *s, const struct fm_sim_event *e);
 /* node.c: daemons start, stop, and are killed */
 bool fm_sim_anchor_boot(struct fm_sim *s);
 void fm_sim_host_boot(struct fm_sim_host *h);
+
+/* programs.c: what programs do with leases */
+void fm_sim_programs_act(struct fm_sim_host *h);
+/* After a start the daemon looks at who uses what. */
+void fm_sim_programs_look(struct fm_sim_host *h);
+void fm_sim_programs_told(struct fm_sim_host *h, const struct fm_event *e);
+const char *fm_sim_programs_check(const struct fm_sim_host *h);
 
 /* fault.c */
 void fm_sim_fault(struct fm_sim_host *h);
