@@ -322,8 +322,14 @@ static void refuse(struct fm_host *h, struct fm_host_lease *l, const struct fm_o
 		us = RETRY_MAX_US;
 	l->state = FM_LEASE_REFUSED;
 	l->status = odp->status >= FM_ODP_UNSPECIFIED ? odp->status : FM_ODP_UNSPECIFIED;
-	if (odp->status < FM_ODP_UNSPECIFIED)
-		fm_host_lease_tell_set(h); /* what was given is not what was asked for */
+	/*
+	 * What was given is not what was asked for, or the anchor has another one by this PID, from
+	 * before this host lost its record: the set ends both.
+	 */
+	if (odp->status < FM_ODP_UNSPECIFIED || odp->status == FM_ODP_MALFORMED)
+		fm_host_lease_tell_set(h);
+	if (odp->status == FM_ODP_MALFORMED && l->refusals == 1)
+		us = FM_SECOND_US;
 	l->is_due = l->is_held = l->is_late = false;
 	l->deadline_us = FM_NEVER;
 	l->again_us = now_us + us;

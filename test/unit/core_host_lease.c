@@ -58,6 +58,8 @@ static void grant(struct anchor *a, struct fm_odp *o)
 	o->status = l ? 0 : a->status[o->service_type];
 	if (o->prefix_length && (!l || memcmp(l->prefix.b, o->prefix.b, 16) != 0))
 		o->status = 134;
+	if (l && l->service_type != o->service_type)
+		o->status = 133;
 	if (o->status)
 		return;
 	if (!l) {
@@ -238,6 +240,7 @@ enum does {
 	SAYS,	 /* the anchor: to type @a status @b */
 	GRANTS,	 /* the anchor: at most @a seconds preferred */
 	CHANGES, /* the anchor: PID @a ends in @b seconds, by itself; it asks for a refresh */
+	HAD,	 /* the anchor: of before, PID @a of type @b */
 	FORGETS, /* the anchor: PID @a */
 	TOLD,	 /* event @a @b times since last looked at */
 	VALID,	 /* PID @a: left at least @b seconds, and no more than 20 above */
@@ -389,6 +392,11 @@ static bool act(struct world *w, struct anchor *a, const struct step *s)
 	case CHANGES:
 		change(w, a, s);
 		return true;
+	case HAD:
+		a->leases[a->n++] = (struct fm_odp){ .pid = pid,
+						     .service_type = (uint8_t)s->b,
+						     .prefix = ip6(0x1ff, 0) };
+		return true;
 	case FORGETS:
 		drop(a, pid);
 		return true;
@@ -515,6 +523,9 @@ static const struct {
 		{ SAYS, 1, 130 }, { ASK, 1, 1 }, { PASS, 100 }, { ASK, 1, -ENOBUFS }, { PASS, 5000 }, { ASK, 1, 1 } } },
 	{ "another status", 0, 0, {
 		{ SAYS, 1, 132 }, { ASK, 1, 1 }, { PASS, 100 }, { IS, 1, R }, { ASK, 1, -EADDRNOTAVAIL } } },
+	{ "another lease by the same PID, from before the host lost its record, is ended", 0, 0, {
+		{ HAD, 1, 4 }, { ASK, 2, 1 }, { PASS, 100 }, { IS, 1, R }, { NOT_THERE, 1 }, { PASS, 5000 }, { ASK, 2, 1 },
+		{ PASS, 100 }, { IS, 1, H } } },
 	{ "a reload forgets refusals", 0, 0, {
 		{ SAYS, 4, 131 }, { ASK, 4, 1 }, { PASS, 100 }, { SAYS, 4, 0 }, { RELOAD, 0 }, { ASK, 4, 1 }, { PASS, 100 },
 		{ CURRENT, 4, 1 } } },
