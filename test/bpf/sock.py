@@ -861,8 +861,12 @@ def main():
         open(f"{top}{home}/cgroup.procs", "w").write(str(os.getpid()))
         run(f"umount {bpffs}", check=False)
         os.rmdir(bpffs)
-        time.sleep(0.05)
-        os.rmdir(CGROUP)
+        for _ in range(100):  # until the last of those killed is gone
+            try:
+                os.rmdir(CGROUP)
+                break
+            except OSError:
+                time.sleep(0.05)
 
 
 if __name__ == "__main__":
