@@ -248,14 +248,40 @@ static void set_life(struct fm_host_lease *l, const struct fm_odp *odp, bool is_
 	l->again_us = renew_at(l, now_us);
 }
 
+/* Spreads every bit of a number over all of it. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/*
+ * RFC 8653 §3.2: a Fixed address is valid whether it is used or not. So one that was given back and
+ * asked for again is the same, not only its prefix: the identifier comes from the prefix and from
+ * what is random and kept in the registration address, as in RFC 7217 §5.
+ */
+static void make_identifier(struct fm_host *h, struct fm_host_lease *l)
+{
+	uint64_t prefix, id;
+
+	memcpy(&prefix, l->prefix.b, 8);
+	memcpy(&id, h->hoa.b + 8, 8);
+	if (l->type == FM_TYPE_FIXED)
+		id = mix(id ^ mix(prefix));
+	else
+		h->ops->random(h->world, &id, sizeof(id));
+	memcpy(l->address.b + 8, &id, 8);
+	l->address.b[15] |= 1; /* not the anycast address: RFC 4291 §2.6.1 */
+}
+
 static void give_prefix(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp)
 {
 	if (l->is_hoa) /* the anchor has learned of on-demand prefixes */
 		tell(h, FM_EVENT_LEASE_LOST, l, l->type);
 	l->is_hoa = false;
 	l->prefix = l->address = odp->prefix;
-	h->ops->random(h->world, l->address.b + 8, 8);
-	l->address.b[15] |= 1; /* not the anycast address: RFC 4291 §2.6.1 */
+	make_identifier(h, l);
 }
 
 static void take(struct fm_host *h, struct fm_host_lease *l, const struct fm_odp *odp,

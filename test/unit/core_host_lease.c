@@ -798,6 +798,34 @@ static void each_change_is_counted(void **state)
 	free(a);
 }
 
+/* RFC 8653 §3.2: asked for again, its prefix comes with the same address, and only its. */
+static void a_fixed_prefix_has_one_address(void **state)
+{
+	struct anchor *a = calloc(1, sizeof(*a));
+	struct world *w = bound(a, 0, 0);
+	const struct fm_host_ask asks[] = { { .type = 2 }, { .type = 1 } };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct fm_ip address[3];
+
+		for (unsigned k = 0; k < 3; k++) {
+			a->n_prefixes = k / 2; /* twice the same, then another one */
+			int pid = fm_host_ask(&w->h, &asks[i], w->now_us);
+			run(w, a, w->now_us + 1 * S);
+			assert_int_equal(w->h.leases[0].state, FM_LEASE_HELD);
+			address[k] = w->h.leases[0].address;
+			fm_host_hold(&w->h, (uint16_t)pid, false, w->now_us);
+			run(w, a, w->now_us + 12 * S);
+			assert_int_equal(w->h.leases[0].state, FM_LEASE_NONE);
+		}
+		assert_int_equal(fm_ip_equal(&address[0], &address[1]), asks[i].type == 1);
+		assert_memory_not_equal(address[1].b + 8, address[2].b + 8, 8);
+	}
+	world_free(w);
+	free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -808,6 +836,7 @@ int main(void)
 		cmocka_unit_test(the_largest_update_is_small_enough),
 		cmocka_unit_test(the_record_of_the_version_before_is_read),
 		cmocka_unit_test(each_change_is_counted),
+		cmocka_unit_test(a_fixed_prefix_has_one_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
