@@ -108,6 +108,7 @@ bool fm_args_read(struct fm_args *a, int argc, char **argv, int *exit_out)
 				return stop(code, exit_out);
 		}
 	}
+	a->words[a->n_words] = NULL; /* what stood there before it moved up is no word */
 	if (a->n_words < a->min_words)
 		return stop(wrong(a, "a word is missing", ""), exit_out);
 	if (a->n_words > a->max_words)

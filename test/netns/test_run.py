@@ -120,6 +120,11 @@ def test_who_may_not_is_told(world):
     assert run(world, FLOWMOB, 'run', '--', 'true', check=False).returncode == 2
 
 
+def test_the_program_gets_its_words_and_no_more(world):
+    done = run(world, FLOWMOB, 'run', '--type', 'fixed', '--', 'echo', '-p', '1', '--', '--json', '-h')
+    assert done.stdout == '-p 1 -- --json -h\n'
+
+
 def test_the_end_is_that_of_the_program(world):
     for command, code in ((['sh', '-c', 'exit 7'], 7), (['sh', '-c', 'kill -9 $$'], 137), (['/nonexistent'], 127),
                           (['/etc/passwd'], 126)):
