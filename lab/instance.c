@@ -119,37 +119,32 @@ static void sleep_ms(long ms)
 	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
 }
 
-/* SIGKILL to one cgroup, child first; then the directory itself. */
-static void remove_cgroup(const char *path)
+static void kill_cgroup(const char *path)
 {
 	char name[512];
 
 	snprintf(name, sizeof(name), "%s/cgroup.kill", path);
 	if (access(name, W_OK) == 0)
 		fm_write_file(name, "1");
-	for (int i = 0; i < 200 && rmdir(path) < 0 && errno == EBUSY; i++)
-		sleep_ms(5);
 }
 
+/* Only directories can be removed there; what is in one goes with it. */
+static int remove_group(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	for (int i = 0; flag == FTW_DP && i < 200 && rmdir(path) < 0 && errno == EBUSY; i++)
+		sleep_ms(5);
+	return 0;
+}
+
+/* SIGKILL to all that is in them; children first, those that `flowmob run` made, too. */
 static void remove_cgroups(const struct fm_lab_instance *in)
 {
-	char name[512];
-	DIR *d = in->cgroup[0] ? opendir(in->cgroup) : NULL;
-	struct dirent *e;
-
-	if (!d)
+	if (!in->cgroup[0])
 		return;
-	snprintf(name, sizeof(name), "%s/cgroup.kill", in->cgroup);
-	if (access(name, W_OK) == 0)
-		fm_write_file(name, "1");
-	while ((e = readdir(d))) {
-		if (e->d_type != DT_DIR || e->d_name[0] == '.')
-			continue;
-		snprintf(name, sizeof(name), "%s/%s", in->cgroup, e->d_name);
-		remove_cgroup(name);
-	}
-	closedir(d);
-	remove_cgroup(in->cgroup);
+	kill_cgroup(in->cgroup);
+	nftw(in->cgroup, remove_group, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

@@ -125,6 +125,16 @@ def test_the_program_gets_its_words_and_no_more(world):
     assert done.stdout == '-p 1 -- --json -h\n'
 
 
+def test_a_world_goes_with_programs_left_in_it():
+    with World('run-left', WORLD) as w:
+        left = subprocess.Popen([FLOWMOB, 'lab', 'exec', 'host', '--instance', w.instance, '--', FLOWMOB, 'run', '--type',
+                                 'nonpersistent', '--', 'sh', '-c', 'echo on; exec sleep 60'], stdout=subprocess.PIPE)
+        assert left.stdout.readline() == b'on\n'
+        left.kill()  # its program stays behind, in the cgroup that it made
+        left.wait()
+    assert not [f for f in os.popen(f'find /sys/fs/cgroup -path "*flowmob-lab/{w.instance}*"')]
+
+
 def test_the_end_is_that_of_the_program(world):
     for command, code in ((['sh', '-c', 'exit 7'], 7), (['sh', '-c', 'kill -9 $$'], 137), (['/nonexistent'], 127),
                           (['/etc/passwd'], 126)):
