@@ -5,6 +5,7 @@ import collections
 import ipaddress
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -88,6 +89,7 @@ class Peer:
                 c.sendall(text)
         except OSError:
             pass  # ended by a reset
+        c.close()
 
     def source_of(self, text):
         return until(f'the peer got "{text}"', lambda: self.seen.get(text))
@@ -316,6 +318,29 @@ def test_an_address_of_an_access_never_leaves_by_another(world, programs):
         world.do('restore', access='wifi')
     until('wifi is back', lambda: world.accesses()['wifi']['registered'])
     assert o['source']
+
+
+def start_random(world, seed):
+    return subprocess.Popen(
+        [FLOWMOB, 'lab', 'exec', '--instance', world.instance, 'host', '--', sys.executable, HERE / 'sockets_random.py',
+         str(seed), PEER6, str(PORT)], stdout=subprocess.PIPE, text=True)
+
+
+def test_many_programs_that_are_killed_leak_nothing_and_lose_nothing(world):
+    r, lost = random.Random(7), []
+    running = [start_random(world, seed) for seed in range(8)]
+    for seed in range(100, 116):
+        time.sleep(0.6)
+        victim = running.pop(r.randrange(len(running)))
+        victim.kill()
+        lost.append(victim.communicate()[0])
+        running.append(start_random(world, seed))
+    for p in running:
+        p.kill()
+        lost.append(p.communicate()[0])
+    assert ''.join(lost) == ''
+    until('no socket is counted any more', lambda: all(a['sockets'] == 0 for a in world.ask('host', 'address')['addresses']))
+    until('all leases but the default are given back', lambda: len(leases(world)) == 1, 40)
 
 
 OLD = '''
