@@ -130,12 +130,14 @@ CASES = [(t, how) for t in (FIXED, LASTING, NONPERSISTENT, GRACEFUL) for how in
 
 @pytest.mark.parametrize('kind_of,how', CASES, ids=lambda x: x if isinstance(x, int) else '-'.join(map(str, x.values())))
 def test_the_peer_sees_an_address_of_that_type(world, programs, kind_of, how):
-    o = programs.open('a', kind_of, **how)
+    name = f'{kind_of} {sorted(how.items())}'
+    o = programs.open(name, kind_of, **how)
     assert o['errno'] is None and o['ready'] and o['type'] == kind_of and not o['failed']
-    text = 'sendto a' if how.get('sendto') else 'first a'
-    world.peer.seen.pop(text, None)
-    assert programs('send', name='a', text=text, **({'to': (PEER6, PORT)} if how.get('sendto') else {}))['errno'] is None
+    text = f'sendto {name}' if how.get('sendto') else f'first {name}'
     assert world.peer.source_of(text) == {o['option_address']}
+    again = {'to': (PEER6, PORT)} if how.get('sendto') else {}
+    assert programs('send', name=name, text=f'again {name}', **again)['errno'] is None
+    assert world.peer.source_of(f'again {name}') == {o['option_address']}
     row = row_of(world, o['option_address'])
     assert row['type'] == ['', 'fixed', 'session-lasting', 'nonpersistent', 'graceful-replacement'][kind_of]
     assert row['sockets'] >= 1
