@@ -350,6 +350,7 @@ static void host_turn(struct fm_daemon *d)
 	prefer(d);
 	fm_host_sockets_turn(d);
 	fm_host_policy_look(d, now_us);
+	fm_host_hooks_turn(d);
 	fm_slow_offer(&h->slow, now_us);
 }
 
@@ -597,6 +598,7 @@ static const struct fm_role_step steps[] = {
 	{ "signalling", open_signal },
 	{ "flows", open_flows },
 	{ "the host's record", restore },
+	{ "hooks of types", fm_host_hooks_open },
 	{ "accesses", open_accesses },
 	{ "the binding", start_core },
 };
@@ -624,6 +626,7 @@ static void host_stop(struct fm_daemon *d)
 
 	fm_host_check_close(&h->check);
 	fm_host_handover_close(&h->handover);
+	fm_host_hooks_close(d);
 	fm_accesses_close(&h->accesses);
 	fm_host_sockets_close(d);
 	fm_sockets_watch_close(&h->ends);

@@ -10,6 +10,7 @@
 #include "daemon/homes.h"
 #include "daemon/host_check.h"
 #include "daemon/host_handover.h"
+#include "daemon/host_hook.h"
 #include "daemon/host_policy.h"
 #include "daemon/host_size.h"
 #include "daemon/host_sockets.h"
@@ -56,6 +57,7 @@ struct fm_host_role {
 	struct fm_client *leaving;
 	struct fm_host_check check;
 	struct fm_host_handover handover;
+	struct fm_host_hooks hooks;
 	struct fm_host_policy policy;
 };
 
