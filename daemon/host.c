@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/selector_match.h"
+#include "daemon/host_runs.h"
 #include "daemon/role.h"
 #include "net/veth.h"
 
@@ -580,6 +581,7 @@ static int open_core(struct fm_daemon *d)
 	struct fm_host_conf conf;
 
 	fm_host_conf_make(d->config, &conf);
+	fm_host_policy_rules(d, &conf);
 	fm_host_init(&d->host->core, &conf, &ops, d);
 	return 0;
 }
@@ -587,6 +589,7 @@ static int open_core(struct fm_daemon *d)
 static const struct fm_role_step steps[] = {
 	{ "the anchor's name", find_anchor },
 	{ "the look into /proc", open_proc },
+	{ "programs that run", fm_host_runs_load },
 	{ "the core", open_core },
 	{ "device fm0 and its rules", open_tun },
 	{ "the data path", open_datapath },

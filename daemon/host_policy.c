@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "daemon/host.h"
+#include "daemon/host_runs.h"
 #include "daemon/role.h"
 #include "daemon/show.h"
 #include "daemon/who.h"
@@ -160,6 +161,7 @@ static void end_run(struct fm_daemon *d, struct fm_host_run *r)
 	if (r->request)
 		fm_host_words_gone(d, r->request);
 	*r = (struct fm_host_run){ 0 };
+	fm_host_runs_save(d);
 	fm_role_told_dp(d, fm_host_policy_apply(d));
 	if (has_rule)
 		steer_anew(d);
@@ -178,6 +180,28 @@ static uint64_t id_of(const char *cgroup)
 	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
+/* One that was killed together with `flowmob run` leaves an empty cgroup behind. */
+static bool is_populated(const char *cgroup)
+{
+	char mount[1024], path[2048], text[128] = "";
+	FILE *f;
+
+	if (fm_proc_cgroup_mount(mount, sizeof(mount)) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "%s%s/cgroup.events", mount, cgroup);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	(void)fclose(f);
+	return strstr(text, "populated 1") != NULL;
+}
+
+bool fm_host_policy_is_there(const struct fm_host_run *r)
+{
+	return id_of(r->cgroup) == r->cgroup_id && is_populated(r->cgroup);
+}
+
 /* Who waits is told; without an address its program does not start. */
 static void answer(struct fm_daemon *d, struct fm_host_run *r, json_t *line)
 {
@@ -185,6 +209,8 @@ static void answer(struct fm_daemon *d, struct fm_host_run *r, json_t *line)
 	r->client = NULL;
 	if (json_object_get(line, "error"))
 		end_run(d, r);
+	else
+		fm_host_runs_save(d);
 	json_decref(line);
 }
 
@@ -244,8 +270,12 @@ static void want(struct fm_daemon *d, const struct fm_host_run *r)
 
 void fm_host_policy_look(struct fm_daemon *d, uint64_t now_us)
 {
+	struct fm_host_policy *p = &d->host->policy;
+	bool is_second = now_us - p->looked_us >= 1000000;
+
+	p->looked_us = is_second ? now_us : p->looked_us;
 	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
-		struct fm_host_run *r = &d->host->policy.runs[i];
+		struct fm_host_run *r = &p->runs[i];
 		json_t *line;
 
 		if (!is_used(r))
@@ -253,7 +283,7 @@ void fm_host_policy_look(struct fm_daemon *d, uint64_t now_us)
 		line = r->client ? look_at(d, r, now_us) : NULL;
 		if (line)
 			answer(d, r, line);
-		else if (!r->client && id_of(r->cgroup) != r->cgroup_id)
+		else if (!r->client && is_second && !fm_host_policy_is_there(r))
 			end_run(d, r);
 		else if (!r->client && outcome_of(d, r).state == FM_SOCK_NONE)
 			want(d, r); /* the one of before is over */

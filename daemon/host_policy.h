@@ -33,9 +33,10 @@ struct fm_host_run {
 	struct fm_client *client;
 };
 
+/* @looked_us: when it was last looked who has ended */
 struct fm_host_policy {
 	struct fm_host_run runs[FM_RUNS_MAX];
-	uint64_t last_request;
+	uint64_t last_request, looked_us;
 };
 
 /* The configuration, or what runs, changed: verdicts of before are stale. 0 or -errno. */
@@ -47,6 +48,9 @@ void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e);
 /* Appends the steering rules of what runs to those of the configuration. */
 struct fm_host_conf;
 void fm_host_policy_rules(const struct fm_daemon *d, struct fm_host_conf *conf);
+
+/* Is its cgroup still the one that was made for it, with somebody in it? */
+bool fm_host_policy_is_there(const struct fm_host_run *r);
 
 /* Does a running program keep the address of this type, sockets or not? */
 bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type);

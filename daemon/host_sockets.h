@@ -124,6 +124,9 @@ uint16_t fm_host_sockets_pid(const struct fm_daemon *d, const struct fm_ip *ip);
 void fm_host_words_want(struct fm_daemon *d, const struct fm_sock_event *e);
 void fm_host_words_own(struct fm_daemon *d, const struct fm_sock_event *e);
 void fm_host_words_gone(struct fm_daemon *d, uint64_t id);
+/* The lease of a request; 0: none. The request of an earlier run of the daemon, with its lease. */
+uint16_t fm_host_words_own_pid(const struct fm_daemon *d, uint64_t id);
+void fm_host_words_own_again(struct fm_daemon *d, uint64_t id, uint8_t type, uint16_t pid);
 void fm_host_words_turn(struct fm_daemon *d, uint64_t now_us);
 /* Of one type, or of a socket's own request; unknown ids: PENDING, they may have been of a run
  * before. */

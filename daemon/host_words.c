@@ -296,6 +296,21 @@ void fm_host_words_own(struct fm_daemon *d, const struct fm_sock_event *e)
 	own->refused = pid < 0 ? -pid : 0;
 }
 
+uint16_t fm_host_words_own_pid(const struct fm_daemon *d, uint64_t id)
+{
+	const struct fm_host_own *own = find_own(&d->host->sockets, id);
+
+	return own ? own->pid : 0;
+}
+
+void fm_host_words_own_again(struct fm_daemon *d, uint64_t id, uint8_t type, uint16_t pid)
+{
+	struct fm_host_own *own = make_room(&d->host->sockets);
+
+	if (own)
+		*own = (struct fm_host_own){ .id = id, .type = type, .pid = pid };
+}
+
 void fm_host_words_gone(struct fm_daemon *d, uint64_t id)
 {
 	struct fm_host_sockets *s = &d->host->sockets;

@@ -28,7 +28,7 @@ int race_read(struct xdp_md *ctx)
 	struct fm_dp_block *b = fm_block_for_users(&a);
 
 	if (!b) {
-		saw(RACE_MISSED);
+		saw(who < RACE_STEADY ? RACE_MISSED : RACE_AWAY);
 		return XDP_PASS;
 	}
 	saw(RACE_READ);

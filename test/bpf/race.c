@@ -1,6 +1,7 @@
 /*
  * Reader and updater on two cores: no packet sees half of a change, nor another subscriber's
- * block. The control writes blocks in place, as rule 5 forbids, and must be caught.
+ * block, nor none where a binding stands. The controls write blocks in place, as rule 5 forbids,
+ * and take a word away before they write the next; both must be caught.
  * Usage: race [READS]; 1,000,000 without. Exit code 77 where it is not permitted.
  */
 #include "test/bpf/race.h"
@@ -57,9 +58,8 @@ static void make(struct fm_forwarding *f, uint32_t who, uint16_t number)
 	}
 }
 
-static void *update(void *arg)
+static void change(struct race *r, uint32_t from)
 {
-	struct race *r = arg;
 	struct fm_forwarding f;
 
 	stay_on(1);
@@ -67,7 +67,7 @@ static void *update(void *arg)
 		uint32_t who = (n * 7) % RACE_BINDINGS;
 
 		make(&f, who, (uint16_t)n);
-		if (n % 64 == 0) /* its hash entry goes to another key now and then */
+		if (who >= from) /* its hash entry goes to another key */
 			(void)fm_dp_unforward(r->dp, who + 1);
 		if (fm_dp_forward(r->dp, &f) < 0) {
 			fprintf(stderr, "race: %s\n", fm_dp_error());
@@ -75,6 +75,17 @@ static void *update(void *arg)
 		}
 		r->updates++;
 	}
+}
+
+static void *update(void *r)
+{
+	change(r, RACE_STEADY);
+	return NULL;
+}
+
+static void *take_away_first(void *r)
+{
+	change(r, 0);
 	return NULL;
 }
 
@@ -121,8 +132,8 @@ static void forget(struct race *r)
 	atomic_store(&r->stop, false);
 }
 
-/* Reads until @reads are done, or until a torn block was seen when that is what we wait for. */
-static void read_blocks(struct race *r, uint64_t reads, bool wants_torn)
+/* Reads until @reads are done, or @wanted was seen (RACE_READ: nothing is waited for). */
+static void read_blocks(struct race *r, uint64_t reads, enum race_seen wanted)
 {
 	uint8_t packet[64] = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .data_size_in = sizeof(packet),
@@ -133,25 +144,25 @@ static void read_blocks(struct race *r, uint64_t reads, bool wants_torn)
 	while (seen(r, RACE_READ) < reads && time(NULL) < end) {
 		if (bpf_prog_test_run_opts(bpf_program__fd(r->skel->progs.race_read), &o) < 0)
 			break;
-		if (wants_torn && seen(r, RACE_TORN) > 0)
+		if (wanted != RACE_READ && seen(r, wanted) > 0)
 			break;
 	}
 }
 
-static void race(struct race *r, void *(*updater)(void *), uint64_t reads, bool wants_torn)
+static void race(struct race *r, void *(*updater)(void *), uint64_t reads, enum race_seen wanted)
 {
 	pthread_t t;
 
 	forget(r);
 	if (pthread_create(&t, NULL, updater, r) != 0)
 		exit(1);
-	read_blocks(r, reads, wants_torn);
+	read_blocks(r, reads, wanted);
 	atomic_store(&r->stop, true);
 	pthread_join(t, NULL);
-	printf("reads %llu missed %llu torn %llu of-another %llu updates %lu\n",
+	printf("reads %llu missed %llu away %llu torn %llu of-another %llu updates %lu\n",
 	       (unsigned long long)seen(r, RACE_READ), (unsigned long long)seen(r, RACE_MISSED),
-	       (unsigned long long)seen(r, RACE_TORN), (unsigned long long)seen(r, RACE_OTHER),
-	       r->updates);
+	       (unsigned long long)seen(r, RACE_AWAY), (unsigned long long)seen(r, RACE_TORN),
+	       (unsigned long long)seen(r, RACE_OTHER), r->updates);
 }
 
 static int load(struct race *r)
@@ -182,7 +193,7 @@ int main(int argc, char **argv)
 				   .pin_dir = pins };
 	struct race r = { 0 };
 	struct fm_forwarding f;
-	bool good, caught;
+	bool good, gap, torn;
 
 	if (geteuid() != 0 || sysconf(_SC_NPROCESSORS_ONLN) < 2 || !mkdtemp(dir))
 		return 77;
@@ -200,16 +211,19 @@ int main(int argc, char **argv)
 		make(&f, who, 1);
 		(void)fm_dp_forward(r.dp, &f);
 	}
-	race(&r, update, reads, false);
+	race(&r, update, reads, RACE_READ);
 	good = seen(&r, RACE_READ) >= reads && seen(&r, RACE_TORN) == 0 &&
-	       seen(&r, RACE_OTHER) == 0 && r.updates > 100;
-	printf("%s no block was torn, none another subscriber's\n", good ? "ok  " : "FAIL");
-	race(&r, update_in_place, reads * 10, true);
-	caught = seen(&r, RACE_TORN) > 0;
-	printf("%s blocks written in place are caught torn\n", caught ? "ok  " : "FAIL");
+	       seen(&r, RACE_OTHER) == 0 && seen(&r, RACE_MISSED) == 0 && r.updates > 100;
+	printf("%s no block was missed, torn, or another subscriber's\n", good ? "ok  " : "FAIL");
+	race(&r, take_away_first, reads * 10, RACE_MISSED);
+	gap = seen(&r, RACE_MISSED) > 0;
+	printf("%s words taken away first are caught missing\n", gap ? "ok  " : "FAIL");
+	race(&r, update_in_place, reads * 10, RACE_TORN);
+	torn = seen(&r, RACE_TORN) > 0;
+	printf("%s blocks written in place are caught torn\n", torn ? "ok  " : "FAIL");
 	fm_dp_down(r.dp);
 	fm_race_bpf__destroy(r.skel);
 	(void)umount(dir);
 	(void)rmdir(dir);
-	return good && caught ? 0 : 1;
+	return good && gap && torn ? 0 : 1;
 }

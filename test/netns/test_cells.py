@@ -5,6 +5,7 @@ address it comes, and whether it goes on.
 
 What must hold stands in EVENTS; what was seen is printed, a row a cell.
 """
+import contextlib
 import dataclasses
 import ipaddress
 import json
@@ -25,7 +26,9 @@ PORT, GRACE_S, LINGER_S = 5010, 4, 10
 TYPES = {'fixed': 1, 'session-lasting': 2, 'nonpersistent': 3, 'graceful-replacement': 4}
 USES = ('tcp', 'udp', 'sendto', 'listen')
 PROGRAMS = {'c': [BUILD / 'test/netns/cells_client'], 'static': [BUILD / 'test/netns/cells_static'],
-            'python': ['/usr/bin/python3', HERE / 'cells_client.py']}
+            'python': ['/usr/bin/python3', HERE / 'cells_client.py'],
+            'run': None}  # under `flowmob run`: busybox for streams, static C that asks for nothing for datagrams
+CGROUPS = pathlib.Path('/sys/fs/cgroup')
 WORLD = '''
   peer   { delay = "1ms" }
   access "wifi" { family = "ipv6"  delay = "2ms" }
@@ -130,6 +133,10 @@ EVENTS = {
         'graceful-replacement': (ENDS,  ANOTHER, '',                      '',     'digest §14.5, §14.6: released, rests'),
     }),
 }
+# Policy, not the program, asked for these, and each of their datagrams may have another source: once the old address
+# is no more, the next one has what new sockets get.
+FOLLOWS = {(e, t) for e in ('handover', 'cut', 'renumber') for t in ('graceful-replacement',)} | {
+    ('renumber', 'nonpersistent')}
 
 
 @dataclasses.dataclass
@@ -139,13 +146,17 @@ class Cell:
     type: str
     use: str
     port: int
-    source: str = ''      # as the peer sees it
+    sources: list = dataclasses.field(default_factory=list)  # as the peer sees it
     tunnelled: bool = None
     lives: bool = None    # a while after the event
     later: bool = None    # after every grace
     gap_ms: int = 0
     told: list = dataclasses.field(default_factory=list)
     fresh: str = ''       # the address of a socket opened after the event; of a listener: is it reached?
+
+    @property
+    def source(self):
+        return self.sources[0]
 
     @property
     def name(self):
@@ -185,6 +196,49 @@ class Child:
         self.process.wait()
 
 
+class Runs:
+    """Programs that ask for nothing, one `flowmob run` each, that together are one client."""
+
+    def __init__(self, inside, static, cells):
+        self.children, self.streams, self.is_open = {}, [], True
+        for kind in TYPES:
+            run = [*inside, FLOWMOB, 'run', '--type', kind, '--']
+            own = {c.use: c for c in cells if c.type == kind}
+            self.children[kind] = Child([*run, static, PEER6, PORT, *(
+                f'{own[use].name}=0/{use}/0' for use in ('udp', 'sendto') if use in own)])
+            if own:
+                self.streams += [
+                    (Child([*run, 'busybox', 'nc', PEER6, PORT]), own['tcp'].name),
+                    (Child([*run, 'busybox', 'nc', '-ll', f'-p{own["listen"].port}', '-e', '/bin/cat']), None)]
+        threading.Thread(target=self.talk, daemon=True).start()
+
+    def talk(self):
+        """What a call says goes through the standard input of nc, what comes back is on its output."""
+        number = 0
+        while self.is_open:
+            number += 1
+            for child, name in self.streams:
+                ack = int(child.lines[-1].split()[1]) if name and child.lines else 0
+                with contextlib.suppress(OSError):
+                    child.say(f'{name} {number} {ack}' if name else '')
+            time.sleep(0.1)
+
+    def say(self, text):
+        kind = next(k for k in TYPES if f'-{k}' in text)
+        self.children[kind].say(text)
+
+    def told(self):
+        return [x for c in self.children.values() for x in c.told()]
+
+    def end(self):
+        self.is_open = False
+        every = [*self.children.values(), *(c for c, _ in self.streams)]
+        for child in every:  # with all that it started: nc has children of its own
+            for cgroup in CGROUPS.glob(f'**/flowmob-lab/*/host/flowmob-run-{child.process.pid}'):
+                (cgroup / 'cgroup.kill').write_text('1')
+            child.end()
+
+
 class Play:
     """One world with all sockets in it."""
 
@@ -201,11 +255,11 @@ class Play:
         self.peer = Child(world.inside('peer', sys.executable, HERE / 'cells_peer.py', PEER6, PORT))
         until('the peer is ready', lambda: self.peer.lines)
         for program in PROGRAMS:
-            self.start(program, [c.spec for c in self.cells if c.program == program])
-        opened = self.opened(len(self.cells))
+            self.start(program, [c for c in self.cells if c.program == program])
+        opened = self.opened(sum(c.program != 'run' or c.use in ('udp', 'sendto') for c in self.cells))
         for cell in self.cells:
-            if cell.use == 'listen':
-                self.peer.say(f'dial {cell.name} {opened[cell.name]["source"]} {cell.port}')
+            if cell.use == 'listen':  # they wait at any address: that of their type is meant
+                self.peer.say(f'dial {cell.name} {opened[f"c-{cell.type}-listen"]["source"]} {cell.port}')
         for _ in range(10):
             time.sleep(0.5)
             report = self.report()
@@ -214,10 +268,11 @@ class Play:
                 return
         raise AssertionError(f'these calls do not run: {silent}')
 
-    def start(self, program, specs=()):
-        self.children[program] = Child(
-            [FLOWMOB, 'lab', 'exec', '--instance', self.world.instance, 'host', '--', *PROGRAMS[program], PEER6, PORT,
-             *specs], env=dict(os.environ, LD_LIBRARY_PATH=f'{BUILD}/lib'))
+    def start(self, program, cells=()):
+        inside = [FLOWMOB, 'lab', 'exec', '--instance', self.world.instance, 'host', '--']
+        self.children[program] = Runs(inside, *PROGRAMS['static'], cells) if program == 'run' else Child(
+            [*inside, *PROGRAMS[program], PEER6, PORT, *(c.spec for c in cells)],
+            env=dict(os.environ, LD_LIBRARY_PATH=f'{BUILD}/lib'))
 
     def held(self):
         """The prefix of each type that the anchor lends to the host."""
@@ -244,16 +299,18 @@ class Play:
         before = len(self.peer.lines)
         self.peer.say('report')
         until('the peer tells', lambda: len(self.peer.lines) > before)
-        return json.loads(self.peer.lines[before])
+        report = json.loads(self.peer.lines[before])
+        for c in self.cells:
+            c.sources += [x for x in report.get(c.name, {'sources': []})['sources'] if x not in c.sources]
+        return report
 
     def look_at_calm(self):
         """Before anything happens: who comes from where, and by a tunnel or not."""
         capture = Capture(self.world, 'host', self.world.accesses()['wifi']['interface'])
         time.sleep(1)
         frames = capture.stop()
-        report = self.report()
+        self.report()
         for c in self.cells:
-            c.source = ' '.join(report[c.name]['sources'])
             protocols = {f[20] for f in frames if f'{c.name} '.encode() in f and f[12:14] == b'\x86\xdd'}
             c.tunnelled = protocols == {41} if len(protocols) == 1 else None
         self.leases = self.held()
@@ -268,7 +325,6 @@ class Play:
         report = self.report()
         for c in self.cells:
             c.gap_ms, c.lives = report[c.name]['gap_ms'], report[c.name]['last_ms'] < 1000
-            c.source = ' '.join(report[c.name]['sources'])  # a second one would be a mistake
         self.open_fresh()
         time.sleep(max(0, began + after_s + GRACE_S + 2 - time.monotonic()))
         report = self.report()
@@ -284,7 +340,7 @@ class Play:
         """A new socket of each type in each program, a new connection to each listener."""
         for program, child in self.children.items():
             for kind, number in TYPES.items():
-                child.say(f'open fresh-{program}-{kind}={number}/udp/0')
+                child.say(f'open fresh-{program}-{kind}={0 if program == "run" else number}/udp/0')
         for c in self.cells:
             if c.use == 'listen':
                 self.peer.say(f'dial fresh-{c.name} {c.source} {c.port}')
@@ -313,7 +369,8 @@ class Play:
         print(f'\n{"event":14}{"type":22}{"use":8}{"program":9}{"address":40}{"tunnel":7}{"call":12}{"gap ms":>7}  '
               f'{"new socket":12} told')
         for c in self.cells:
-            call = LIVES if c.lives and c.later else GRACE if c.lives else ENDS if not c.later else 'comes back'
+            call = 'follows' if c.sources[1:] else LIVES if c.lives and c.later else GRACE if c.lives else (
+                'comes back' if c.later else ENDS)
             print(f'{self.event:14}{c.type:22}{c.use:8}{c.program:9}{c.source:40}{"-" if c.tunnelled is None else "yes" if c.tunnelled else "no":7}{call:12}'
                   f'{c.gap_ms if call == LIVES else "-":>7}  {"none" if not c.fresh else "same" if c.fresh == c.source else "another":12} {" ".join(c.told)}')
 
@@ -373,6 +430,10 @@ def test_cell(play, cell):
     flooded = dropped_by_machine() > play.dropped
     if call != ENDS and flooded and not c.lives or call == LIVES and flooded and c.gap_ms > limit_ms:
         pytest.skip(f'the machine is flooded: {c}')
+    if c.program == 'run' and c.use == 'sendto' and (play.event, c.type) in FOLLOWS:
+        assert c.later and len(c.sources) > 1, c
+        return
+    assert len(c.sources) == 1, f'one socket, two addresses: {c}'
     assert (c.lives, c.later) == {LIVES: (True, True), GRACE: (True, False), ENDS: (False, False)}[call], c
     assert call != LIVES or c.gap_ms <= limit_ms, c
     if c.use == 'listen':

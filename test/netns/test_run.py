@@ -99,9 +99,9 @@ def test_via_is_an_address_and_an_access_of_its_own(world):
     many = PROGRAM + "\nfor _ in range(200): say(b'x' * 1000)"
     before = {d: world.octets(d)[0] for d in ('wifi', 'lte')}
     seen = heard(world, [FLOWMOB, 'run', '--type', 'session-lasting', '--via', 'lte', '--', sys.executable, '-c', many, PEER6])
-    after = {d: world.octets(d)[0] for d in ('wifi', 'lte')}
     assert len(set(seen.values())) == 1 and not set(seen.values()) & shared
-    assert after['lte'] - before['lte'] > 200_000 > 100_000 > after['wifi'] - before['wifi']
+    until('all have left', lambda: world.octets('lte')[0] - before['lte'] > 200_000)
+    assert world.octets('wifi')[0] - before['wifi'] < 100_000
     until('its address is given back', lambda: addresses(world)['session-lasting'] == shared, 25)
 
 
@@ -144,3 +144,23 @@ def test_the_end_is_that_of_the_program(world):
 def test_explain_tells_what_a_unit_would_get(world):
     done = run(world, FLOWMOB, 'explain', 'tcp', f'[{PEER6}]:80', '--uid', 'root', '--json')
     assert json.loads(done.stdout)['type'] == 'session-lasting'
+
+
+@pytest.mark.parametrize('via', [[], ['--via', 'lte']], ids=['shared', 'own'])
+def test_it_has_its_type_after_a_restart_of_the_daemon(world, via):
+    """By kill -9, in the middle of the program: not another type, nor another address."""
+    talk = PROGRAM.split("say(b'self')", maxsplit=1)[0] + "say(b'first'); input(); say(b'again')"
+    with world.socket('peer', socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.bind((PEER6, PORT))
+        s.settimeout(5)
+        child = subprocess.Popen([FLOWMOB, 'lab', 'exec', 'host', '--instance', world.instance, '--', FLOWMOB, 'run',
+                                  '--type', 'fixed', *via, '--', sys.executable, '-c', talk, PEER6], text=True,
+                                 stdin=subprocess.PIPE)
+        first = s.recvfrom(100)
+        pid = world.pid('host')
+        world.do('kill', node='host')
+        until('the daemon is back', lambda: world.pid('host') != pid)
+        until('it is bound', lambda: all(a['registered'] for a in world.accesses().values()))
+        child.communicate('go on\n')
+        again = s.recvfrom(100)
+    assert (first[0], again[0]) == (b'first', b'again') and first[1][0] == again[1][0]

@@ -1,0 +1,140 @@
+/*
+ * The file of programs under `flowmob run`: one array, written anew with each change.
+ */
+#include "daemon/host_runs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/conf_value.h"
+#include "daemon/host.h"
+#include "daemon/host_policy.h"
+#include "daemon/role.h"
+#include "datapath/sock.h"
+#include "net/route.h"
+
+#define FILE_NAME "runs.json"
+
+static json_t *write_via(const struct fm_daemon *d, const struct fm_host_run *r)
+{
+	json_t *via = json_array();
+
+	for (uint8_t i = 0; i < r->n_via; i++)
+		json_array_append_new(via, json_string(d->config->host.accesses[r->via[i]].name));
+	return via;
+}
+
+static json_t *write_run(const struct fm_daemon *d, const struct fm_host_run *r)
+{
+	char prefix[FM_ADDRESS_TEXT_MAX] = "";
+
+	if (r->prefix.len > 0)
+		(void)fm_prefix_text(&r->prefix, prefix);
+	return json_pack("{s:s, s:I, s:i, s:i, s:I, s:i, s:o, s:s}", "cgroup", r->cgroup,
+			 "cgroup_id", (json_int_t)r->cgroup_id, "type", r->type, "allowed",
+			 r->allowed, "request", (json_int_t)r->request, "pid",
+			 fm_host_words_own_pid(d, r->request), "via", write_via(d, r), "prefix",
+			 prefix);
+}
+
+static int path_of(const struct fm_daemon *d, const char *end, char *path, size_t size)
+{
+	int n = snprintf(path, size, "%s/" FILE_NAME "%s", d->options.run, end);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int write_file(const struct fm_daemon *d, const json_t *all)
+{
+	char path[FM_PROC_PATH], new_path[FM_PROC_PATH];
+
+	if (path_of(d, "", path, sizeof(path)) < 0 ||
+	    path_of(d, ".new", new_path, sizeof(new_path)) < 0)
+		return -ENAMETOOLONG;
+	if (json_dump_file(all, new_path, JSON_COMPACT) < 0 || rename(new_path, path) < 0)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+void fm_host_runs_save(struct fm_daemon *d)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
+		const struct fm_host_run *r = &d->host->policy.runs[i];
+
+		if (r->cgroup[0] != '\0' && !r->client)
+			json_array_append_new(all, write_run(d, r));
+	}
+	errno = 0;
+	fm_role_told(d, FM_DAEMON_EVENT_TYPES_OFF, FILE_NAME, write_file(d, all));
+	json_decref(all);
+}
+
+static void read_via(const struct fm_daemon *d, const json_t *via, struct fm_host_run *r)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(via, i, name) {
+		int access = json_is_string(name) ? fm_host_access_named(d, json_string_value(name))
+						  : -1;
+
+		if (access >= 0 && r->n_via < FM_ACCESSES_MAX)
+			r->via[r->n_via++] = (uint8_t)access;
+	}
+}
+
+/* false: not ours, or its cgroup is gone. */
+static bool read_run(struct fm_daemon *d, const json_t *from, struct fm_host_run *r)
+{
+	const char *cgroup = json_string_value(json_object_get(from, "cgroup")),
+		   *prefix = json_string_value(json_object_get(from, "prefix"));
+	json_int_t type = json_integer_value(json_object_get(from, "type"));
+
+	*r = (struct fm_host_run){ 0 };
+	if (!cgroup || !prefix || type <= 0 || type >= FM_SOCK_TYPES)
+		return false;
+	(void)snprintf(r->cgroup, sizeof(r->cgroup), "%s", cgroup);
+	r->cgroup_id = (uint64_t)json_integer_value(json_object_get(from, "cgroup_id"));
+	r->type = (uint8_t)type;
+	r->allowed = (uint8_t)json_integer_value(json_object_get(from, "allowed"));
+	r->request = (uint64_t)json_integer_value(json_object_get(from, "request"));
+	read_via(d, json_object_get(from, "via"), r);
+	(void)fm_value_prefix(prefix, &r->prefix);
+	return fm_host_policy_is_there(r);
+}
+
+static void take(struct fm_daemon *d, const json_t *from, struct fm_host_run *r)
+{
+	struct fm_host_policy *p = &d->host->policy;
+	uint64_t number;
+
+	if (!read_run(d, from, r)) {
+		*r = (struct fm_host_run){ 0 };
+		return;
+	}
+	if (r->request)
+		fm_host_words_own_again(d, r->request, r->type,
+					(uint16_t)json_integer_value(json_object_get(from, "pid")));
+	number = r->request & ~FM_SOCK_REQUEST_DAEMON;
+	if (number > p->last_request)
+		p->last_request = number;
+}
+
+int fm_host_runs_load(struct fm_daemon *d)
+{
+	char path[FM_PROC_PATH];
+	json_t *all =
+		path_of(d, "", path, sizeof(path)) == 0 ? json_load_file(path, 0, NULL) : NULL;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(all, i, one) {
+		if (i < FM_RUNS_MAX)
+			take(d, one, &d->host->policy.runs[i]);
+	}
+	json_decref(all);
+	return 0;
+}
