@@ -240,9 +240,21 @@ static void tell_lost(struct fm_daemon *d, const struct fm_host_slot *slot, uint
 				(json_int_t)sockets, "ended", ended));
 }
 
+struct lost {
+	uint32_t slot, generation;
+};
+
+static bool has_lost(void *ctx, const void *value, size_t len)
+{
+	const struct lost *lost = ctx;
+
+	return fm_sock_storage_has(value, len, lost->slot, lost->generation);
+}
+
 /*
  * Sockets learn by ENETRESET of the hooks, and those that wait for data by being ended (digest
- * §14.6); an access's address is not ours alone, and who uses it without asking is left alone.
+ * §14.6). An access's address is not ours alone: who uses it without asking is left alone, so only
+ * TCP sockets that asked are ended, which the kernel tells apart.
  */
 static void lose(struct fm_daemon *d, struct fm_host_slot *slot)
 {
@@ -250,12 +262,15 @@ static void lose(struct fm_daemon *d, struct fm_host_slot *slot)
 	uint32_t n = number_of(d, slot);
 	uint64_t sockets = fm_sock_count(s->sock, n);
 	bool is_planned = slot->holder.state == FM_HOLDER_AWAY && sockets == 0;
+	struct lost lost = { n, fm_sock_generation(s->sock, n) };
+	struct fm_sockets_storage ours = { fm_sock_storage_fd(s->sock), has_lost, &lost };
 	int ended = 0;
 
 	fm_sock_forget(s->sock, n);
 	(void)fm_route_slot_drop(&d->netlink, n);
-	if (!is_planned && slot->type != FM_NONPERSISTENT)
-		ended = fm_sockets_destroy(&d->host->diag, &slot->prefix);
+	if (!is_planned)
+		ended = fm_sockets_destroy(&d->host->diag, &slot->prefix,
+					   slot->type == FM_NONPERSISTENT ? &ours : NULL);
 	slot->is_used = false;
 	if (sockets > 0 || ended > 0)
 		tell_lost(d, slot, sockets, ended > 0 ? ended : 0);

@@ -387,6 +387,30 @@ void fm_sock_forget(struct fm_sock *s, uint32_t slot)
 	s->is_resting[slot] = true;
 }
 
+int fm_sock_storage_fd(const struct fm_sock *s)
+{
+	return bpf_map__fd(s->skel->maps.fm_sock_want_v1);
+}
+
+uint32_t fm_sock_generation(const struct fm_sock *s, uint32_t slot)
+{
+	return slot < FM_SOCK_SLOTS ? s->slots[slot].generation : 0;
+}
+
+bool fm_sock_storage_has(const void *value, size_t len, uint32_t slot, uint32_t generation)
+{
+	struct fm_sock_want w;
+
+	if (len < sizeof(w))
+		return false;
+	memcpy(&w, value, sizeof(w));
+	for (unsigned i = 0; i < FM_SOCK_FAMILIES; i++) {
+		if (w.pins[i].slot == slot && w.pins[i].generation == generation)
+			return true;
+	}
+	return false;
+}
+
 uint64_t fm_sock_count(const struct fm_sock *s, uint32_t slot)
 {
 	return slot < FM_SOCK_SLOTS ? __atomic_load_n(&s->refs[slot].sockets, __ATOMIC_ACQUIRE) : 0;

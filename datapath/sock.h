@@ -46,6 +46,11 @@ void fm_sock_each(struct fm_sock *s,
  * word may name it.
  */
 void fm_sock_forget(struct fm_sock *s, uint32_t slot);
+/* The map of what sockets have with them, and what it says of one: has it the address that the slot
+ * had in that generation? */
+int fm_sock_storage_fd(const struct fm_sock *s);
+uint32_t fm_sock_generation(const struct fm_sock *s, uint32_t slot);
+bool fm_sock_storage_has(const void *value, size_t len, uint32_t slot, uint32_t generation);
 /* Sockets that have this slot's address. */
 uint64_t fm_sock_count(const struct fm_sock *s, uint32_t slot);
 

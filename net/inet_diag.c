@@ -76,9 +76,11 @@ static bool read_socket(const struct nlmsghdr *n, uint8_t ip_proto, struct fm_so
 	return true;
 }
 
+/* @only: their storage is asked for, too; NULL: it is not. */
 struct dump {
 	void (*each)(void *ctx, const struct fm_socket *s);
 	void *ctx;
+	const struct fm_sockets_storage *only;
 	uint8_t ip_proto;
 };
 
@@ -143,6 +145,14 @@ static void put_filter(struct fm_request *r, const struct fm_prefix *p)
 	mnl_attr_put(&r->head, INET_DIAG_REQ_BYTECODE, len, &f);
 }
 
+static void put_storage(struct fm_request *r, const struct fm_sockets_storage *only)
+{
+	struct nlattr *nest = mnl_attr_nest_start(&r->head, INET_DIAG_REQ_SK_BPF_STORAGES);
+
+	mnl_attr_put_u32(&r->head, SK_DIAG_BPF_STORAGE_REQ_MAP_FD, (uint32_t)only->map_fd);
+	mnl_attr_nest_end(&r->head, nest);
+}
+
 /* Sockets of an IPv6 family may have IPv4 addresses, never the other way round. */
 static int dump_in(struct fm_netlink *n, const struct fm_prefix *p, fm_netlink_answer answer,
 		   struct dump *d)
@@ -158,6 +168,8 @@ static int dump_in(struct fm_netlink *n, const struct fm_prefix *p, fm_netlink_a
 			start(&r, NLM_F_DUMP, families[f], d->ip_proto)->idiag_states =
 				ALL_STATES & ~(1u << TCP_TIME_WAIT);
 			put_filter(&r, p);
+			if (d->only)
+				put_storage(&r, d->only);
 			err = fm_netlink_ask(n, &r, answer, d);
 		}
 	}
@@ -183,12 +195,32 @@ struct victims {
 	} list[VICTIMS_MAX];
 };
 
+/* INET_DIAG_SK_BPF_STORAGES: one SK_DIAG_BPF_STORAGE a map, its value one attribute of that. */
+static bool is_meant(const struct nlmsghdr *n, const struct fm_sockets_storage *only)
+{
+	const struct nlattr *all = fm_attribute(n, sizeof(struct inet_diag_msg),
+						INET_DIAG_SK_BPF_STORAGES),
+			    *one, *part;
+
+	if (!all)
+		return false;
+	mnl_attr_for_each_nested(one, all) {
+		mnl_attr_for_each_nested(part, one) {
+			if (mnl_attr_get_type(part) == SK_DIAG_BPF_STORAGE_MAP_VALUE)
+				return only->is_meant(only->ctx, mnl_attr_get_payload(part),
+						      mnl_attr_get_payload_len(part));
+		}
+	}
+	return false;
+}
+
 static int on_victim(const struct nlmsghdr *n, void *ctx)
 {
 	const struct inet_diag_msg *m = mnl_nlmsg_get_payload(n);
 	struct victims *v = ctx;
 
-	if (mnl_nlmsg_get_payload_len(n) < sizeof(*m) || v->n == VICTIMS_MAX)
+	if (mnl_nlmsg_get_payload_len(n) < sizeof(*m) || v->n == VICTIMS_MAX ||
+	    (v->dump.only && !is_meant(n, v->dump.only)))
 		return MNL_CB_OK;
 	v->list[v->n].id = m->id;
 	v->list[v->n].family = m->idiag_family;
@@ -209,9 +241,10 @@ static int destroy(struct fm_netlink *n, const struct victims *v, uint32_t i)
 }
 
 /* One round. Returns how many ended, or why none did. */
-static int destroy_some(struct fm_netlink *n, const struct fm_prefix *p, bool *is_full)
+static int destroy_some(struct fm_netlink *n, const struct fm_prefix *p,
+			const struct fm_sockets_storage *only, bool *is_full)
 {
-	struct victims v = { .n = 0 };
+	struct victims v = { .dump = { .only = only } };
 	int ended = 0, err = dump_in(n, p, on_victim, &v.dump);
 
 	for (uint32_t i = 0; i < v.n; i++) {
@@ -225,13 +258,14 @@ static int destroy_some(struct fm_netlink *n, const struct fm_prefix *p, bool *i
 	return ended > 0 ? ended : err;
 }
 
-int fm_sockets_destroy(struct fm_netlink *n, const struct fm_prefix *p)
+int fm_sockets_destroy(struct fm_netlink *n, const struct fm_prefix *p,
+		       const struct fm_sockets_storage *only)
 {
 	bool is_full = true;
 	int all = 0;
 
 	while (is_full) {
-		int ended = destroy_some(n, p, &is_full);
+		int ended = destroy_some(n, p, only, &is_full);
 
 		if (ended <= 0)
 			return all > 0 ? all : ended;

@@ -33,11 +33,22 @@ int fm_sockets_each(struct fm_netlink *n, void (*each)(void *ctx, const struct f
 int fm_sockets_in(struct fm_netlink *n, const struct fm_prefix *p,
 		  void (*each)(void *ctx, const struct fm_socket *s), void *ctx);
 
-/*
- * Ends those of fm_sockets_in(): their programs get ECONNABORTED. Return: how many; or -errno
- * where none could be (-EOPNOTSUPP: the kernel cannot).
+/**
+ * struct fm_sockets_storage - only sockets of whose storage in a map of eBPF programs @is_meant
+ * The kernel shows it of TCP sockets alone.
  */
-int fm_sockets_destroy(struct fm_netlink *n, const struct fm_prefix *p);
+struct fm_sockets_storage {
+	int map_fd;
+	bool (*is_meant)(void *ctx, const void *value, size_t len);
+	void *ctx;
+};
+
+/*
+ * Ends those of fm_sockets_in(), all or @only some: their programs get ECONNABORTED. Return: how
+ * many; or -errno where none could be (-EOPNOTSUPP: the kernel cannot).
+ */
+int fm_sockets_destroy(struct fm_netlink *n, const struct fm_prefix *p,
+		       const struct fm_sockets_storage *only);
 
 /* The one socket of @t (an unconnected UDP socket too). Return: 0; -ENOENT; or -errno. */
 int fm_sockets_find(struct fm_netlink *n, const struct fm_tuple *t, struct fm_socket *out);

@@ -242,13 +242,13 @@ static void sockets_of_a_lost_prefix_learn_of_it(void **state)
 
 	(void)state;
 	/* which end of the connection goes first, by us or by the other's reset, is open */
-	assert_in_range(fm_sockets_destroy(&netlink, &p), 3, 4);
+	assert_in_range(fm_sockets_destroy(&netlink, &p, NULL), 3, 4);
 	assert_int_equal(recv(six.client, &c, 1, MSG_DONTWAIT), -1);
 	assert_true(errno == ECONNABORTED || errno == ECONNRESET);
 	assert_int_equal(recv(udp, &c, 1, MSG_DONTWAIT), -1);
 	assert_int_equal(errno, ECONNABORTED);
 	assert_int_equal(send(four.client, "x", 1, 0), 1);
-	assert_int_equal(fm_sockets_destroy(&netlink, &p), 0);
+	assert_int_equal(fm_sockets_destroy(&netlink, &p, NULL), 0);
 	close(six.server), close(six.client), close(six.accepted), close(udp);
 	close(four.server), close(four.client), close(four.accepted);
 }
