@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import threading
@@ -28,7 +29,7 @@ USES = ('tcp', 'udp', 'sendto', 'listen')
 PROGRAMS = {'c': [BUILD / 'test/netns/cells_client'], 'static': [BUILD / 'test/netns/cells_static'],
             'python': ['/usr/bin/python3', HERE / 'cells_client.py'],
             'run': None}  # under `flowmob run`: busybox for streams, static C that asks for nothing for datagrams
-CGROUPS = pathlib.Path('/sys/fs/cgroup')
+CGROUPS = [pathlib.Path('/sys/fs/cgroup'), pathlib.Path('/sys/fs/cgroup/unified')]
 WORLD = '''
   peer   { delay = "1ms" }
   access "wifi" { family = "ipv6"  delay = "2ms" }
@@ -133,6 +134,9 @@ EVENTS = {
         'graceful-replacement': (ENDS,  ANOTHER, '',                      '',     'digest §14.5, §14.6: released, rests'),
     }),
 }
+# How a program learns of an address that is no more, at once: what a socket call says.
+LEARNS = {'tcp': 'ECONNABORTED', 'udp': 'ECONNABORTED', 'sendto': 'ENETRESET', 'listen': 'ECONNABORTED'}
+
 # Policy, not the program, asked for these, and each of their datagrams may have another source: once the old address
 # is no more, the next one has what new sockets get.
 FOLLOWS = {(e, t) for e in ('handover', 'cut', 'renumber') for t in ('graceful-replacement',)} | {
@@ -152,6 +156,7 @@ class Cell:
     later: bool = None    # after every grace
     gap_ms: int = 0
     told: list = dataclasses.field(default_factory=list)
+    asked: str = ''       # what the socket option says in the end
     fresh: str = ''       # the address of a socket opened after the event; of a listener: is it reached?
 
     @property
@@ -196,13 +201,18 @@ class Child:
         self.process.wait()
 
 
+def inside(instance):
+    """What runs a program in the host, hooks and all."""
+    return [FLOWMOB, 'lab', 'exec', '--instance', instance, 'host', '--']
+
+
 class Runs:
     """Programs that ask for nothing, one `flowmob run` each, that together are one client."""
 
-    def __init__(self, inside, static, cells):
-        self.children, self.streams, self.is_open = {}, [], True
+    def __init__(self, instance, static, cells):
+        self.instance, self.children, self.streams, self.is_open = instance, {}, [], True
         for kind in TYPES:
-            run = [*inside, FLOWMOB, 'run', '--type', kind, '--']
+            run = [*inside(instance), FLOWMOB, 'run', '--type', kind, '--']
             own = {c.use: c for c in cells if c.type == kind}
             self.children[kind] = Child([*run, static, PEER6, PORT, *(
                 f'{own[use].name}=0/{use}/0' for use in ('udp', 'sendto') if use in own)])
@@ -234,8 +244,10 @@ class Runs:
         self.is_open = False
         every = [*self.children.values(), *(c for c, _ in self.streams)]
         for child in every:  # with all that it started: nc has children of its own
-            for cgroup in CGROUPS.glob(f'**/flowmob-lab/*/host/flowmob-run-{child.process.pid}'):
-                (cgroup / 'cgroup.kill').write_text('1')
+            for mount in CGROUPS:
+                with contextlib.suppress(OSError):
+                    (mount / 'flowmob-lab' / self.instance / f'host/flowmob-run-{child.process.pid}/cgroup.kill'
+                     ).write_text('1')
             child.end()
 
 
@@ -254,6 +266,9 @@ class Play:
         until('the host is bound', lambda: len(world.ask('anchor', 'bindings')['bindings'][0]['bids']) == 2)
         self.peer = Child(world.inside('peer', sys.executable, HERE / 'cells_peer.py', PEER6, PORT))
         until('the peer is ready', lambda: self.peer.lines)
+        self.bystander = world.socket('host', socket.AF_INET6, socket.SOCK_STREAM)  # not in the host's cgroup
+        self.bystander.bind((world.accesses()['wifi']['care_of_address'], 0))
+        self.bystander.connect((PEER6, PORT))
         for program in PROGRAMS:
             self.start(program, [c for c in self.cells if c.program == program])
         opened = self.opened(sum(c.program != 'run' or c.use in ('udp', 'sendto') for c in self.cells))
@@ -269,9 +284,8 @@ class Play:
         raise AssertionError(f'these calls do not run: {silent}')
 
     def start(self, program, cells=()):
-        inside = [FLOWMOB, 'lab', 'exec', '--instance', self.world.instance, 'host', '--']
-        self.children[program] = Runs(inside, *PROGRAMS['static'], cells) if program == 'run' else Child(
-            [*inside, *PROGRAMS[program], PEER6, PORT, *(c.spec for c in cells)],
+        self.children[program] = Runs(self.world.instance, *PROGRAMS['static'], cells) if program == 'run' else Child(
+            [*inside(self.world.instance), *PROGRAMS[program], PEER6, PORT, *(c.spec for c in cells)],
             env=dict(os.environ, LD_LIBRARY_PATH=f'{BUILD}/lib'))
 
     def held(self):
@@ -336,6 +350,8 @@ class Play:
                          self.world.ask('anchor', 'pools', prefixes=True)['prefixes']}
         self.hear_what_was_told()
 
+        self.bystander_error = self.bystander.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
     def open_fresh(self):
         """A new socket of each type in each program, a new connection to each listener."""
         for program, child in self.children.items():
@@ -354,11 +370,18 @@ class Play:
                 c.fresh = ' '.join(report.get(f'fresh-{c.program}-{c.type}', {'sources': []})['sources'])
 
     def hear_what_was_told(self):
+        for c in self.cells:
+            if c.program != 'run' and self.event != 'last-close':
+                self.children[c.program].say(f'look {c.name}')
+        time.sleep(0.5)
         for child in self.children.values():
             seen = set()
             for x in child.told():
                 cell = self.by_name.get(x['name'])
                 if not cell or x['did'] == 'open':
+                    continue
+                if x['did'] == 'look':
+                    cell.asked = x['errno']
                     continue
                 first = x['did'] == 'watch' and x['name'] not in seen
                 seen |= {x['name']} if x['did'] == 'watch' else set()
@@ -367,12 +390,14 @@ class Play:
 
     def print(self):
         print(f'\n{"event":14}{"type":22}{"use":8}{"program":9}{"address":40}{"tunnel":7}{"call":12}{"gap ms":>7}  '
-              f'{"new socket":12} told')
+              f'{"new socket":12}{"option":11}told')
         for c in self.cells:
             call = 'follows' if c.sources[1:] else LIVES if c.lives and c.later else GRACE if c.lives else (
                 'comes back' if c.later else ENDS)
-            print(f'{self.event:14}{c.type:22}{c.use:8}{c.program:9}{c.source:40}{"-" if c.tunnelled is None else "yes" if c.tunnelled else "no":7}{call:12}'
-                  f'{c.gap_ms if call == LIVES else "-":>7}  {"none" if not c.fresh else "same" if c.fresh == c.source else "another":12} {" ".join(c.told)}')
+            tunnel = '-' if c.tunnelled is None else 'yes' if c.tunnelled else 'no'
+            fresh = 'none' if not c.fresh else SAME if c.fresh == c.source else ANOTHER
+            print(f'{self.event:14}{c.type:22}{c.use:8}{c.program:9}{c.source:40}{tunnel:7}{call:12}'
+                  f'{c.gap_ms if call == LIVES else "-":>7}  {fresh:12}{c.asked or "-":11}{" ".join(c.told)}')
 
     def close(self):
         for child in [*self.children.values(), getattr(self, 'peer', None)]:
@@ -423,6 +448,7 @@ def test_cell(play, cell):
     call, new, told, errnos, _ = rows[c.type]
     if c.type == 'nonpersistent':
         assert c.source in play.care_of and c.tunnelled is False, c
+        assert play.bystander_error == 0, 'a socket on the address of the access that asked for nothing was ended'
     else:
         assert ipaddress.ip_address(c.source) in ipaddress.ip_network(play.leases[c.type]), (c, play.leases)
         assert c.tunnelled is True, c
@@ -445,6 +471,11 @@ def test_cell(play, cell):
         heard = {w for w in c.told if w.islower() and w != 'end'}
         assert must <= heard <= may, (c, told)
     assert {w for w in c.told if w.isupper()} <= set(errnos.split()), c
+    is_lost = call == GRACE or (play.event, c.type) == ('renumber', 'nonpersistent')
+    if c.asked:
+        assert c.asked == ('ENETRESET' if is_lost else '0'), c
+        # the kernel cannot tell a connected UDP socket from those of others on the access's address
+        assert not is_lost or LEARNS[c.use] in c.told or (c.type, c.use) == ('nonpersistent', 'udp'), c
     if play.event == 'last-close':
         check_release(play, c.type)
 
