@@ -178,7 +178,7 @@ static void lose(struct fm_sc_client *c)
 	fm_sc_client_end(c);
 }
 
-/* The one descriptor of a message, or -1; more than one do not fit and are closed by the kernel. */
+/* The one descriptor of a message, or -1; more than one do not fit: the kernel closes those. */
 static int take_fd(struct msghdr *m)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
@@ -236,7 +236,8 @@ static void on_client(void *ctx)
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = control.bytes,
-			    .msg_controllen = sizeof(control.bytes) };
+			    .msg_controllen =
+				    CMSG_LEN(sizeof(int)) }; /* its padding fits another */
 	ssize_t len = recvmsg(c->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	int fd = len > 0 ? take_fd(&m) : -1;
 

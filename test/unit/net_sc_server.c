@@ -1,5 +1,6 @@
 /* Tests net/sc_server.c: connections, limits, and sockets that come along. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -149,18 +150,29 @@ static void the_socket_that_came_along_is_not_held(void **state)
 	close(c);
 }
 
+static unsigned count_open(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static void what_is_no_request_is_refused(void **state)
 {
 	struct seen *s = *state;
 	struct fm_sc_request good = { FM_SC_VERSION, FM_SC_WAIT, 0 }, bad_op = good, old = good;
-	int fds[2] = { socket(AF_INET6, SOCK_DGRAM, 0), socket(AF_INET6, SOCK_DGRAM, 0) };
+	int fds[4] = { socket(AF_INET6, SOCK_DGRAM, 0), socket(AF_INET6, SOCK_DGRAM, 0), 0, 0 };
+	unsigned open_before = count_open();
 	const struct {
 		const struct fm_sc_request *r;
 		size_t len, n;
 	} rows[] = {
 		{ &bad_op, sizeof(good), 1 },	{ &old, sizeof(good), 1 },
 		{ &good, sizeof(good) - 1, 1 }, { &good, sizeof(good), 0 },
-		{ &good, sizeof(good), 2 },
+		{ &good, sizeof(good), 2 },	{ &good, sizeof(good), 3 },
+		{ &good, sizeof(good) - 1, 2 }, { &good, sizeof(good), 4 },
 	};
 	char c;
 
@@ -178,6 +190,7 @@ static void what_is_no_request_is_refused(void **state)
 	}
 	turn_until(&s->loop, never, s, 30); /* threads that put descriptors away */
 	assert_int_equal(s->asked, 0);
+	assert_int_equal(count_open(), open_before); /* none of them stays */
 	close(fds[0]), close(fds[1]);
 }
 
