@@ -247,9 +247,11 @@ static json_t *look_at(struct fm_daemon *d, struct fm_host_run *r, uint64_t now_
 		return refusal(o.error);
 	if (o.state != FM_SOCK_READY)
 		return now_us < r->until_us ? NULL : refusal(ETIMEDOUT);
-	r->prefix = slot->prefix;
-	if (r->n_via > 0)
+	if (r->n_via > 0 && r->prefix.len == 0) {
+		r->prefix = slot->prefix;
 		steer_anew(d);
+		return NULL; /* not before the data path has the rule: the next turn puts it there */
+	}
 	return json_pack("{s:i, s:s, s:s, s:o}", "schema", 1, "cgroup", r->cgroup, "type",
 			 fm_type_names[r->type], "address", fm_show_ip(&slot->ip));
 }
