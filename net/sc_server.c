@@ -239,13 +239,13 @@ static void on_client(void *ctx)
 			    .msg_controllen =
 				    CMSG_LEN(sizeof(int)) }; /* its padding fits another */
 	ssize_t len = recvmsg(c->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int fd = len > 0 ? take_fd(&m) : -1;
+	int fd = len >= 0 ? take_fd(&m) : -1; /* also of a message of no octets */
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (len > 0 && is_request(&r, len, &m) && fd >= 0 && !c->is_busy && put_job(c, &r, fd) == 0)
 		return;
-	if (len > 0)
+	if (len > 0 || fd >= 0)
 		c->server->malformed++;
 	put_away(c, fd);
 	lose(c);

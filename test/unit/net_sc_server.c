@@ -169,10 +169,15 @@ static void what_is_no_request_is_refused(void **state)
 		const struct fm_sc_request *r;
 		size_t len, n;
 	} rows[] = {
-		{ &bad_op, sizeof(good), 1 },	{ &old, sizeof(good), 1 },
-		{ &good, sizeof(good) - 1, 1 }, { &good, sizeof(good), 0 },
-		{ &good, sizeof(good), 2 },	{ &good, sizeof(good), 3 },
-		{ &good, sizeof(good) - 1, 2 }, { &good, sizeof(good), 4 },
+		{ &bad_op, sizeof(good), 1 },
+		{ &old, sizeof(good), 1 },
+		{ &good, sizeof(good) - 1, 1 },
+		{ &good, sizeof(good), 0 },
+		{ &good, 0, 1 },
+		{ &good, sizeof(good), 2 },
+		{ &good, sizeof(good), 3 },
+		{ &good, sizeof(good) - 1, 2 },
+		{ &good, sizeof(good), 4 },
 	};
 	char c;
 
