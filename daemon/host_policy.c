@@ -92,12 +92,16 @@ void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
 		.uid = e->who.uid, .gid = e->who.gid, .cgroup = cgroup, .program = program
 	};
 	struct fm_sock_verdict v = { 0 };
+	int err;
 
 	/* the process is looked at where it is still there, its cgroup also when it is gone */
 	if (fm_proc_cgroup_of(e->pid, cgroup, sizeof(cgroup)) < 0 &&
 	    fm_proc_cgroup(e->who.cgroup, cgroup, sizeof(cgroup)) < 0)
 		cgroup[0] = '\0';
-	if (fm_proc_helper_program(&d->host->proc, e->pid, program) < 0)
+	err = fm_proc_helper_program(&d->host->proc, e->pid, program);
+	if (err == -ENOENT || err == -ESRCH)
+		return; /* it has ended: a verdict would hold for all of that program, unseen */
+	if (err < 0)
 		program[0] = '\0';
 	judge(d, &who, &v);
 	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &e->who, &v));
@@ -250,7 +254,8 @@ static json_t *look_at(struct fm_daemon *d, struct fm_host_run *r, uint64_t now_
 	if (r->n_via > 0 && r->prefix.len == 0) {
 		r->prefix = slot->prefix;
 		steer_anew(d);
-		return NULL; /* not before the data path has the rule: the next turn puts it there */
+		return NULL; /* not before the data path has the rule: the next turn puts it there
+			      */
 	}
 	return json_pack("{s:i, s:s, s:s, s:o}", "schema", 1, "cgroup", r->cgroup, "type",
 			 fm_type_names[r->type], "address", fm_show_ip(&slot->ip));
