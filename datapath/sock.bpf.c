@@ -382,13 +382,14 @@ int fm_sock_get(struct bpf_sockopt *c)
 }
 
 /*
- * Destinations that no address of ours is for: this host, this link. Scoped ones are among them.
+ * Destinations that no address of ours is for: this host, this link, and every group: multicast
+ * leaves by an access, where no router takes it from a source that is not of there.
  */
 static __always_inline bool is_near4(__be32 to)
 {
 	__u32 ip = bpf_ntohl(to);
 
-	return ip >> 24 == 0 || ip >> 24 == 127 || ip >> 16 == 0xa9fe || ip >> 8 == 0xe00000 ||
+	return ip >> 24 == 0 || ip >> 24 == 127 || ip >> 16 == 0xa9fe || ip >> 28 == 0xe ||
 	       ip == 0xffffffff;
 }
 
@@ -398,7 +399,7 @@ static __always_inline bool is_near6(const __u32 to[4])
 
 	if (!to[0] && !to[1] && !to[2] && bpf_ntohl(to[3]) <= 1)
 		return true; /* :: and ::1 */
-	return (first & 0xffc0) == 0xfe80 || ((first & 0xff00) == 0xff00 && (first & 0xf) <= 2);
+	return (first & 0xffc0) == 0xfe80 || (first & 0xff00) == 0xff00;
 }
 
 static __always_inline bool is_mapped(const __u32 ip[4])

@@ -26,15 +26,23 @@ struct rule {
 	struct fm_prefix from; /* its family is the rule's */
 	bool has_from, skips_default;
 	uint32_t mark;
+	struct fm_prefix to; /* length 0: anything */
 };
 
 /* clang-format off */
-/* RFC 4291 has no name for these: together they are every source but none at all. */
+/*
+ * RFC 4291 has no name for these: together they are every source but none at all. IPv4 has no
+ * routes of multicast in table local, as IPv6 has: it goes the way it went without us.
+ */
 static const struct rule fixed[] = {
-	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .len = 0 },                      false, true,  0 },
-	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .len = 1 },                      true,  false, 0 },
-	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { 0x80 }, .len = 1 },    true,  false, 0 },
-	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, true,  0 },
+	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .len = 0 },                      false, true,  0, { .len = 0 } },
+	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .len = 1 },                      true,  false, 0, { .len = 0 } },
+	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { 0x80 }, .len = 1 },    true,  false, 0, { .len = 0 } },
+	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, true,  0, { .len = 0 } },
+	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, false, 0,
+	  { .ip.b = { [10] = 0xff, 0xff, 224 }, .len = 96 + 4 } },
+	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, false, 0,
+	  { .ip.b = { [10] = 0xff, 0xff, 255, 255, 255, 255 }, .len = 128 } },
 };
 /* clang-format on */
 
@@ -57,6 +65,10 @@ static int change_rule(struct fm_netlink *n, uint16_t type, const struct rule *r
 	if (rule->has_from) {
 		head->src_len = family_len(&rule->from);
 		fm_attribute_put_ip(&r.head, FRA_SRC, &rule->from.ip);
+	}
+	if (rule->to.len) {
+		head->dst_len = family_len(&rule->to);
+		fm_attribute_put_ip(&r.head, FRA_DST, &rule->to.ip);
 	}
 	return fm_netlink_ask(n, &r, NULL, NULL);
 }
@@ -86,7 +98,9 @@ int fm_route_rules_put(struct fm_netlink *n)
 
 static struct rule home_rule(const struct fm_prefix *home)
 {
-	return (struct rule){ FM_RULE_HOME, FM_ROUTE_TABLE, *home, true, false, 0 };
+	return (struct rule){
+		.priority = FM_RULE_HOME, .table = FM_ROUTE_TABLE, .from = *home, .has_from = true
+	};
 }
 
 int fm_route_home_put(struct fm_netlink *n, const struct fm_prefix *home)
@@ -108,7 +122,7 @@ int fm_route_home_drop(struct fm_netlink *n, const struct fm_prefix *home)
  */
 static struct rule default_rule(bool is_v4)
 {
-	struct rule rule = { FM_RULE_DEFAULT, FM_ROUTE_TABLE, { .len = 0 }, false, false, 0 };
+	struct rule rule = { .priority = FM_RULE_DEFAULT, .table = FM_ROUTE_TABLE };
 
 	if (is_v4) {
 		rule.from = (struct fm_prefix){ .ip = v4_any, .len = 128 };
@@ -320,7 +334,10 @@ static struct rule source_rule(const struct fm_slot_route *s)
 {
 	struct fm_prefix from = { .ip = s->source, .len = 128 };
 
-	return (struct rule){ FM_RULE_HOME, FM_ROUTE_SLOT_TABLE + s->slot, from, true, false, 0 };
+	return (struct rule){ .priority = FM_RULE_HOME,
+			      .table = FM_ROUTE_SLOT_TABLE + s->slot,
+			      .from = from,
+			      .has_from = true };
 }
 
 int fm_route_slot_put(struct fm_netlink *n, const struct fm_slot_route *s)

@@ -5,7 +5,7 @@
  *   8649  by the mark of sockets that have an address but no source bound: the table of its slot
  *   8650  main, without its default route
  *   8651  from each home prefix: table 8653; from each access's address: the table of its slot
- *   8652  from any other source: main
+ *   8652  from any other source, to IPv4 multicast and broadcast: main
  *   8653  table 8653: default dev fm0 src HOME ADDRESS
  * A socket bound to a device finds no route of that device in 8653 and goes on to main.
  */
