@@ -144,6 +144,14 @@ int fm_homes_current(struct fm_homes *h, const struct fm_ip *address)
 	return choose(h, false);
 }
 
+int fm_homes_default(struct fm_homes *h, uint8_t type)
+{
+	if (h->default_type == type)
+		return 0;
+	h->default_type = type;
+	return choose(h, true); /* IPv6 follows with the lease of that type */
+}
+
 int fm_homes_registration(struct fm_homes *h, const struct fm_ip *address)
 {
 	struct fm_address a;

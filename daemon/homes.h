@@ -48,6 +48,8 @@ int fm_homes_lease(struct fm_homes *h, const struct fm_odp *lease, const struct 
 /* New sockets of the default type get this address from now on; none: there is none. 0 or -errno.
  */
 int fm_homes_current(struct fm_homes *h, const struct fm_ip *address);
+/* Another type, or none (0), is the default's from now on. */
+int fm_homes_default(struct fm_homes *h, uint8_t type);
 
 /* The registration address: for probes only, never chosen as a source. */
 int fm_homes_registration(struct fm_homes *h, const struct fm_ip *address);

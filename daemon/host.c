@@ -677,7 +677,8 @@ static int host_reload(struct fm_daemon *d, const struct fm_config *old)
 	use_patterns(d);
 	fm_host_conf_make(d->config, &conf);
 	fm_host_policy_rules(d, &conf);
-	d->host->homes.default_type = conf.default_type;
+	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the default's address",
+		     fm_homes_default(&d->host->homes, conf.default_type));
 	fm_role_told_dp(d, fm_host_policy_apply(d));
 	fm_host_reconfigure(&d->host->core, &conf, fm_now_us());
 	changed(d);
