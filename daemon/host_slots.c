@@ -108,7 +108,7 @@ int fm_host_slots_home4(struct fm_daemon *d)
 int fm_host_slots_access(struct fm_daemon *d, uint8_t access, bool is_v4)
 {
 	const struct fm_access *a = &d->host->accesses.list[access];
-	const struct fm_ip *ip = is_v4 ? &a->coa4 : &a->coa6;
+	const struct fm_ip *ip = is_v4 ? &a->coa4 : &a->near6;
 	struct fm_host_slot want = { .type = FM_NONPERSISTENT,
 				     .access = access,
 				     .is_there = true,

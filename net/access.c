@@ -8,9 +8,11 @@
 #include <fnmatch.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "net/attribute.h"
+#include "net/sysctl.h"
 #include "net/tun.h"
 
 #define TRIES 3 /* a dump that changes under our hands is read again */
@@ -18,7 +20,7 @@
 /* Ranks say how good a candidate is; 0: none seen yet. */
 struct found {
 	struct fm_access access;
-	int link_rank, coa6_rank, coa4_rank;
+	int link_rank, coa6_rank, coa4_rank, near6_rank;
 	uint32_t metric6, metric4;
 };
 
@@ -95,6 +97,28 @@ static void offer(struct fm_ip *best, int *best_rank, const struct fm_ip *ip, in
 	}
 }
 
+/* RFC 6724 §5 rule 7 as the kernel has it: 2 prefers temporary addresses. */
+static bool prefers_temporary(const char *ifname)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "net/ipv6/conf/%s/use_tempaddr", ifname);
+	return fm_sysctl_number(path) > 1;
+}
+
+/* IFA_F_SECONDARY and IFA_F_TEMPORARY are one bit; fc00::/7: RFC 4193. */
+static void offer6(struct found *f, const struct fm_ip *ip, const struct fm_ip *before,
+		   bool is_temporary)
+{
+	bool is_before = fm_ip_equal(ip, before), is_ula = (ip->b[0] & 0xfe) == 0xfc;
+	bool is_liked = is_temporary == prefers_temporary(f->access.ifname);
+
+	offer(&f->access.coa6, &f->coa6_rank, ip, 1 + 4 * !is_ula + 2 * is_before + !is_temporary);
+	/* the kernel lists the newest temporary one first, and takes it */
+	offer(&f->access.near6, &f->near6_rank, ip,
+	      1 + 4 * !is_ula + 2 * is_liked + (is_before && !is_temporary));
+}
+
 static int on_address(const struct nlmsghdr *n, void *ctx)
 {
 	struct scan *s = ctx;
@@ -119,10 +143,8 @@ static int on_address(const struct nlmsghdr *n, void *ctx)
 	if (fm_ip_is_v4(&ip)) {
 		offer(&f->access.coa4, &f->coa4_rank, &ip,
 		      1 + 2 * fm_ip_equal(&ip, &before->coa4) + !(flags & IFA_F_SECONDARY));
-	} else { /* IFA_F_SECONDARY and IFA_F_TEMPORARY are one bit; fc00::/7: RFC 4193 */
-		offer(&f->access.coa6, &f->coa6_rank, &ip,
-		      1 + 4 * ((ip.b[0] & 0xfe) != 0xfc) + 2 * fm_ip_equal(&ip, &before->coa6) +
-			      !(flags & IFA_F_TEMPORARY));
+	} else {
+		offer6(f, &ip, &before->coa6, flags & IFA_F_TEMPORARY);
 	}
 	return MNL_CB_OK;
 }
@@ -214,7 +236,8 @@ static bool differs(const struct fm_access *a, const struct fm_access *b)
 	return strcmp(a->ifname, b->ifname) != 0 || a->ifindex != b->ifindex || a->mtu != b->mtu ||
 	       a->is_up != b->is_up || a->has_route6 != b->has_route6 ||
 	       a->has_route4 != b->has_route4 || !fm_ip_equal(&a->coa6, &b->coa6) ||
-	       !fm_ip_equal(&a->coa4, &b->coa4) || !fm_ip_equal(&a->router6, &b->router6) ||
+	       !fm_ip_equal(&a->coa4, &b->coa4) || !fm_ip_equal(&a->near6, &b->near6) ||
+	       !fm_ip_equal(&a->router6, &b->router6) ||
 	       !fm_ip_equal(&a->router4, &b->router4);
 }
 

@@ -22,6 +22,8 @@
  * @coa6, @coa4: care-of addresses, none when there is none to use: global scope, not tentative, not
  *            deprecated; unique local and temporary ones only where there are no others. The one in
  *            use stays while it can.
+ * @near6:    what programs there get as source (RFC 6724): among the same as @coa6, but a temporary
+ *            one (RFC 8981) first where the interface prefers them, and the newest of these
  * @router6, @router4: of the default route by that interface with the lowest metric; none: see
  * has_route
  * @has_route6, @has_route4: such a route is there; without a router everything is on the link
@@ -29,7 +31,7 @@
 struct fm_access {
 	char ifname[IFNAMSIZ];
 	uint32_t ifindex, mtu;
-	struct fm_ip coa6, coa4, router6, router4;
+	struct fm_ip coa6, coa4, near6, router6, router4;
 	bool is_up, has_route6, has_route4;
 };
 

@@ -36,6 +36,18 @@ static bool coa6_is_wanted(void *ctx)
 	return fm_ip_equal(&w.accesses.list[*(int *)ctx].coa6, &w.want);
 }
 
+static bool near6_is_another(void *ctx)
+{
+	const struct fm_access *a = &w.accesses.list[*(int *)ctx];
+
+	return !fm_ip_is_none(&a->near6) && !fm_ip_equal(&a->near6, &w.want);
+}
+
+static bool near6_is_wanted(void *ctx)
+{
+	return fm_ip_equal(&w.accesses.list[*(int *)ctx].near6, &w.want);
+}
+
 static bool coa4_is_wanted(void *ctx)
 {
 	return fm_ip_equal(&w.accesses.list[*(int *)ctx].coa4, &w.want);
@@ -158,6 +170,26 @@ static void a_tentative_address_is_not_used_yet(void **state)
 	assert_true(fm_ip_is_none(&w.accesses.list[0].coa6));
 	w.want = ip("2001:db8:1::5");
 	assert_true(turn_until(&w.loop, coa6_is_wanted, &(int){ 0 }, 4000));
+}
+
+/* RFC 8981: programs get the newest temporary address, signalling keeps the stable one. */
+static void programs_get_the_temporary_address_where_it_is_preferred(void **state)
+{
+	(void)state;
+	sh("cd /proc/sys/net/ipv6/conf/wl0; echo 0 > dad_transmits; echo 0 > max_desync_factor;"
+	   "echo 5 > temp_prefered_lft; echo 2 > use_tempaddr");
+	sh("ip addr add 2001:db8:1::5/64 dev wl0 nodad mngtmpaddr");
+	expect6(0, "2001:db8:1::5");
+	w.want = ip("2001:db8:1::5");
+	assert_true(turn_until(&w.loop, near6_is_another, &(int){ 0 }, 4000));
+	w.want = w.accesses.list[0].near6;
+	assert_true(turn_until(&w.loop, near6_is_another, &(int){ 0 }, 12000));
+	assert_false(fm_ip_equal(&w.accesses.list[0].near6, &(struct fm_ip){ 0 }));
+	expect6(0, "2001:db8:1::5");
+	w.want = ip("2001:db8:1::5");
+	assert_false(near6_is_wanted(&(int){ 0 }));
+	sh("echo 1 > /proc/sys/net/ipv6/conf/wl0/use_tempaddr; ip addr add 2001:db8:9::5/64 dev wl0 nodad");
+	assert_true(turn_until(&w.loop, near6_is_wanted, &(int){ 0 }, 2000));
 }
 
 static void carrier_and_interface_come_and_go(void **state)
@@ -308,6 +340,7 @@ int main(void)
 		TEST(renumbering_takes_the_new_address),
 		TEST(the_address_in_use_stays_until_it_is_deprecated),
 		TEST(a_tentative_address_is_not_used_yet),
+		TEST(programs_get_the_temporary_address_where_it_is_preferred),
 		TEST(carrier_and_interface_come_and_go),
 		TEST(a_next_hop_is_kept_through_a_flush_and_a_link_down),
 		TEST(an_absent_next_hop_is_never_valid),
