@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from test_sockets import FIXED, LASTING, NONPERSISTENT, PORT, Peer
+from test_sockets import FIXED, LASTING, NONPERSISTENT, PORT, Peer, leases
 from world import FLOWMOB, PEER4, PEER6, Capture, World, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
@@ -65,9 +65,9 @@ def command(world, *words, node='host'):
     return [FLOWMOB, 'lab', 'exec', '--instance', world.instance, node, '--', *map(str, words)]
 
 
-def told(world, code):
-    """What a Python program in the host says."""
-    done = subprocess.run(command(world, sys.executable, '-c', HEAD + code), check=False, text=True,
+def told(world, code, node='host'):
+    """What a Python program in the host, or another node, says."""
+    done = subprocess.run(command(world, sys.executable, '-c', HEAD + code, node=node), check=False, text=True,
                           capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -110,6 +110,9 @@ def test_without_a_default_type_nothing_differs():
         for kind_of in (FIXED, LASTING):  # another program's addresses change nothing for it
             assert told(w, SOURCES + f'a = source("{PEER6}", {kind_of}); b = source("{PEER6}"); say([a, b])')[1] \
                 == with_flowmob[PEER6]
+        # RFC 8653 §4.2: nobody asks, so nothing is asked of the network
+        until('the last address is given back', lambda: not leases(w), 30)
+        assert sources(w, every) == with_flowmob and not leases(w)
         w.ask('host', 'down')
         until('it has gone', lambda: '86' not in w.run('host', 'ip', '-6', 'rule'))
         assert sources(w, every) == with_flowmob
@@ -306,6 +309,18 @@ say(said)''')
         assert world.peer.source_of(text) == {'192.0.2.130'}
 
 
+def test_a_stack_without_flowmob_is_told_by_reading_back(world):
+    """RFC 8653 §4: the option is taken and ignored there; here it is shown. The socket works in both."""
+    code = f'''
+s = make({LASTING})
+back = s.getsockopt(41, 72) >> 16 & 15
+there(lambda: s.connect(("{PEER6}", {PORT})))
+s.send(b"read back")
+say([back, s.recv(100).decode()])'''
+    assert told(world, code) == [LASTING, 'read back']
+    assert told(world, code, node='peer') == [0, 'read back']
+
+
 MULTIPATH = f'''
 s = make({{type}}, kind=SOCK_STREAM, proto=262)
 there(lambda: s.connect(("{PEER6}", 7002)))
@@ -374,6 +389,17 @@ def test_multipath_programs_move_by_themselves(world):
             finally:
                 world.do('restore', access='wifi')
             m.send()
+        until('wifi is back', lambda: world.accesses()['wifi']['registered'])
+        until('new sockets use it', lambda: sources(world, (PEER6,), NONPERSISTENT)[PEER6] == '2001:db8:f000::10')
+        with Multipath(world, NONPERSISTENT) as m:
+            m.send()
+            until('both accesses carry it', lambda: subflows(world) == {'2001:db8:f000::10', '2001:db8:f100::10'})
+            world.do('cut', access='wifi')
+            try:
+                for _ in range(5):
+                    m.send()
+            finally:
+                world.do('restore', access='wifi')
         until('wifi is back', lambda: world.accesses()['wifi']['registered'])
         with Multipath(world, LASTING) as m:  # the first subflow has the type
             assert m.source == m.back[0] == world.home()
