@@ -237,8 +237,7 @@ static bool differs(const struct fm_access *a, const struct fm_access *b)
 	       a->is_up != b->is_up || a->has_route6 != b->has_route6 ||
 	       a->has_route4 != b->has_route4 || !fm_ip_equal(&a->coa6, &b->coa6) ||
 	       !fm_ip_equal(&a->coa4, &b->coa4) || !fm_ip_equal(&a->near6, &b->near6) ||
-	       !fm_ip_equal(&a->router6, &b->router6) ||
-	       !fm_ip_equal(&a->router4, &b->router4);
+	       !fm_ip_equal(&a->router6, &b->router6) || !fm_ip_equal(&a->router4, &b->router4);
 }
 
 static int scan_all(struct fm_accesses *as, bool tell_all)

@@ -188,7 +188,8 @@ static void programs_get_the_temporary_address_where_it_is_preferred(void **stat
 	expect6(0, "2001:db8:1::5");
 	w.want = ip("2001:db8:1::5");
 	assert_false(near6_is_wanted(&(int){ 0 }));
-	sh("echo 1 > /proc/sys/net/ipv6/conf/wl0/use_tempaddr; ip addr add 2001:db8:9::5/64 dev wl0 nodad");
+	sh("echo 1 > /proc/sys/net/ipv6/conf/wl0/use_tempaddr; ip addr add 2001:db8:9::5/64 dev "
+	   "wl0 nodad");
 	assert_true(turn_until(&w.loop, near6_is_wanted, &(int){ 0 }, 2000));
 }
 
