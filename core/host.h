@@ -204,6 +204,7 @@ enum fm_lease_state {
  * @address:     prefix + random interface identifier
  * @is_own:      one program's own; the others are their type's: at most one of a type that is not
  *               replaced, and new sockets get it
+ * @owner:       of an own one: the user who asked; not known any more after fm_host_restore()
  * @is_held:     a program waits for it or uses it
  * @is_over:     not for new sockets: preferred life over, byte limit reached, or replaced
  * @is_replaced: its type asks, or asked, for a successor
@@ -224,7 +225,7 @@ struct fm_host_lease {
 	uint8_t type, status, refusals, access;
 	uint16_t pid, said, said_last;
 	bool is_own, is_held, is_over, is_replaced, is_ending, is_hoa, is_late, is_due, is_said;
-	uint32_t lifetime_s;
+	uint32_t lifetime_s, owner;
 	uint64_t byte_limit, used;
 	struct fm_ip prefix, address, coa;
 	uint64_t preferred_us, valid_us, replace_us, again_us, deadline_us, idle_us;
@@ -419,14 +420,18 @@ void fm_host_tell_ends(struct fm_host *h, uint64_t now_us);
  * @type:       1, 2 or 4 of digest §9.1; 3 is the access' own and not the core's
  * @is_own:     a new prefix even where one of the type is there (IPV6_REQUIRE_SRC_ON_NET)
  * @lifetime_s: preferred; 0: as the type is configured; @byte_limit: 0: none. Either makes it own
+ * @owner: the user whose own it is; @owner_max: it may have so many, of all types; 0: no limit
  * @deadline_us: refused when there is no answer by then; 0: the configured deadline from now on
  */
 struct fm_host_ask {
-	uint8_t type;
+	uint8_t type, owner_max;
 	bool is_own;
-	uint32_t lifetime_s;
+	uint32_t lifetime_s, owner;
 	uint64_t byte_limit, deadline_us;
 };
+
+/* Own ones leave so many leases to the types: one each, and one more. */
+#define FM_HOST_LEASES_SHARED 4u
 
 /**
  * fm_host_ask() - a lease for programs: the one of that type that new sockets get, or a new one
@@ -435,8 +440,8 @@ struct fm_host_ask {
  * deadline); then it goes by itself after 10 s, and another ask tries again. No such PID any more:
  * the lease was lost, released, or over.
  * Return: its PID, above 0; -EPROTONOSUPPORT no such type here, or the anchor has none; -EACCES,
- * -ENOBUFS, -EADDRNOTAVAIL the anchor refused one just now; -ENOBUFS also no room for another, or
- * the type's `max` is reached.
+ * -ENOBUFS, -EADDRNOTAVAIL the anchor refused one just now; -ENOBUFS also no room for another, the
+ * type's `max` is reached, or the owner's share.
  */
 int fm_host_ask(struct fm_host *h, const struct fm_host_ask *ask, uint64_t now_us);
 

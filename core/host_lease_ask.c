@@ -47,6 +47,22 @@ static unsigned count(const struct fm_host *h, uint8_t type)
 	return n;
 }
 
+/* Is there room for one more own lease: of that owner, and beside those of the types? */
+static bool has_room(const struct fm_host *h, const struct fm_host_ask *ask)
+{
+	unsigned used = 0, of_owner = 0;
+
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		const struct fm_host_lease *l = &h->leases[i];
+		bool is_there = l->state == FM_LEASE_WANTED || l->state == FM_LEASE_HELD;
+
+		used += l->state != FM_LEASE_NONE;
+		of_owner += is_there && l->is_own && l->owner == ask->owner;
+	}
+	return used + FM_HOST_LEASES_SHARED < FM_LEASES_MAX &&
+	       (ask->owner_max == 0 || of_owner < ask->owner_max);
+}
+
 /* What is there already for whoever asks for the type, or is on its way; NULL: nothing. */
 static struct fm_host_lease *find_shared(struct fm_host *h, uint8_t type, uint64_t now_us)
 {
@@ -73,10 +89,13 @@ static int start(struct fm_host *h, const struct fm_host_ask *ask, bool is_own, 
 		return error_of(h->refused[ask->type].status);
 	if (max && count(h, ask->type) >= max)
 		return -ENOBUFS;
+	if (is_own && !has_room(h, ask))
+		return -ENOBUFS;
 	l = fm_host_lease_want(h, ask->type);
 	if (!l)
 		return -ENOBUFS;
 	l->is_own = is_own;
+	l->owner = ask->owner;
 	l->lifetime_s = ask->lifetime_s;
 	if (ask->byte_limit)
 		l->byte_limit = ask->byte_limit;

@@ -263,7 +263,7 @@ static json_t *look_at(struct fm_daemon *d, struct fm_host_run *r, uint64_t now_
 
 static void want(struct fm_daemon *d, const struct fm_host_run *r)
 {
-	struct fm_sock_event e = { .type = r->type, .id = r->request };
+	struct fm_sock_event e = { .type = r->type, .id = r->request, .who.uid = r->uid };
 
 	if (r->request) {
 		fm_host_words_own(d, &e);
@@ -369,6 +369,7 @@ static json_t *fill(struct fm_daemon *d, struct fm_client *client, const json_t 
 					"types are: fixed session-lasting nonpersistent "
 					"graceful-replacement");
 	r->type = (uint8_t)number;
+	r->uid = peer.uid;
 	r->cgroup_id = id_of(r->cgroup);
 	r->allowed = fm_who_allowed(&d->config->host, &who);
 	if (!(r->allowed >> r->type & 1))

@@ -18,6 +18,7 @@
  * struct fm_host_run - one `flowmob run`: what lives in its cgroup gets that type
  * @cgroup: path below the mount; "": this place is free
  * @allowed: types that its sockets may ask for: bit 1 << type
+ * @uid:     whose it is: an own address is of that user's share
  * @request: own address, by this id of fm_sock_answer(); 0: that of the type
  * @prefix:  of the own address, once it is there
  * @via:    only over these accesses, best first; n_via 0: as the rules say
@@ -27,6 +28,7 @@ struct fm_host_run {
 	char cgroup[FM_PROC_PATH];
 	uint64_t cgroup_id;
 	uint8_t type, allowed;
+	uint32_t uid;
 	uint64_t request, until_us;
 	struct fm_prefix prefix;
 	uint8_t n_via, via[FM_ACCESSES_MAX];

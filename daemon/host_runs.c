@@ -31,9 +31,9 @@ static json_t *write_run(const struct fm_daemon *d, const struct fm_host_run *r)
 
 	if (r->prefix.len > 0)
 		(void)fm_prefix_text(&r->prefix, prefix);
-	return json_pack("{s:s, s:I, s:i, s:i, s:I, s:i, s:o, s:s}", "cgroup", r->cgroup,
+	return json_pack("{s:s, s:I, s:i, s:i, s:I, s:I, s:i, s:o, s:s}", "cgroup", r->cgroup,
 			 "cgroup_id", (json_int_t)r->cgroup_id, "type", r->type, "allowed",
-			 r->allowed, "request", (json_int_t)r->request, "pid",
+			 r->allowed, "uid", (json_int_t)r->uid, "request", (json_int_t)r->request, "pid",
 			 fm_host_words_own_pid(d, r->request), "via", write_via(d, r), "prefix",
 			 prefix);
 }
@@ -100,6 +100,7 @@ static bool read_run(struct fm_daemon *d, const json_t *from, struct fm_host_run
 	r->cgroup_id = (uint64_t)json_integer_value(json_object_get(from, "cgroup_id"));
 	r->type = (uint8_t)type;
 	r->allowed = (uint8_t)json_integer_value(json_object_get(from, "allowed"));
+	r->uid = (uint32_t)json_integer_value(json_object_get(from, "uid"));
 	r->request = (uint64_t)json_integer_value(json_object_get(from, "request"));
 	read_via(d, json_object_get(from, "via"), r);
 	(void)fm_value_prefix(prefix, &r->prefix);

@@ -12,6 +12,7 @@
 #define REFUSED_PROHIBITED 129u
 #define REFUSED_RESOURCES 130u
 #define REFUSED_TYPE 131u
+#define OWN_OF_USER_MAX 4u /* one user takes not all leases of the host; root may */
 
 static const struct fm_host_outcome none = { FM_SOCK_NONE, 0, 0 };
 static const struct fm_host_outcome pending = { FM_SOCK_PENDING, 0, 0 };
@@ -275,6 +276,8 @@ void fm_host_words_own(struct fm_daemon *d, const struct fm_sock_event *e)
 	struct fm_host_own *own = find_own(s, e->id);
 	struct fm_host_ask ask = { .type = e->type,
 				   .is_own = true,
+				   .owner = e->who.uid,
+				   .owner_max = e->who.uid ? OWN_OF_USER_MAX : 0,
 				   .lifetime_s = e->lifetime_s,
 				   .byte_limit = e->lifetime_bytes };
 	int pid;

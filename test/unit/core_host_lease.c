@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "core/host_inner.h"
+#include "core/host_lease.h"
 #include "test/unit/host_world.h"
 
 #define LEASES_MAX 32u
@@ -453,11 +454,11 @@ static const struct {
 	{ "the limit of a type", 0, 0, {
 		{ LIMIT, 2, 2 }, { ASK, 2, 1 }, { OWN, 2, 2 }, { OWN, 2, -ENOBUFS }, { ASK, 2, 1 }, { PASS, 100 },
 		{ LEAVE, 2 }, { PASS, 11000 }, { OWN, 2, 3 } } },
-	{ "no more than sixteen, in two updates", 0, 0, {
+	{ "twelve own ones and the types' beside them, in two updates", 0, 0, {
 		{ OWN, 2, 1 }, { OWN, 2, 2 }, { OWN, 2, 3 }, { OWN, 2, 4 }, { OWN, 2, 5 }, { OWN, 2, 6 }, { OWN, 2, 7 },
-		{ OWN, 2, 8 }, { OWN, 2, 9 }, { OWN, 2, 10 }, { OWN, 2, 11 }, { OWN, 2, 12 }, { OWN, 2, 13 },
-		{ OWN, 2, 14 }, { OWN, 2, 15 }, { OWN, 2, 16 }, { OWN, 2, -ENOBUFS }, { ASK, 1, -ENOBUFS },
-		{ PASS, 100 }, { IS, 1, H }, { IS, 8, H }, { IS, 9, H }, { IS, 16, H }, { THERE, 16 } } },
+		{ OWN, 2, 8 }, { OWN, 2, 9 }, { OWN, 2, 10 }, { OWN, 2, 11 }, { OWN, 2, 12 }, { OWN, 2, -ENOBUFS },
+		{ ASK, 1, 13 }, { ASK, 2, 14 }, { ASK, 4, 15 }, { OWN, 1, -ENOBUFS },
+		{ PASS, 100 }, { IS, 1, H }, { IS, 8, H }, { IS, 9, H }, { IS, 15, H }, { THERE, 15 } } },
 	/* holding */
 	{ "released ten seconds after the last holder", 0, 0, {
 		{ ASK, 2, 1 }, { PASS, 100 }, { LEAVE, 1 }, { PASS, 9900 }, { IS, 1, H }, { THERE, 1 }, { PASS, 200 },
@@ -658,6 +659,32 @@ static void lifetimes(void **state)
 
 static const struct fm_host_ask shared = { .type = 2 }, own = { .type = 2, .is_own = true };
 
+/* One user has its share of own leases and no more; others, and what is shared, have room. */
+static void own_leases_leave_room(void **state)
+{
+	struct fm_host_ask user = own;
+	struct anchor *a = calloc(1, sizeof(*a));
+	struct world *w = bound(a, 0, 0);
+	unsigned n = 0;
+
+	(void)state;
+	user.owner_max = 4;
+	for (user.owner = 1000; user.owner < 1005; user.owner++) {
+		unsigned of_user = 0;
+
+		while (of_user < 10 && fm_host_ask(&w->h, &user, w->now_us) > 0)
+			of_user++;
+		assert_int_equal(of_user, user.owner < 1003 ? 4 : 0);
+		n += of_user;
+	}
+	assert_int_equal(n, FM_LEASES_MAX - FM_HOST_LEASES_SHARED);
+	assert_int_equal(fm_host_ask(&w->h, &own, w->now_us), -ENOBUFS);
+	assert_true(fm_host_ask(&w->h, &shared, w->now_us) > 0);
+	assert_true(fm_host_ask(&w->h, &(struct fm_host_ask){ .type = FM_TYPE_FIXED }, w->now_us) > 0);
+	world_free(w);
+	free(a);
+}
+
 /* RFC 6275 §11.8: each update is a new one, and says all that no answer has settled. */
 static void an_unheard_update_is_said_again(void **state)
 {
@@ -726,8 +753,10 @@ static void the_largest_update_is_small_enough(void **state)
 				      .ip_proto = 6 };
 		fm_host_move(&w->h, &t, 1, UINT64_MAX, w->now_us);
 	}
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++)
+	for (unsigned i = 0; i < FM_LEASES_MAX - FM_HOST_LEASES_SHARED; i++)
 		assert_int_equal(fm_host_ask(&w->h, &own, w->now_us), i + 1);
+	for (unsigned i = 0; i < FM_HOST_LEASES_SHARED; i++)
+		assert_non_null(fm_host_lease_want(&w->h, FM_TYPE_FIXED));
 	next = w->n_sent;
 	run(w, a, w->now_us + 5 * S);
 	assert_true(w->n_sent > next);
@@ -831,6 +860,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scripts),
 		cmocka_unit_test(lifetimes),
+		cmocka_unit_test(own_leases_leave_room),
 		cmocka_unit_test(an_unheard_update_is_said_again),
 		cmocka_unit_test(an_ask_names_all_flows),
 		cmocka_unit_test(the_largest_update_is_small_enough),
