@@ -286,7 +286,7 @@ def test_a_real_host_that_loses_its_prefix_gets_another(world, hand):
     world.ask('anchor', 'release', prefix=had)
     got = until('another address', lambda: next(
         (a['address'] for a in world.ask('host', 'address')['addresses']
-         if a['address'] and ':' in a['address'] and a['address'] != had), None), 10)
+         if a['type'] == 'session-lasting' and a['address'] and ':' in a['address'] and a['address'] != had), None), 10)
     with Call(world, rate=100) as call:
         time.sleep(0.5)
         report = call.report()
