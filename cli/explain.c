@@ -1,7 +1,9 @@
 /*
  * explain: why a flow goes where it goes, or where one would go.
  */
+#include <arpa/inet.h>
 #include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,43 @@ static void print_explained(const json_t *o)
 		fm_print_event(event);
 }
 
+/* [IPv6]:PORT or IPv4:PORT. */
+static bool is_endpoint(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	char address[INET6_ADDRSTRLEN + 2], *end = NULL;
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	struct in6_addr ignored;
+
+	if (len == 0 || len >= sizeof(address) || colon[1] < '0' || colon[1] > '9' ||
+	    strtoul(colon + 1, &end, 10) > UINT16_MAX || *end != '\0')
+		return false;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (address[0] != '[')
+		return inet_pton(AF_INET, address, &ignored) == 1;
+	if (address[len - 1] != ']')
+		return false;
+	address[len - 1] = '\0';
+	return inet_pton(AF_INET6, address + 1, &ignored) == 1;
+}
+
+/* A destination that nobody can have meant is refused before the daemon is asked. */
+static int check_words(const struct fm_args *a)
+{
+	static const char hint[] = "write for example: tcp [2001:db8::1]:443";
+
+	if (a->n_words < 2)
+		return FM_EXIT_OK;
+	if (strcmp(a->words[0], "tcp") != 0 && strcmp(a->words[0], "udp") != 0)
+		return fm_say_error(a->json, FM_EXIT_USAGE, "usage", hint,
+				    "%s is neither tcp nor udp", a->words[0]);
+	if (!is_endpoint(a->words[1]))
+		return fm_say_error(a->json, FM_EXIT_USAGE, "usage", hint,
+				    "%s is no address and port", a->words[1]);
+	return FM_EXIT_OK;
+}
+
 /* Whose flow is meant; of a flow that lives it is known. */
 static int put_who(const struct fm_args *a, const char *uid, const char *unit, json_t *request)
 {
@@ -107,6 +146,9 @@ int fm_cmd_explain(int argc, char **argv)
 	int code;
 
 	if (!fm_args_read(&a, argc, argv, &code))
+		return code;
+	code = check_words(&a);
+	if (code != FM_EXIT_OK)
 		return code;
 	request = a.n_words == 1 ? json_pack("{s:s, s:s}", "command", "explain", "flow", a.words[0])
 				 : json_pack("{s:s, s:s, s:s}", "command", "explain", "proto",

@@ -29,7 +29,19 @@ struct run {
 	char cgroup[PATH_MAX];
 };
 
+static const char *const types[] = { "fixed", "session-lasting", "graceful-replacement",
+				     "nonpersistent" };
+
 static volatile sig_atomic_t child;
+
+static bool is_type(const char *text)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (strcmp(text, types[i]) == 0)
+			return true;
+	}
+	return false;
+}
 
 static int no_cgroup(const struct run *r, const char *what)
 {
@@ -184,6 +196,11 @@ int fm_cmd_run(int argc, char **argv)
 				    "usage: flowmob run --type TYPE -- COMMAND",
 				    r.type ? "--timeout %s is not a time" : "--type is missing%s",
 				    r.type ? r.timeout : "");
+	if (!is_type(r.type))
+		return fm_say_error(
+			r.args.json, FM_EXIT_USAGE, "usage",
+			"types are: fixed session-lasting graceful-replacement nonpersistent",
+			"there is no type %s", r.type);
 	code = make_cgroup(&r);
 	if (code != FM_EXIT_OK)
 		return code;

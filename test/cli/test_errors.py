@@ -9,6 +9,8 @@ USAGE = [
     ['nonsense'], ['flows', '--nonsense'], ['flows', 'word'], ['flows', '--sort', 'colour'], ['flows', '--app'],
     ['move'], ['move', '7'], ['move', '--app', 'a', '--match', 'udp', 'lte'], ['move', '--app', 'a', '7', 'lte'],
     ['move', '7', 'lte', '--for', 'soon'], ['move', '7', 'lte', 'more'], ['check', 'wifi', 'lte'], ['explain'], ['explain', 'tcp', 'a', 'b'],
+    ['explain', 'udp', 'foo:1'], ['explain', 'icmp', '[::1]:1'], ['explain', 'tcp', '2001:db8::1:80'],
+    ['explain', 'tcp', '[2001:db8::1]:65536'], ['explain', 'tcp', '[]:1'], ['explain', 'tcp', '192.0.2.1:-1'],
     ['check', '--handover', 'wifi'], ['wait'], ['wait', '--for', 'luck'], ['wait', '--for', 'access='],
     ['wait', '--for', 'bound', '--timeout', '-1s'], ['events', '-f=1'], ['key'], ['key', 'f'], ['key', 'f', '--id', 'a', '--spi', '255'], ['key', 'f', '--id', 'a;b'],
    
@@ -24,6 +26,12 @@ def test_wrong_words_are_exit_code_2(flowmob, tmp_path, words):
     done = flowmob(*words, '--json', cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ''
     assert json.loads(done.stderr)['error']['code'] == 'usage'
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_type_that_there_is_not_is_exit_code_2(flowmob, tmp_path):
+    done = flowmob('run', '--type', 'bogus', '--json', '--', 'touch', 'there', cwd=tmp_path)
+    assert done.returncode == 2 and json.loads(done.stderr)['error']['code'] == 'usage'
     assert list(tmp_path.iterdir()) == []
 
 

@@ -116,7 +116,7 @@ def test_policy_gives_a_type_to_a_program(world):
 def test_who_may_not_is_told(world):
     done = run(world, FLOWMOB, 'run', '--type', 'graceful-replacement', '--json', '--', 'true', check=False)
     assert (done.returncode, json.loads(done.stderr)['error']['code']) == (3, 'not-permitted')
-    assert run(world, FLOWMOB, 'run', '--type', 'bogus', '--', 'true', check=False).returncode == 1
+    assert run(world, FLOWMOB, 'run', '--type', 'bogus', '--', 'true', check=False).returncode == 2
     assert run(world, FLOWMOB, 'run', '--', 'true', check=False).returncode == 2
 
 
