@@ -278,23 +278,38 @@ static __always_inline __u64 fm_word(struct fm_sock_want *w, __u32 is_v4, bool a
 }
 
 /*
- * What policy says of the task that runs: of exactly this one, else of its cgroup. Without a
- * verdict, or with one of an earlier policy, the daemon is told.
+ * What policy says of the task that runs: of exactly this one, else of its cgroup, else of this
+ * user's program in any cgroup. The first one of the policy in force; where there is none, the
+ * first of an earlier one. NULL: nothing yet. It changes @who.
  */
+static __always_inline struct fm_sock_verdict *fm_find_verdict(const struct fm_sock_settings *now,
+							       struct fm_sock_who *who)
+{
+	struct fm_sock_who all = { .cgroup = who->cgroup, .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
+	struct fm_sock_verdict *v = bpf_map_lookup_elem(&fm_sock_whos_v1, who), *stale = v;
+
+	if (v && v->policy == now->policy)
+		return v;
+	v = bpf_map_lookup_elem(&fm_sock_whos_v1, &all);
+	if (v && v->policy == now->policy)
+		return v;
+	stale = stale ? stale : v;
+	who->cgroup = 0;
+	v = bpf_map_lookup_elem(&fm_sock_whos_v1, who);
+	if (v && v->policy == now->policy)
+		return v;
+	return stale ? stale : v;
+}
+
+/* The same for a copy. The daemon is told where there is none of the policy in force. */
 static __always_inline bool fm_verdict(const struct fm_sock_settings *now,
 				       struct fm_sock_verdict *out)
 {
-	struct fm_sock_who who, all = { .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
-	struct fm_sock_verdict *v, *of_cgroup;
+	struct fm_sock_verdict *v;
+	struct fm_sock_who who;
 
 	fm_who(&who);
-	v = bpf_map_lookup_elem(&fm_sock_whos_v1, &who);
-	if (!v || v->policy != now->policy) {
-		all.cgroup = who.cgroup;
-		of_cgroup = bpf_map_lookup_elem(&fm_sock_whos_v1, &all);
-		if (of_cgroup && (!v || of_cgroup->policy == now->policy))
-			v = of_cgroup;
-	}
+	v = fm_find_verdict(now, &who);
 	if (v)
 		*out = *v;
 	if (v && out->policy == now->policy)

@@ -644,6 +644,37 @@ def _(d):
     same(kinds(d), [])
 
 
+@row("a verdict for any cgroup serves a program in a new one; its cgroup's, then its own, go before")
+def _(d):
+    d.ready(A[2], 2)
+    d.ask("policy 0 1 0")
+    client, here, any = f"{BUILD}/sock_client tcp 0 {PEER6} {PORT}", os.stat(CGROUP).st_ino, 2**32 - 1
+
+    def source():
+        inside = f"{CGROUP}/{time.monotonic_ns()}"
+        os.mkdir(inside)
+        told = run(client, preexec_fn=lambda: open(f"{inside}/cgroup.procs", "w").write("0"))
+        os.rmdir(inside)
+        return told.stdout.strip()
+
+    same(source(), OURS6)
+    (_, e), = d.events()
+    assert e["cgroup"] != here
+    program = f"{e['ino']} {e['dev']}"
+    d.ask(f"verdict 0 {program} 0 0 0 2 0 0")
+    same([source(), source()], [A[2], A[2]])
+    d.ask(f"verdict 0 {program} 1 0 0 0 0 0")  # another user's
+    same(source(), A[2])
+    d.ask(f"verdict {here} 0 0 {any} {any} 0 0 0 0")
+    same(run(client).stdout.strip(), OURS6)
+    d.ask(f"verdict {here} {program} 0 0 0 2 0 0")
+    same(run(client).stdout.strip(), A[2])
+    d.ask("policy 0 1 0")
+    d.ask(f"verdict 0 {program} 0 0 0 2 0 0")  # those of before are stale
+    same(run(client).stdout.strip(), A[2])
+    same(kinds(d), [])
+
+
 @row("a default for all: what is ready is given, else all is as without")
 def _(d):
     d.ask("policy 0 0 2")
