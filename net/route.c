@@ -35,16 +35,26 @@ struct rule {
  * routes of multicast in table local, as IPv6 has: it goes the way it went without us.
  */
 static const struct rule fixed[] = {
-	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .len = 0 },                      false, true,  0, { .len = 0 } },
-	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .len = 1 },                      true,  false, 0, { .len = 0 } },
-	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { 0x80 }, .len = 1 },    true,  false, 0, { .len = 0 } },
-	{ FM_RULE_NEAR,    RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, true,  0, { .len = 0 } },
-	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, false, 0,
+	{ FM_RULE_PAST,    RT_TABLE_UNSPEC, { .len = 0 },                      false, false, 0, { .len = 0 } },
+	{ FM_RULE_NEAR,    RT_TABLE_MAIN,   { .len = 0 },                      false, true,  0, { .len = 0 } },
+	{ FM_RULE_FOREIGN, RT_TABLE_UNSPEC, { .len = 1 },                      true,  false, 0, { .len = 0 } },
+	{ FM_RULE_FOREIGN, RT_TABLE_UNSPEC, { .ip.b = { 0x80 }, .len = 1 },    true,  false, 0, { .len = 0 } },
+	{ FM_RULE_PAST,    RT_TABLE_UNSPEC, { .ip.b = { [10] = 0xff, 0xff } }, false, false, 0, { .len = 0 } },
+	{ FM_RULE_NEAR,    RT_TABLE_MAIN,   { .ip.b = { [10] = 0xff, 0xff } }, false, true,  0, { .len = 0 } },
+	{ FM_RULE_FOREIGN, RT_TABLE_UNSPEC, { .ip.b = { [10] = 0xff, 0xff } }, false, false, 0,
 	  { .ip.b = { [10] = 0xff, 0xff, 224 }, .len = 96 + 4 } },
-	{ FM_RULE_FOREIGN, RT_TABLE_MAIN, { .ip.b = { [10] = 0xff, 0xff } }, false, false, 0,
+	{ FM_RULE_FOREIGN, RT_TABLE_UNSPEC, { .ip.b = { [10] = 0xff, 0xff } }, false, false, 0,
 	  { .ip.b = { [10] = 0xff, 0xff, 255, 255, 255, 255 }, .len = 128 } },
 };
 /* clang-format on */
+
+/* A rule that goes to one that is not there does nothing: PAST is put first. */
+static uint8_t action_of(const struct rule *rule)
+{
+	if (rule->priority == FM_RULE_FOREIGN)
+		return FR_ACT_GOTO;
+	return rule->priority == FM_RULE_PAST ? FR_ACT_NOP : FR_ACT_TO_TBL;
+}
 
 static int change_rule(struct fm_netlink *n, uint16_t type, const struct rule *rule)
 {
@@ -53,11 +63,13 @@ static int change_rule(struct fm_netlink *n, uint16_t type, const struct rule *r
 	struct fib_rule_hdr *head = fm_request_start(&r, type, flags, sizeof(*head));
 
 	head->family = fm_ip_family(&rule->from.ip);
-	head->action = FR_ACT_TO_TBL;
+	head->action = action_of(rule);
 	head->table = RT_TABLE_UNSPEC;
 	mnl_attr_put_u32(&r.head, FRA_PRIORITY, rule->priority);
 	mnl_attr_put_u32(&r.head, FRA_TABLE, rule->table);
 	mnl_attr_put_u8(&r.head, FRA_PROTOCOL, FM_ROUTE_PROTOCOL);
+	if (head->action == FR_ACT_GOTO)
+		mnl_attr_put_u32(&r.head, FRA_GOTO, FM_RULE_PAST);
 	if (rule->skips_default)
 		mnl_attr_put_u32(&r.head, FRA_SUPPRESS_PREFIXLEN, 0);
 	if (rule->mark)

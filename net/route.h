@@ -26,9 +26,10 @@ enum fm_rule_priority {
 	FM_RULE_HOME = 8651,
 	FM_RULE_FOREIGN = 8652,
 	FM_RULE_DEFAULT = 8653,
+	FM_RULE_PAST = 8654,
 };
 
-/* Puts the rules NEAR and FOREIGN, both families. Putting twice is once, here and below. */
+/* Puts the rules NEAR, FOREIGN and PAST, both families. Putting twice is once, here and below. */
 int fm_route_rules_put(struct fm_netlink *n);
 /* Takes away every rule that is ours, and the routes of table 8653 and of all slots. */
 int fm_route_rules_drop(struct fm_netlink *n);

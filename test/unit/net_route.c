@@ -122,6 +122,28 @@ static void only_home_sources_use_a_default_without_source(void **state)
 	expect_way("2001:db8:ffff::1 from 2001:db8:100:1::9", "wl0");
 }
 
+/* Other sources meet the machine's own policy, which stands behind our rules. */
+static void rules_of_the_machine_hold_for_other_sources(void **state)
+{
+	struct fm_ip source6 = ip("2001:db8:100:1::9"), source4 = ip("198.51.100.7");
+
+	(void)state;
+	sh("ip link add wl1 type veth peer name far1; ip link set far1 up; ip link set wl1 up");
+	sh("ip -6 route add default dev wl1 table 100; ip route add default dev wl1 table 100");
+	put_home();
+	assert_int_equal(fm_route_default_put(&netlink, fm0, &source6), 0);
+	assert_int_equal(fm_route_default_put(&netlink, fm0, &source4), 0);
+	sh("ip -6 rule add from 2001:db8:1::/48 table 100 pref 32765; "
+	   "ip rule add from 192.0.2.5 table 100 pref 32765");
+	expect_way("2001:db8:ffff::1 from 2001:db8:1::5", "dev wl1");
+	expect_way("203.0.113.1 from 192.0.2.5", "dev wl1");
+	expect_way("2001:db8:ffff::1 from 2001:db8:100:1::9", "dev fm0");
+	expect_way("2001:db8:ffff::1", "dev fm0");
+	sh("ip -6 rule del from 2001:db8:1::/48 table 100; ip rule del from 192.0.2.5 table 100");
+	expect_way("2001:db8:ffff::1 from 2001:db8:1::5", "via 2001:db8:1::1 dev wl0");
+	sh("ip link del wl1");
+}
+
 static void nothing_of_ours_is_left_after_a_drop(void **state)
 {
 	struct fm_ip source6 = ip("2001:db8:100:1::9"), source4 = ip("198.51.100.7");
@@ -375,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(programs_that_ask_for_nothing_use_the_default),
 		TEST(only_home_sources_use_a_default_without_source),
+		TEST(rules_of_the_machine_hold_for_other_sources),
 		TEST(nothing_of_ours_is_left_after_a_drop),
 		TEST(a_lookup_names_gateway_device_source_and_mtu),
 		TEST(a_lookup_without_a_way_says_so),
