@@ -272,7 +272,7 @@ enum fm_reg_state {
 
 /**
  * struct fm_registration - the one conversation with the anchor
- * @sequence:  last used
+ * @sequence:  last used; @reserved: up to here the record knows, a restart goes on above
  * @job, @over: of the outstanding binding update; FM_JOB_NONE: none
  * @tried:     accesses over which this round went, a bit each
  * @timer_us:  when the outstanding one counts as unanswered
@@ -287,7 +287,7 @@ enum fm_reg_state {
 struct fm_registration {
 	enum fm_reg_state state;
 	enum fm_job job;
-	uint16_t sequence, tried;
+	uint16_t sequence, reserved, tried;
 	uint8_t over, rounds, hoa_tries, stamp_tries;
 	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first;
 	bool is_set_due, is_set_said;
@@ -324,7 +324,7 @@ struct fm_host {
 	struct fm_host_flow flows[FM_HOST_FLOWS_MAX];
 	struct fm_steer_order order;
 	uint8_t chosen[FM_HOST_RULES_MAX + 1], last_chosen;
-	uint16_t copies[FM_HOST_RULES_MAX + 1], next_pid;
+	uint16_t copies[FM_HOST_RULES_MAX + 1], next_pid, reserved_pid;
 	uint16_t current[FM_HOST_TYPES], leases_at;
 	bool has_leases_at;
 	uint32_t leases_changed;

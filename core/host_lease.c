@@ -63,6 +63,7 @@ static uint16_t new_pid(struct fm_host *h)
 	do
 		h->next_pid++;
 	while (h->next_pid == 0 || fm_host_lease_find(h, h->next_pid));
+	h->is_unsaved |= fm_is_newer(h->next_pid, h->reserved_pid);
 	return h->next_pid;
 }
 
@@ -84,8 +85,7 @@ struct fm_host_lease *fm_host_lease_want(struct fm_host *h, uint8_t type)
 				     .again_us = FM_NEVER,
 				     .deadline_us = FM_NEVER,
 				     .idle_us = FM_NEVER };
-	fm_host_lease_make_due(l);
-	h->is_unsaved = true;
+	fm_host_lease_make_due(l); /* the record has no leases that were only asked for */
 	h->leases_changed++;
 	return l;
 }
@@ -93,6 +93,7 @@ struct fm_host_lease *fm_host_lease_want(struct fm_host *h, uint8_t type)
 bool fm_host_lease_replace(struct fm_host *h, struct fm_host_lease *l)
 {
 	l->is_replaced = fm_host_lease_want(h, l->type) != NULL;
+	h->is_unsaved = true;
 	return l->is_replaced;
 }
 

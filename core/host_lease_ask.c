@@ -141,7 +141,6 @@ int fm_host_ask(struct fm_host *h, const struct fm_host_ask *ask, uint64_t now_u
 		wait_for(h, l, ask, now_us);
 	l->is_held = true;
 	l->idle_us = FM_NEVER;
-	h->is_unsaved = true;
 	fm_host_wake(h, now_us);
 	return pid;
 }

@@ -11,6 +11,12 @@
 
 #define VERSION 2u /* 1: leases had no fields of their own (walk_own) */
 #define WITHOUT_END UINT64_MAX
+/*
+ * Numbers that must never come twice are written this far ahead of the last one used, so that most
+ * binding updates need not wait for the disk. A restart leaves out what was not used of them, far
+ * less than the 32768 that RFC 6275 §9.5.1 compares.
+ */
+#define AHEAD 64u
 #define TYPE_LAST 4u /* graceful replacement, digest §9.1 */
 
 /* Octets at most: 54 and a selector of 98 a flow, 112 a lease, 32 an access, the rest once. */
@@ -201,12 +207,21 @@ static void walk_flows(struct tape *t, struct fm_host *h)
 	}
 }
 
+static void walk_reserved(struct tape *t, uint16_t *last, uint16_t *reserved)
+{
+	if (!t->is_reading)
+		*reserved = (uint16_t)(*last + AHEAD);
+	walk_u16(t, reserved);
+	if (t->is_reading)
+		*last = *reserved;
+}
+
 static void walk_all(struct tape *t, struct fm_host *h)
 {
 	walk(t, &h->hoa, sizeof(h->hoa));
 	walk(t, &h->hoa4, sizeof(h->hoa4));
 	walk_bool(t, &h->hoa_serves);
-	walk_u16(t, &h->reg.sequence);
+	walk_reserved(t, &h->reg.sequence, &h->reg.reserved);
 	walk_bool(t, &h->reg.is_plain);
 	walk_number(t, &h->reg.stamp, 8);
 	walk_number(t, &h->reg.clock_offset, 8);
@@ -216,7 +231,7 @@ static void walk_all(struct tape *t, struct fm_host *h)
 	walk_bool(t, &h->fbi.is_set);
 	walk_u16(t, &h->fbi.sequence);
 	walk_u8(t, &h->fbi.status);
-	walk_u16(t, &h->next_pid);
+	walk_reserved(t, &h->next_pid, &h->reserved_pid);
 	for (unsigned i = 0; i < FM_ACCESSES_MAX; i++)
 		walk_access(t, &h->accesses[i].reg);
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++)

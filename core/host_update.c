@@ -182,9 +182,12 @@ static struct fm_ip mac_coa(const struct fm_host *h, uint8_t access, enum fm_job
 
 /*
  * RFC 5648 §6.2: an update with O wipes what it does not name; what came before it means nothing.
+ * Return: whether it wipes any.
  */
-static void note_cuts(struct fm_host *h, uint8_t access, uint16_t removed, bool is_first)
+static bool note_cuts(struct fm_host *h, uint8_t access, uint16_t removed, bool is_first)
 {
+	bool has_any = false;
+
 	if (is_first)
 		removed = (uint16_t) ~(1u << access);
 	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++) {
@@ -192,9 +195,10 @@ static void note_cuts(struct fm_host *h, uint8_t access, uint16_t removed, bool 
 
 		if (!(removed & 1u << i))
 			continue;
-		r->is_cut = r->has_cut = true;
+		r->is_cut = r->has_cut = has_any = true;
 		r->cut_sequence = h->reg.sequence;
 	}
+	return has_any;
 }
 
 void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uint16_t removed,
@@ -220,10 +224,14 @@ void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uin
 	r->sent.is_forced = m.bu.flags & FM_BU_F;
 	m.bu.lifetime = is_registering(job) ? LIFETIME : 0;
 	put_options(h, &m, access, removed, now_us);
-	note_cuts(h, access, removed, r->sent.is_first || (h->reg.is_plain && is_registering(job)));
+	bool has_cuts = note_cuts(h, access, removed,
+				  r->sent.is_first || (h->reg.is_plain && is_registering(job)));
 	const struct fm_auth auth = { sa, &r->sent.mac_coa, &h->hoa, h->ops, h->world };
 	int len = fm_auth_finish(&m, &auth, &h->hoa, &via.dst, buf);
-	fm_host_save(h, now_us);
+	/* What a restart must know before the anchor can: most updates change nothing of it. */
+	if (has_cuts || h->reg.has_stamp || h->is_unsaved ||
+	    fm_is_newer(h->reg.sequence, h->reg.reserved))
+		fm_host_save(h, now_us);
 	if (len > 0)
 		h->ops->send(h->world, &via, buf, (size_t)len);
 }

@@ -556,9 +556,9 @@ static const struct {
 		{ THERE, 2 } } },
 	{ "what was only asked for is not remembered", 0, 0, {
 		{ DEAD, 1 }, { ASK, 2, 1 }, { PASS, 1000 }, { RESTART }, { GONE, 1 }, { DEAD, 0 }, { PASS, 40000 },
-		{ NOT_THERE, 1 }, { ASK, 2, 2 } } },
+		{ NOT_THERE, 1 }, { ASK, 2, 65 } } },
 	{ "a handover while no daemon ran", 0, TYPE(4), {
-		{ MOVE }, { PASS, 5000 }, { CURRENT, 4, 2 }, { PASS, 40000 }, { RESTART }, { PASS, 5000 }, { CURRENT, 4, 3 } } },
+		{ MOVE }, { PASS, 5000 }, { CURRENT, 4, 2 }, { PASS, 40000 }, { RESTART }, { PASS, 5000 }, { CURRENT, 4, 67 } } },
 };
 /* clang-format on */
 

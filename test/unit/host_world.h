@@ -46,6 +46,7 @@ struct world {
 	struct fm_ip address;
 	uint8_t record[FM_HOST_RECORD_MAX];
 	size_t record_len;
+	unsigned n_saves;
 	uint16_t dead; /* accesses whose probes vanish, a bit each */
 	uint32_t loss_ppm;
 	uint64_t rtt_us;
@@ -113,6 +114,7 @@ static void world_save(void *world, enum fm_record_kind kind, const struct fm_oc
 	assert_int_equal(kind, FM_RECORD_HOST);
 	memcpy(w->record, value->p, value->len);
 	w->record_len = value->len;
+	w->n_saves++;
 }
 
 static void world_forward(void *world, const struct fm_forwarding *f)
