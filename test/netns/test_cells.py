@@ -121,7 +121,7 @@ EVENTS = {
         'nonpersistent':        (LIVES, SAME,    '',                      '',     'knows no anchor'),
         'graceful-replacement': (LIVES, SAME,    '',                      '',     'digest §14.5'),
     }),
-    'renumber': (event('renumber', access='wifi'), 2, 2500, False, {
+    'renumber': (event('renumber', access='wifi'), 2, 2500, True, {
         'fixed':                (LIVES, SAME,    '(path)',                '',     'RFC 8653 §3.2'),
         'session-lasting':      (LIVES, SAME,    '(path)',                '',     'RFC 8653 §3.2'),
         'nonpersistent':        (ENDS,  ANOTHER, 'lost (replaced)',       AWAY,   'RFC 8653 §3.2'),

@@ -28,6 +28,7 @@ def test_udp_where_protocol_41_is_dropped():
         call_works(world)
 
 
+@pytest.mark.long
 def test_another_access_where_udp_is_dropped():
     with World('no-udp', '''
             access "one" { family = "ipv4-nat"  delay = "2ms"  udp = "drop" }

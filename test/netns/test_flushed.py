@@ -63,7 +63,9 @@ def play(world, count):
     assert out['end']['sum_received']['bits_per_second'] > 1.8e6
 
 
-@pytest.mark.parametrize('one, two', [('ipv6', 'ipv6'), ('ipv6', 'ipv4-nat'), ('ipv4', 'dual')])
+@pytest.mark.parametrize('one, two', 
+    [('ipv6', 'ipv4-nat'), pytest.param('ipv6', 'ipv6', marks=pytest.mark.long),
+     pytest.param('ipv4', 'dual', marks=pytest.mark.long)])
 def test_ten_moves(one, two):
     with World('flushed', WORLD.format(one=one, two=two)) as world:
         until('both accesses are bound', lambda: all(a['registered'] for a in world.accesses().values()))

@@ -197,6 +197,7 @@ def test_the_last_close_gives_it_back_after_ten_seconds(world, programs):
     assert a['source'] not in [x['address'] for x in world.ask('host', 'address')['addresses']]
 
 
+@pytest.mark.long
 def test_killed_programs_hold_nothing(world):
     p = Programs(world)
     o = p.open('a', LASTING, own=True)
@@ -204,6 +205,7 @@ def test_killed_programs_hold_nothing(world):
     until('it is released', lambda: is_released(world, o['source']), 16)
 
 
+@pytest.mark.long
 def test_an_orphan_holds_its_address(world, programs):
     """Closed with data that the peer does not take: the kernel goes on sending from the address."""
     with world.socket('peer', socket.AF_INET6, socket.SOCK_STREAM) as s:
@@ -328,6 +330,7 @@ def start_random(world, seed):
          str(seed), PEER6, str(PORT)], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.long
 def test_many_programs_that_are_killed_leak_nothing_and_lose_nothing(world):
     r, lost = random.Random(7), []
     running = [start_random(world, seed) for seed in range(8)]

@@ -220,7 +220,7 @@ def churn(world, program, sockets, workers, seed):
 
 
 @pytest.mark.parametrize('sockets, workers', [
-    (1000, 20), pytest.param(10000, 50, marks=pytest.mark.long)])
+    (500, 10), pytest.param(10000, 50, marks=pytest.mark.long)])
 def test_nothing_is_left_over_and_nothing_goes_early(program, sockets, workers):
     seed = int(os.environ.get('CHURN_SEED', random.randrange(1 << 30)))
     with World('churn', WORLD) as world:
