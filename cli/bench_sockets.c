@@ -148,7 +148,7 @@ static int hook(struct sockets *w, uint8_t policy_type)
 		w->policy_type = 0;
 	}
 	if (err == 0 && w->policy_type != policy_type)
-		err = fm_sock_policy(w->s, false, false, policy_type);
+		err = fm_sock_policy(w->s, 0, false, policy_type);
 	w->policy_type = policy_type;
 	return err;
 }

@@ -102,13 +102,15 @@ uint8_t fm_who_default(const struct fm_conf_host *c, const struct fm_who *who)
 	return 0;
 }
 
-bool fm_who_is_closed(const struct fm_conf_host *c)
+uint8_t fm_who_closed(const struct fm_conf_host *c)
 {
+	uint8_t closed = 0;
+
 	for (uint8_t type = 1; type < FM_TYPES_MAX; type++) {
 		if (c->types[type].allow.n > 0)
-			return true;
+			closed |= (uint8_t)(1u << type);
 	}
-	return false;
+	return closed;
 }
 
 bool fm_who_has_defaults(const struct fm_conf_host *c)

@@ -26,9 +26,9 @@ uint8_t fm_who_allowed(const struct fm_conf_host *c, const struct fm_who *who);
 /* The type for programs that ask for nothing, of the first program block that fits; 0: of none. */
 uint8_t fm_who_default(const struct fm_conf_host *c, const struct fm_who *who);
 
-/* Does the policy differ from one program to the next: in what is allowed, in what is the default?
- */
-bool fm_who_is_closed(const struct fm_conf_host *c);
+/* Types that are not everybody's: bit 1 << service type. */
+uint8_t fm_who_closed(const struct fm_conf_host *c);
+/* Does the default differ from one program to the next? */
 bool fm_who_has_defaults(const struct fm_conf_host *c);
 
 #endif

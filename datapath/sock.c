@@ -465,11 +465,11 @@ int fm_sock_answer(struct fm_sock *s, uint64_t id, uint32_t state, uint32_t slot
 	return 0;
 }
 
-int fm_sock_policy(struct fm_sock *s, bool is_closed, bool has_defaults, uint8_t default_type)
+int fm_sock_policy(struct fm_sock *s, uint8_t closed, bool has_defaults, uint8_t default_type)
 {
 	if (default_type >= FM_SOCK_TYPES)
 		return -EINVAL;
-	s->settings->is_closed = is_closed;
+	s->settings->closed = closed;
 	s->settings->has_defaults = has_defaults;
 	s->settings->default_type = default_type;
 	__atomic_store_n(&s->settings->policy, s->settings->policy + 1, __ATOMIC_RELEASE);

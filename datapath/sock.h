@@ -68,10 +68,11 @@ int fm_sock_type(struct fm_sock *s, uint8_t type, bool is_v4, uint32_t state, ui
 int fm_sock_answer(struct fm_sock *s, uint64_t id, uint32_t state, uint32_t slot, int error);
 
 /*
- * Policy. fm_sock_policy() makes all verdicts of before stale; @default_type is for those that ask
- * for nothing and whom no verdict names another. fm_sock_verdict() fills in v->policy.
+ * Policy. fm_sock_policy() makes all verdicts of before stale; @closed: types (1 << type) that only
+ * verdicts allow; @default_type is for those that ask for nothing and whom no verdict names
+ * another. fm_sock_verdict() fills in v->policy.
  */
-int fm_sock_policy(struct fm_sock *s, bool is_closed, bool has_defaults, uint8_t default_type);
+int fm_sock_policy(struct fm_sock *s, uint8_t closed, bool has_defaults, uint8_t default_type);
 int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 		    const struct fm_sock_verdict *verdict);
 

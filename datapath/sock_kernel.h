@@ -326,7 +326,7 @@ static __always_inline __u64 fm_permission(__u8 type)
 	const struct fm_sock_settings *now = fm_settings();
 	struct fm_sock_verdict v = { 0 };
 
-	if (!now || !now->is_closed)
+	if (!now || !(now->closed >> (type & 7) & 1))
 		return FM_SOCK_READY;
 	if (!fm_verdict(now, &v) || v.policy != now->policy)
 		return FM_SOCK_PENDING;

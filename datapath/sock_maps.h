@@ -101,14 +101,14 @@ _Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: rais
  * @netns:        cookie of the daemon's network namespace: others are not ours
  * @policy:       number of the policy in force
  * @has_defaults: policy names types for some that ask for nothing: verdicts are looked up for all
- * @is_closed:    some types are not everybody's: verdicts are looked up for those who ask
+ * @closed:       bit 1 << type: not everybody's: verdicts are looked up for those who ask for it
  * @default_type: of sockets that ask for nothing and have no verdict: never strict; 0: none
  * @run:          number of the daemon's run: what was asked of an earlier one is asked again
  */
 struct fm_sock_settings {
 	__u64 netns;
 	__u32 policy;
-	__u8 has_defaults, is_closed, default_type, pad;
+	__u8 has_defaults, closed, default_type, pad;
 	__u32 run, reserved;
 };
 _Static_assert(sizeof(struct fm_sock_settings) == 24, "changes a pinned map: raise its version");

@@ -616,7 +616,7 @@ def _(d):
 def _(d):
     d.ready(A[1], 1)
     d.ready(A[2], 2)
-    d.ask("policy 1 0 0")
+    d.ask("policy 6 0 0")
     s = sock(2)
     (kind, e), = d.events()
     same(kind, "who")
@@ -629,15 +629,26 @@ def _(d):
     same(read_long(s)[:2], (TYPE[1] | FAILED, errno.EACCES))
     refused(errno.EADDRNOTAVAIL, s.connect, (PEER6, PORT))
     same(kinds(d), [])
-    d.ask("policy 1 0 0")  # verdicts of before are stale
+    d.ask("policy 6 0 0")  # verdicts of before are stale
     refused(errno.EAGAIN, sock(2).connect, (PEER6, PORT))
+    assert "who" in kinds(d)
+
+
+@row("a type that is everybody's needs no verdict while another is closed")
+def _(d):
+    d.ready(A[1], 1)
+    d.ready(A[2], 2)
+    d.ask("policy 2 0 0")
+    same(talk(sock(2)), A[2])
+    same(kinds(d), [])
+    refused(errno.EAGAIN, sock(1).connect, (PEER6, PORT))
     assert "who" in kinds(d)
 
 
 @row("a verdict for a cgroup serves whoever is in it")
 def _(d):
     d.ready(A[2], 2)
-    d.ask("policy 1 0 0")
+    d.ask("policy 6 0 0")
     d.ask(f"verdict {os.stat(CGROUP).st_ino} 0 0 {2**32 - 1} {2**32 - 1} 4 0 0 0")
     same(talk(sock(2)), A[2])
     same(run(f"{BUILD}/sock_client tcp 2 {PEER6} {PORT}").stdout.strip(), A[2])

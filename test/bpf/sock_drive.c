@@ -116,10 +116,10 @@ static int do_answer(char **w)
 			      (int)number(w[4]));
 }
 
-/* policy IS-CLOSED HAS-DEFAULTS DEFAULT-TYPE */
+/* policy CLOSED-TYPES HAS-DEFAULTS DEFAULT-TYPE */
 static int do_policy(char **w)
 {
-	return fm_sock_policy(s, number(w[1]) != 0, number(w[2]) != 0, (uint8_t)number(w[3]));
+	return fm_sock_policy(s, (uint8_t)number(w[1]), number(w[2]) != 0, (uint8_t)number(w[3]));
 }
 
 /* verdict CGROUP INO DEV UID GID ALLOWED DEFAULT-TYPE IS-STRICT REQUEST */

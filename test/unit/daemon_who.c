@@ -63,12 +63,12 @@ static void types_without_a_list_are_for_all(void **state)
 	struct fm_who root = { 0, 0, "", "" }, nobody = { NOBODY, NOBODY, "", "" };
 
 	(void)state;
-	assert_false(fm_who_is_closed(&c));
+	assert_int_equal(fm_who_closed(&c), 0);
 	assert_int_equal(fm_who_allowed(&c, &nobody), 0x1e);
 	c.types[1].allow.n = 1;
 	c.types[1].allow.list[0].kind = FM_OWNER_USER;
 	strcpy(c.types[1].allow.list[0].name, "root");
-	assert_true(fm_who_is_closed(&c));
+	assert_int_equal(fm_who_closed(&c), 0x02);
 	assert_int_equal(fm_who_allowed(&c, &nobody), 0x1c);
 	assert_int_equal(fm_who_allowed(&c, &root), 0x1e);
 }
