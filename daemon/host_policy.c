@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "daemon/host.h"
 #include "daemon/host_runs.h"
@@ -85,26 +86,55 @@ static void judge(const struct fm_daemon *d, const struct fm_who *who, struct fm
 		v->allowed |= (uint8_t)(1u << v->default_type);
 }
 
+/*
+ * Which program asks; "": none that policy names. A program that has ended already is known where
+ * its file is one that policy names. false: not known.
+ */
+static bool find_program(const struct fm_daemon *d, const struct fm_sock_event *e,
+			 char program[FM_PROC_PATH])
+{
+	const struct fm_conf_host *conf = &d->config->host;
+	int err = fm_proc_helper_program(&d->host->proc, e->pid, program);
+
+	if (err == 0)
+		return true;
+	program[0] = '\0';
+	if (err != -ENOENT && err != -ESRCH)
+		return true;
+	return !fm_who_has_kind(conf, 1u << FM_OWNER_PROGRAM) ||
+	       fm_who_find_program(conf, makedev(e->who.exe_dev >> 20, e->who.exe_dev & 0xfffff),
+				   e->who.exe_ino, program, FM_PROC_PATH);
+}
+
+/*
+ * Each start of a unit makes another cgroup: where policy names none, what it says holds for the
+ * user's program in all of them.
+ */
+static bool is_for_all_cgroups(const struct fm_daemon *d, const char *cgroup)
+{
+	return !fm_who_has_kind(&d->config->host, 1u << FM_OWNER_UNIT | 1u << FM_OWNER_CGROUP) &&
+	       !find_run(&d->host->policy, cgroup);
+}
+
 void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
 {
 	char cgroup[1024] = "", program[FM_PROC_PATH] = "";
 	struct fm_who who = {
 		.uid = e->who.uid, .gid = e->who.gid, .cgroup = cgroup, .program = program
 	};
+	struct fm_sock_who of = e->who;
 	struct fm_sock_verdict v = { 0 };
-	int err;
 
 	/* the process is looked at where it is still there, its cgroup also when it is gone */
 	if (fm_proc_cgroup_of(e->pid, cgroup, sizeof(cgroup)) < 0 &&
 	    fm_proc_cgroup(e->who.cgroup, cgroup, sizeof(cgroup)) < 0)
 		cgroup[0] = '\0';
-	err = fm_proc_helper_program(&d->host->proc, e->pid, program);
-	if (err == -ENOENT || err == -ESRCH)
-		return; /* it has ended: a verdict would hold for all of that program, unseen */
-	if (err < 0)
-		program[0] = '\0';
+	if (!find_program(d, e, program))
+		return; /* a verdict would hold for all of that program, unseen */
 	judge(d, &who, &v);
-	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &e->who, &v));
+	if (is_for_all_cgroups(d, cgroup))
+		of.cgroup = 0;
+	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &of, &v));
 }
 
 bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type)

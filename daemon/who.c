@@ -4,9 +4,12 @@
 #include "daemon/who.h"
 
 #include <fnmatch.h>
+#include <glob.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define GROUPS_MAX 256
 
@@ -116,4 +119,59 @@ uint8_t fm_who_closed(const struct fm_conf_host *c)
 bool fm_who_has_defaults(const struct fm_conf_host *c)
 {
 	return c->n_programs > 0;
+}
+
+/* All lists of owners of the policy: those of types, then those of programs; NULL after the last. */
+static const struct fm_conf_owners *owners_at(const struct fm_conf_host *c, unsigned i)
+{
+	if (i < FM_TYPES_MAX)
+		return &c->types[i].allow;
+	return i - FM_TYPES_MAX < c->n_programs ? &c->programs[i - FM_TYPES_MAX].who : NULL;
+}
+
+bool fm_who_has_kind(const struct fm_conf_host *c, uint8_t kinds)
+{
+	const struct fm_conf_owners *owners;
+
+	for (unsigned i = 0; (owners = owners_at(c, i)); i++) {
+		for (uint8_t k = 0; k < owners->n; k++) {
+			if (kinds >> owners->list[k].kind & 1)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool find_file(const char *pattern, const struct stat *wanted, char *out, size_t size)
+{
+	bool is_found = false;
+	struct stat st;
+	glob_t found;
+
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return false;
+	for (size_t i = 0; i < found.gl_pathc && !is_found; i++) {
+		is_found = strlen(found.gl_pathv[i]) < size && stat(found.gl_pathv[i], &st) == 0 &&
+			   st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino;
+		if (is_found)
+			(void)snprintf(out, size, "%s", found.gl_pathv[i]);
+	}
+	globfree(&found);
+	return is_found;
+}
+
+bool fm_who_find_program(const struct fm_conf_host *c, dev_t dev, ino_t ino, char *out, size_t size)
+{
+	const struct stat wanted = { .st_dev = dev, .st_ino = ino };
+	const struct fm_conf_owners *owners;
+
+	for (unsigned i = 0; (owners = owners_at(c, i)); i++) {
+		for (uint8_t k = 0; k < owners->n; k++) {
+			if (owners->list[k].kind == FM_OWNER_PROGRAM &&
+			    find_file(owners->list[k].name, &wanted, out, size))
+				return true;
+		}
+	}
+	*out = '\0';
+	return false;
 }

@@ -5,6 +5,8 @@
 #ifndef FM_DAEMON_WHO_H
 #define FM_DAEMON_WHO_H
 
+#include <sys/types.h>
+
 #include "daemon/config.h"
 
 /**
@@ -30,5 +32,13 @@ uint8_t fm_who_default(const struct fm_conf_host *c, const struct fm_who *who);
 uint8_t fm_who_closed(const struct fm_conf_host *c);
 /* Does the default differ from one program to the next? */
 bool fm_who_has_defaults(const struct fm_conf_host *c);
+
+/* Do some owners in the policy have one of these kinds? Bit 1 << enum fm_owner_kind. */
+bool fm_who_has_kind(const struct fm_conf_host *c, uint8_t kinds);
+
+/* A program file that the policy names, by its device and inode; "" and false: it names none such.
+ */
+bool fm_who_find_program(const struct fm_conf_host *c, dev_t dev, ino_t ino, char *out,
+			 size_t size);
 
 #endif
