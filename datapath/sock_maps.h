@@ -67,10 +67,11 @@ _Static_assert(sizeof(struct fm_sock_request) == 16, "changes a pinned map: rais
 
 /**
  * struct fm_sock_who - who asks: the task that sets the option, connects or sends
- * @cgroup: id of its cgroup v2
+ * @cgroup: id of its cgroup v2: every start of a systemd unit makes a new one
  * @exe_ino, @exe_dev: of its program file; the device as the kernel has it, major << 20 | minor
- * A verdict for a whole cgroup has uid and gid FM_SOCK_ANY and no program; one for exactly this
- * task goes before it.
+ * Events have all of it. A verdict is looked for in this order: exactly this task; its whole cgroup
+ * (uid and gid FM_SOCK_ANY, no program); this user's program in any cgroup (cgroup 0, the rest
+ * exact). The first one of the policy in force holds.
  */
 #define FM_SOCK_ANY 0xffffffffu
 
