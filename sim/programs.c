@@ -148,7 +148,8 @@ void fm_sim_programs_told(struct fm_sim_host *h, const struct fm_event *e)
 	l = find(h, &e->address);
 	if (!l || !is_used(h, l->pid) || h->is_ordered)
 		return;
-	if (l->type == FM_TYPE_GRACEFUL_REPLACEMENT && l->is_over)
+	/* its grace runs at the anchor since it was asked for, also where the answer was lost */
+	if (l->type == FM_TYPE_GRACEFUL_REPLACEMENT && (l->is_over || l->is_ending))
 		return;
 	fm_sim_violate(h->sim, h->index,
 		       e->id == FM_EVENT_LEASE_LOST
