@@ -65,6 +65,7 @@ static int open_sock(struct fm_daemon *d)
 		s->sock = NULL;
 		return ret;
 	}
+	fm_sock_home(s->sock, (uint32_t)d->host->tun.ifindex);
 	ret = fm_host_policy_apply(d);
 	return ret < 0 ? ret : watch_events(d);
 }

@@ -461,6 +461,23 @@ choose_default(struct bpf_sock_addr *c, struct bpf_sock *sk, const struct call *
 	return kept;
 }
 
+/* Is it held to a device (SO_BINDTODEVICE) that no route of ours can lead it away from? */
+static __always_inline bool is_held(const struct bpf_sock *sk)
+{
+	const struct fm_sock_settings *now = fm_settings();
+
+	return sk->bound_dev_if && !(now && sk->bound_dev_if == now->home_ifindex);
+}
+
+/*
+ * A socket that is held to an access: an address of that access is the kernel's choice there, a
+ * home address would leave by it as it is.
+ */
+static __always_inline int held_answer(const struct fm_sock_want *w)
+{
+	return w->is_default || w->type == FM_SOCK_NONPERSISTENT ? 0 : -EADDRNOTAVAIL;
+}
+
 /*
  * The address that the call must have as its source, or 0 in @err: none of ours, or a negative
  * errno: it fails.
@@ -479,6 +496,10 @@ static __always_inline struct fm_sock_pin *source_for(struct bpf_sock_addr *c, s
 		if (is_source(k, &w->pins[is_v4]) &&
 		    !fm_slot_lives(w->pins[is_v4].slot, w->pins[is_v4].generation))
 			*err = -ENETRESET;
+		return NULL;
+	}
+	if (is_held(sk)) {
+		*err = held_answer(w);
 		return NULL;
 	}
 	__u64 word = fm_resolve(w, fm_self(sk, true), is_v4, false);

@@ -487,6 +487,11 @@ int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 	return 0;
 }
 
+void fm_sock_home(struct fm_sock *s, uint32_t ifindex)
+{
+	__atomic_store_n(&s->settings->home_ifindex, ifindex, __ATOMIC_RELEASE);
+}
+
 int fm_sock_fd(const struct fm_sock *s)
 {
 	return ring_buffer__epoll_fd(s->events);

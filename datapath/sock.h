@@ -76,6 +76,9 @@ int fm_sock_policy(struct fm_sock *s, uint8_t closed, bool has_defaults, uint8_t
 int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 		    const struct fm_sock_verdict *verdict);
 
+/* The device of the home addresses: sockets bound to another one cannot have them. 0: not known. */
+void fm_sock_home(struct fm_sock *s, uint32_t ifindex);
+
 /* A descriptor to poll for reading; fm_sock_read() then calls @each for what came. */
 int fm_sock_fd(const struct fm_sock *s);
 int fm_sock_read(struct fm_sock *s, void (*each)(void *ctx, const struct fm_sock_event *e),

@@ -11,9 +11,10 @@
 
 #include <linux/types.h>
 
-#define FM_SOCK_SLOTS 64u	/* slot 0 is never given out */
-#define FM_SOCK_TYPES 5u	/* service types by number, digest §9.1; 0: none */
-#define FM_SOCK_REQUESTS 65536u /* made when wanted: one user cannot soon take them all */
+#define FM_SOCK_SLOTS 64u	 /* slot 0 is never given out */
+#define FM_SOCK_TYPES 5u	 /* service types by number, digest §9.1; 0: none */
+#define FM_SOCK_NONPERSISTENT 3u /* an address of an access; all others are home addresses */
+#define FM_SOCK_REQUESTS 65536u	 /* made when wanted: one user cannot soon take them all */
 #define FM_SOCK_WHOS 4096u
 #define FM_SOCK_EVENTS_BYTES 65536u
 #define FM_SOCK_FAMILIES 2u /* index 1: IPv4 */
@@ -105,12 +106,13 @@ _Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: rais
  * @closed:       bit 1 << type: not everybody's: verdicts are looked up for those who ask for it
  * @default_type: of sockets that ask for nothing and have no verdict: never strict; 0: none
  * @run:          number of the daemon's run: what was asked of an earlier one is asked again
+ * @home_ifindex: the device that packets from home addresses take; 0: not known
  */
 struct fm_sock_settings {
 	__u64 netns;
 	__u32 policy;
 	__u8 has_defaults, closed, default_type, pad;
-	__u32 run, reserved;
+	__u32 run, home_ifindex;
 };
 _Static_assert(sizeof(struct fm_sock_settings) == 24, "changes a pinned map: raise its version");
 

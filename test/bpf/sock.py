@@ -250,6 +250,34 @@ def _(d):
         udp(1).sendto(b"?", (group, 9))
 
 
+@row("held to another device than that of home addresses: EADDRNOTAVAIL; nonpersistent is its device's")
+def _(d):
+    def held(make, type, **more):
+        s = make(type, **more)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"w0")
+        return s
+
+    for t in (1, 2, 3, 4):
+        d.ready(A[t], t)
+    d.ready(A4, 2, v4=1)
+    for t in (1, 2, 4):
+        refused(errno.EADDRNOTAVAIL, held(sock, t).connect, (PEER6, PORT))
+        refused(errno.EADDRNOTAVAIL, held(udp, t).connect, (PEER6, PORT))
+        refused(errno.EADDRNOTAVAIL, held(udp, t).sendto, b"?", (PEER6, PORT))
+    refused(errno.EADDRNOTAVAIL, held(sock, 2, family=socket.AF_INET).connect, (PEER4, PORT))
+    refused(errno.EADDRNOTAVAIL, held(udp, 2, family=socket.AF_INET).sendto, b"?", (PEER4, PORT))
+    same(talk(held(sock, 3)), OURS6)
+    same(heard(held(udp, 3), (PEER6, PORT)), OURS6)
+    s = held(sock, 2)
+    s.bind((OURS6, 0))
+    same(talk(s), OURS6)
+    d.ask("policy 0 0 2")
+    same(talk(held(sock, 0)), OURS6)
+    d.ask(f"home {socket.if_nametoindex('w0')}")
+    same(talk(held(sock, 2)), A[2])
+    same(heard(held(udp, 2), (PEER6, PORT)), A[2])
+
+
 @row("IPV6_PKTINFO beats the type")
 def _(d):
     d.ready(A[2])

@@ -138,6 +138,13 @@ static int do_verdict(char **w)
 	return fm_sock_verdict(s, &who, &v);
 }
 
+/* home IFINDEX */
+static int do_home(char **w)
+{
+	fm_sock_home(s, (uint32_t)number(w[1]));
+	return 0;
+}
+
 static void print_event(void *ctx, const struct fm_sock_event *e)
 {
 	static const char *const names[] = { "?", "want", "own", "who", "gone" };
@@ -199,11 +206,11 @@ static const struct {
 	int words; /* with the command itself */
 	int (*act)(char **w);
 } commands[] = {
-	{ "open", 3, do_open },	      { "close", 1, do_close },	      { "down", 1, do_close },
-	{ "address", 3, do_address }, { "each", 1, do_each },	      { "forget", 2, do_forget },
-	{ "count", 2, do_count },     { "type", 6, do_type },	      { "answer", 5, do_answer },
-	{ "policy", 4, do_policy },   { "verdict", 10, do_verdict },  { "read", 1, do_read },
-	{ "ids", 1, do_ids },	      { "requests", 1, do_requests },
+	{ "open", 3, do_open },	      { "close", 1, do_close },	     { "down", 1, do_close },
+	{ "address", 3, do_address }, { "each", 1, do_each },	     { "forget", 2, do_forget },
+	{ "count", 2, do_count },     { "type", 6, do_type },	     { "answer", 5, do_answer },
+	{ "policy", 4, do_policy },   { "verdict", 10, do_verdict }, { "read", 1, do_read },
+	{ "home", 2, do_home },	      { "ids", 1, do_ids },	     { "requests", 1, do_requests },
 };
 
 static int run_line(char *line)

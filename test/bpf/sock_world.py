@@ -91,6 +91,7 @@ class Drive:
     def clear(self):
         """As after a start: no addresses, no words, an open policy, no events."""
         self.ask("policy 0 0 0")
+        self.ask("home 0")
         for t in (1, 2, 3, 4):
             self.type(t, NONE)
             self.type(t, NONE, v4=1)
