@@ -67,6 +67,7 @@ int fm_host_policy_apply(struct fm_daemon *d)
 		if (is_used(&p->runs[i]))
 			err = put_verdict(d, &p->runs[i]);
 	}
+	fm_role_told(d, FM_DAEMON_EVENT_TYPES_OFF, "types by unit ahead", fm_host_cgroups_apply(d));
 	return err;
 }
 
@@ -112,7 +113,7 @@ static bool find_program(const struct fm_daemon *d, const struct fm_sock_event *
  */
 static bool is_for_all_cgroups(const struct fm_daemon *d, const char *cgroup)
 {
-	return !fm_who_has_kind(&d->config->host, 1u << FM_OWNER_UNIT | 1u << FM_OWNER_CGROUP) &&
+	return !fm_who_has_kind(&d->config->host, FM_WHO_BY_CGROUP) &&
 	       !find_run(&d->host->policy, cgroup);
 }
 
@@ -135,6 +136,11 @@ void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
 	if (is_for_all_cgroups(d, cgroup))
 		of.cgroup = 0;
 	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &of, &v));
+}
+
+bool fm_host_policy_is_run(const struct fm_daemon *d, const char *cgroup)
+{
+	return find_run(&d->host->policy, cgroup) != NULL;
 }
 
 bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type)

@@ -6,6 +6,7 @@
 #define FM_DAEMON_HOST_POLICY_H
 
 #include "daemon/daemon.h"
+#include "daemon/host_cgroups.h"
 #include "datapath/sock_maps.h"
 #include "net/proc.h"
 
@@ -39,6 +40,7 @@ struct fm_host_run {
 struct fm_host_policy {
 	struct fm_host_run runs[FM_RUNS_MAX];
 	uint64_t last_request, looked_us;
+	struct fm_host_cgroups cgroups;
 };
 
 /* The configuration, or what runs, changed: verdicts of before are stale. 0 or -errno. */
@@ -53,6 +55,9 @@ void fm_host_policy_rules(const struct fm_daemon *d, struct fm_host_conf *conf);
 
 /* Is its cgroup still the one that was made for it, with somebody in it? */
 bool fm_host_policy_is_there(const struct fm_host_run *r);
+
+/* Is it the cgroup of a run, or below one? */
+bool fm_host_policy_is_run(const struct fm_daemon *d, const char *cgroup);
 
 /* Does a running program keep the address of this type, sockets or not? */
 bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type);

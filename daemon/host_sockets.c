@@ -92,6 +92,7 @@ void fm_host_sockets_close(struct fm_daemon *d)
 	struct fm_host_sockets *s = &d->host->sockets;
 
 	fm_host_sc_close(d);
+	fm_host_cgroups_close(&d->host->policy.cgroups);
 	fm_timer_close(&s->timer);
 	fm_watch_close(&s->watch);
 	if (s->sock)
@@ -103,6 +104,7 @@ void fm_host_sockets_down(struct fm_daemon *d)
 {
 	struct fm_host_sockets *s = &d->host->sockets;
 
+	fm_host_cgroups_close(&d->host->policy.cgroups);
 	fm_watch_close(&s->watch);
 	if (s->sock)
 		fm_sock_down(s->sock);

@@ -175,3 +175,46 @@ bool fm_who_find_program(const struct fm_conf_host *c, dev_t dev, ino_t ino, cha
 	*out = '\0';
 	return false;
 }
+
+enum verdict { FITS_NOT, FITS, FITS_SOME };
+
+/* All in that cgroup, nobody, or some of them. */
+static enum verdict fits_cgroup(const struct fm_conf_owners *owners, const char *cgroup)
+{
+	const struct fm_who who = { .cgroup = cgroup, .program = "" };
+	enum verdict v = FITS_NOT;
+
+	for (uint8_t i = 0; i < owners->n; i++) {
+		uint8_t kind = owners->list[i].kind;
+
+		if (!(FM_WHO_BY_CGROUP >> kind & 1))
+			v = FITS_SOME;
+		else if (fits[kind](owners->list[i].name, &who))
+			return FITS;
+	}
+	return v;
+}
+
+bool fm_who_of_cgroup(const struct fm_conf_host *c, const char *cgroup, uint8_t *allowed,
+		      uint8_t *type)
+{
+	enum verdict v = FITS_NOT;
+
+	*allowed = *type = 0;
+	for (uint8_t i = 1; i < FM_TYPES_MAX; i++) {
+		const struct fm_conf_owners *allow = &c->types[i].allow;
+
+		v = allow->n ? fits_cgroup(allow, cgroup) : FITS;
+		if (v == FITS_SOME)
+			return false;
+		*allowed |= (uint8_t)((v == FITS ? 1u : 0u) << i);
+	}
+	v = FITS_NOT;
+	for (uint8_t i = 0; i < c->n_programs && v == FITS_NOT; i++) {
+		v = fits_cgroup(&c->programs[i].who, cgroup);
+		if (v == FITS)
+			*type = c->programs[i].type;
+	}
+	*allowed |= (uint8_t)((*type ? 1u : 0u) << *type);
+	return v != FITS_SOME;
+}

@@ -33,6 +33,15 @@ uint8_t fm_who_closed(const struct fm_conf_host *c);
 /* Does the default differ from one program to the next? */
 bool fm_who_has_defaults(const struct fm_conf_host *c);
 
+/*
+ * The same where it does not depend on who in @cgroup asks: not on user, group or program. false:
+ * it does, or may.
+ */
+bool fm_who_of_cgroup(const struct fm_conf_host *c, const char *cgroup, uint8_t *allowed,
+		      uint8_t *type);
+
+#define FM_WHO_BY_CGROUP (uint8_t)(1u << FM_OWNER_UNIT | 1u << FM_OWNER_CGROUP)
+
 /* Do some owners in the policy have one of these kinds? Bit 1 << enum fm_owner_kind. */
 bool fm_who_has_kind(const struct fm_conf_host *c, uint8_t kinds);
 

@@ -118,6 +118,23 @@ done"""
     assert {seen['n2'], seen['n3'], seen['n4']} <= addresses(world)['fixed'], seen
 
 
+BY_UNIT = WORLD.replace('who = {"program:/usr/bin/perl"}', 'who = {"unit:by-name-*.service"}').replace(
+    'type "fixed" { allow = {"user:root"} }', '').replace('type "graceful-replacement" { allow = {"user:nobody"} }', '')
+
+
+def test_policy_gives_a_type_to_a_unit_from_its_first_socket_on():
+    start = f"""own=$(awk '$3 == "cgroup2" {{ print $2; exit }}' /proc/mounts)$(sed -n 's/^0:://p' /proc/self/cgroup)
+mkdir -p "$own/some.slice/by-name-$1.service" && sleep 0.2 && echo $$ > "$own/some.slice/by-name-$1.service/cgroup.procs"
+exec perl -MIO::Socket::IP -e 'IO::Socket::IP->new(PeerHost => "{PEER6}", PeerPort => {PORT}, Type => SOCK_DGRAM)->send("n")'"""
+    with World('run-unit', BY_UNIT) as w:
+        until('the host is bound', lambda: all(a['registered'] for a in w.accesses().values()))
+        until('addresses are there', lambda: 'session-lasting' in addresses(w))
+        run(w, FLOWMOB, 'run', '--type', 'fixed', '--', 'true')  # that an address is there
+        for i in range(3):
+            seen = heard(w, ['sh', '-c', start, 'sh', i], n=1)
+            assert set(seen.values()) <= addresses(w)['fixed'], i
+
+
 def test_who_may_not_is_told(world):
     done = run(world, FLOWMOB, 'run', '--type', 'graceful-replacement', '--json', '--', 'true', check=False)
     assert (done.returncode, json.loads(done.stderr)['error']['code']) == (3, 'not-permitted')

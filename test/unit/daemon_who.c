@@ -93,12 +93,42 @@ static void the_first_program_that_fits_decides(void **state)
 	assert_int_equal(fm_who_default(&c, &other), 0);
 }
 
+/* What holds for all in a cgroup: nothing that a user, group or program could change. */
+static void a_whole_cgroup_is_judged_by_itself_alone(void **state)
+{
+	static struct fm_conf_program programs[1];
+	static struct fm_conf_host c = { .programs = programs, .n_programs = 1 };
+	uint8_t allowed, type;
+
+	(void)state;
+	programs[0].type = 3;
+	programs[0].who.n = 1;
+	programs[0].who.list[0].kind = FM_OWNER_UNIT;
+	strcpy(programs[0].who.list[0].name, "ssh.service");
+	assert_true(fm_who_of_cgroup(&c, SSH, &allowed, &type));
+	assert_int_equal(allowed, 0x1e);
+	assert_int_equal(type, 3);
+	assert_true(fm_who_of_cgroup(&c, "/user.slice", &allowed, &type));
+	assert_int_equal(type, 0);
+	c.types[1].allow.n = 1;
+	c.types[1].allow.list[0].kind = FM_OWNER_CGROUP;
+	strcpy(c.types[1].allow.list[0].name, "/user.slice");
+	assert_true(fm_who_of_cgroup(&c, SSH, &allowed, &type));
+	assert_int_equal(allowed, 0x1c);
+	c.types[1].allow.list[0].kind = FM_OWNER_USER; /* some in it may, some may not */
+	assert_false(fm_who_of_cgroup(&c, SSH, &allowed, &type));
+	c.types[1].allow.n = 0;
+	programs[0].who.list[0].kind = FM_OWNER_USER;
+	assert_false(fm_who_of_cgroup(&c, SSH, &allowed, &type));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(owners_fit),
 		cmocka_unit_test(types_without_a_list_are_for_all),
 		cmocka_unit_test(the_first_program_that_fits_decides),
+		cmocka_unit_test(a_whole_cgroup_is_judged_by_itself_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
