@@ -147,12 +147,15 @@ static void attach(struct fm_daemon *d, uint8_t i)
 
 	if (!h->is_taken || h->attached[i] == ifindex)
 		return;
-	if (h->attached[i] != 0)
-		(void)fm_dp_detach(h->dp, h->attached[i], FM_DP_ACCESS); /* often gone already */
+	if (h->attached[i] != 0) { /* often gone already */
+		(void)fm_dp_detach(h->dp, h->attached[i], FM_DP_ACCESS);
+		(void)fm_dp_detach(h->dp, h->attached[i], FM_DP_GUARD);
+	}
 	h->attached[i] = 0;
 	if (ifindex == 0)
 		return;
-	if (fm_dp_attach(h->dp, ifindex, FM_DP_ACCESS) == 0)
+	if (fm_dp_attach(h->dp, ifindex, FM_DP_ACCESS) == 0 &&
+	    fm_dp_attach(h->dp, ifindex, FM_DP_GUARD) == 0)
 		h->attached[i] = ifindex;
 	else
 		fm_role_told_dp(d, -EIO);

@@ -37,7 +37,7 @@ static void note_hooks(struct fm_dp *dp, uint32_t ifindex, uint32_t hooks)
 {
 	int fd = bpf_map__fd(dp->skel->maps.fm_hooks_v1);
 
-	if (hooks & (FM_DP_HOOK_FM0 | FM_DP_HOOK_ACCESS))
+	if (hooks & ~FM_DP_HOOK_CLSACT)
 		(void)bpf_map_update_elem(fd, &ifindex, &hooks, BPF_ANY);
 	else
 		(void)bpf_map_delete_elem(fd, &ifindex);
@@ -67,6 +67,8 @@ static const char *program_for(const struct fm_dp *dp, enum fm_dp_kind kind, boo
 
 	if (kind == FM_DP_FM0)
 		return is_host ? "fm_host_out" : "fm_anchor_out";
+	if (kind == FM_DP_GUARD)
+		return "fm_host_guard";
 	if (ethernet)
 		return is_host ? "fm_host_in" : "fm_anchor_in";
 	return is_host ? "fm_host_in_l3" : "fm_anchor_in_l3";
@@ -74,8 +76,14 @@ static const char *program_for(const struct fm_dp *dp, enum fm_dp_kind kind, boo
 
 static enum bpf_tc_attach_point point_of(enum fm_dp_kind kind)
 {
-	return kind == FM_DP_FM0 ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+	return kind == FM_DP_ACCESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 }
+
+static const uint32_t hook_of[] = {
+	[FM_DP_FM0] = FM_DP_HOOK_FM0,
+	[FM_DP_ACCESS] = FM_DP_HOOK_ACCESS,
+	[FM_DP_GUARD] = FM_DP_HOOK_GUARD,
+};
 
 /* XDP before tc, by a pinned link: it stays when we go, and takes a new program in place. */
 static void xdp_pin(const struct fm_dp *dp, uint32_t ifindex, char out[256])
@@ -184,7 +192,7 @@ int fm_dp_attach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 	if (err < 0)
 		return fm_dp_fail(err, "data path: cannot put the filter on interface %u: %s",
 				  ifindex, strerror(-err));
-	note_hooks(dp, ifindex, hooks | (kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS));
+	note_hooks(dp, ifindex, hooks | hook_of[kind]);
 	return 0;
 }
 
@@ -248,7 +256,7 @@ int fm_dp_detach(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_kind kind)
 	if (kind == FM_DP_ACCESS)
 		detach_xdp(dp, ifindex);
 
-	hooks &= ~(kind == FM_DP_FM0 ? FM_DP_HOOK_FM0 : FM_DP_HOOK_ACCESS);
+	hooks &= ~hook_of[kind];
 	if (hooks == FM_DP_HOOK_CLSACT)
 		remove_clsact(ifindex);
 	note_hooks(dp, ifindex, hooks);
@@ -262,10 +270,10 @@ static void detach_all(struct fm_dp *dp)
 
 	while (bpf_map_get_next_key(fd, NULL, &ifindex) == 0) {
 		hooks = hooks_of(dp, ifindex);
-		if (hooks & FM_DP_HOOK_FM0)
-			(void)fm_dp_detach(dp, ifindex, FM_DP_FM0);
-		if (hooks & FM_DP_HOOK_ACCESS)
-			(void)fm_dp_detach(dp, ifindex, FM_DP_ACCESS);
+		for (uint32_t kind = FM_DP_FM0; kind <= FM_DP_GUARD; kind++) {
+			if (hooks & hook_of[kind])
+				(void)fm_dp_detach(dp, ifindex, (enum fm_dp_kind)kind);
+		}
 		(void)bpf_map_delete_elem(fd, &ifindex);
 	}
 }

@@ -24,6 +24,7 @@ enum fm_dp_kind {
 	FM_DP_FM0,    /* egress of fm0 */
 	FM_DP_ACCESS, /* ingress: host: an access; anchor: an interface to hosts or correspondents
 		       */
+	FM_DP_GUARD,  /* host: egress of an access: no home address leaves outside a tunnel */
 };
 
 /**

@@ -18,6 +18,7 @@
 #define FM_DP_HOOK_FM0 1u
 #define FM_DP_HOOK_ACCESS 2u
 #define FM_DP_HOOK_CLSACT 4u /* the clsact qdisc is ours */
+#define FM_DP_HOOK_GUARD 8u
 
 #define FM_DP_FLOW_LIFE_NS 300000000000ull /* D44 (2): an uplink packet counts for 300 s */
 
@@ -210,7 +211,8 @@ _Static_assert(sizeof(struct fm_dp_settings) == 48, "changes a pinned map: raise
 	X(CARE_OF,         "care-of-address",        1, "not from a care-of address of that binding")   \
 	X(PORT,            "nat-port",               1, "UDP port is not the registered one")           \
 	X(ECN,             "ecn",                    1, "congestion marked outside, not possible inside") \
-	X(NO_ROOM,         "no-room",                1, "the kernel could not change the packet")
+	X(NO_ROOM,         "no-room",                1, "the kernel could not change the packet")       \
+	X(HOME_OUTSIDE,    "home-address-outside",   1, "from a home address, not inside a tunnel")
 /* clang-format on */
 
 /* Room for what an ICMP error quotes: 1280 without its own headers, RFC 4443 §3.2. */

@@ -1,5 +1,5 @@
 /*
- * The programs that move packets. Host: tc egress of fm0, tc ingress of the accesses.
+ * The programs that move packets. Host: tc egress of fm0, tc ingress and egress of the accesses.
  * Anchor: tc ingress (or XDP before it), tc egress of fm0. What they cannot send is left to the
  * stack and so to fm0's reader, the daemon. Each drop counts its row of FM_COUNTERS.
  */
@@ -277,6 +277,31 @@ SEC("tc")
 int fm_host_in_l3(struct __sk_buff *skb)
 {
 	return fm_host_enter(skb, true);
+}
+
+/*
+ * An access' egress at the host. Sockets that are bound to its device send past fm0, and so would
+ * those of an address that fm0 has lost: from a home address nothing leaves but in a tunnel.
+ */
+SEC("tc")
+int fm_host_guard(struct __sk_buff *skb)
+{
+	union fm_addr src = {};
+	long err;
+
+	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		err = bpf_skb_load_bytes_relative(skb, offsetof(struct ipv6hdr, saddr), &src,
+						  sizeof(src), BPF_HDR_START_NET);
+	} else if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		src.w[2] = bpf_htonl(0xffff);
+		err = bpf_skb_load_bytes_relative(skb, offsetof(struct iphdr, saddr), &src.w[3], 4,
+						  BPF_HDR_START_NET);
+	} else {
+		return TC_ACT_OK;
+	}
+	if (err || !fm_word_of(&src))
+		return TC_ACT_OK;
+	return fm_drop(skb, false, FM_COUNT_HOME_OUTSIDE);
 }
 
 /* D50: echo from the registration address to the anchor itself. */

@@ -254,6 +254,21 @@ def drops_copy(d, run):
     tell("a copy for a path that is gone is dropped", verdict == SHOT and not changed, f"{verdict} {changed}")
 
 
+def host_guard(d):
+    run = "fm_host_guard"
+    bind(d, "host", "ip6")
+    for name, packet in (("from an address in a home prefix", up6()), ("from an IPv4 home address", up4()),
+                         ("from the registration address", IPv6(src=REG, dst=ANCHOR6) / UDP())):
+        drops(d, run, f"what is {name} leaves no access in clear", packet, "home-address-outside")
+    for encap in ("ip6", "ip4", "udp4"):
+        leaves_alone(d, run, f"inside {encap} a home address leaves", wrap(encap, up6()))
+    leaves_alone(d, run, "signalling from a care-of address leaves", IPv6(src=COA6, dst=ANCHOR6) / IPv6ExtHdrDestOpt(
+        nh=135, options=[HAO(hoa=REG)]) / Raw(bytes(16)))
+    leaves_alone(d, run, "another source leaves", IPv6(src=COA6, dst=PEER6) / UDP())
+    leaves_alone(d, run, "what goes to a home address leaves", down6())
+    leaves_alone(d, run, "ARP about a home address leaves", MAC / Raw(bytes(14) + bytes(up4())[12:16]) / Raw(bytes(20)))
+
+
 def sizes(d):
     run = "test_host_out"
     bind(d, "host", "ip6")
@@ -569,8 +584,8 @@ def main():
             subprocess.run(inside + line.split(), check=True)
         host_line = f"open host {bpffs}/h fm0 {ANCHOR6} {ANCHOR4}"
         d = Drive(program, namespace, [host_line])
-        loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3")
-        for part in (host_out, sizes, rules, moves, host_in):
+        loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3", "fm_host_guard")
+        for part in (host_out, host_guard, sizes, rules, moves, host_in):
             part(d)
         restart(program, namespace, host_line, d)
         d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4}"])
