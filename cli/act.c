@@ -102,8 +102,8 @@ int fm_cmd_down(int argc, char **argv)
 	struct fm_args a = {
 		.usage = "down",
 		.about = "De-registers at the anchor and removes everything of ours from "
-			 "this machine: device, routes, programs. A stop of the daemon "
-			 "leaves them standing."
+			 "this machine: device, routes, programs. Sockets that have a home "
+			 "address are ended. A stop of the daemon leaves all standing."
 	};
 	json_t *answer;
 	int code;
@@ -116,6 +116,9 @@ int fm_cmd_down(int argc, char **argv)
 	if (a.json)
 		return fm_say_object(answer, FM_EXIT_OK);
 	printf("de-registered; nothing of flowmob is left in the kernel\n");
+	if (json_integer_value(json_object_get(answer, "sockets_ended")) > 0)
+		printf("sockets that had a home address were ended: %" JSON_INTEGER_FORMAT "\n",
+		       json_integer_value(json_object_get(answer, "sockets_ended")));
 	json_decref(answer);
 	return FM_EXIT_OK;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "net/inet_diag.h"
 #include "net/route.h"
 
 int fm_homes_open(struct fm_homes *h)
@@ -98,6 +99,13 @@ static int put(struct fm_homes *h, struct fm_home *home, const struct fm_odp *le
 	return ret;
 }
 
+static void end_sockets(struct fm_homes *h, const struct fm_prefix *p)
+{
+	int ended = h->diag ? fm_sockets_destroy(h->diag, p, NULL) : 0;
+
+	h->ended += ended > 0 ? (uint32_t)ended : 0;
+}
+
 static int drop(struct fm_homes *h, struct fm_home *home)
 {
 	struct fm_address a = on_fm0(h, &home->address);
@@ -109,6 +117,7 @@ static int drop(struct fm_homes *h, struct fm_home *home)
 
 		ret = ret < 0 ? ret : err;
 	}
+	end_sockets(h, &home->prefix); /* now that nobody can make new ones */
 	return ret;
 }
 

@@ -22,11 +22,13 @@ struct fm_home {
  * @default_type: service type of programs that ask for nothing; 0: they are left alone
  * @current: the address that new sockets of that type get; none: there is none. Until it has been
  *           said (@is_said) routes of an earlier run stay
+ * @diag:   NETLINK_SOCK_DIAG, when we leave: sockets whose address goes are ended, because without
+ *          fm0 they would go on from it out of any access; else NULL. @ended: how many that were
  * @source6, @source4: what the default routes prefer now; none: there is no such route
  */
 struct fm_homes {
-	struct fm_netlink *netlink;
-	uint32_t ifindex;
+	struct fm_netlink *netlink, *diag;
+	uint32_t ifindex, ended;
 	uint8_t default_type;
 	bool is_said;
 	struct fm_ip registration, current, source6, source4;

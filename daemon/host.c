@@ -308,7 +308,7 @@ static bool is_all_bound(const struct fm_host_role *h, uint64_t now_us)
 static void leave(struct fm_daemon *d)
 {
 	struct fm_host_role *h = d->host;
-	json_t *done = json_pack("{s:i, s:b}", "schema", 1, "down", 1);
+	json_t *done;
 
 	fm_host_sockets_down(d);
 	fm_homes_drop(&h->homes);
@@ -316,6 +316,8 @@ static void leave(struct fm_daemon *d)
 	h->dp = NULL;
 	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
 	(void)fm_veth_remove(&d->netlink);
+	done = json_pack("{s:i, s:b, s:I}", "schema", 1, "down", 1, "sockets_ended",
+			 (json_int_t)h->homes.ended);
 	if (h->leaving)
 		(void)fm_client_send(h->leaving, done);
 	json_decref(done);

@@ -131,6 +131,7 @@ static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *r
 	(void)request;
 	d->host->leaving = client;
 	d->host->is_leaving = true;
+	d->host->homes.diag = &d->host->diag;
 	fm_host_down(&d->host->core, fm_now_us());
 	fm_daemon_changed(d);
 	return NULL;
