@@ -61,8 +61,14 @@ static void tell(cfg_t *cfg, const char *fmt, va_list args)
 		return;
 	}
 	list_keys(cfg, hint, sizeof(hint));
+	if (strstr(fmt, "duplicate title"))
+		snprintf(hint, sizeof(hint), "each title stands once: rename one of the two");
+	else if (strstr(fmt, "a second time"))
+		snprintf(hint, sizeof(hint), "take one of the two out");
+	else if (!strstr(fmt, "no such option"))
+		hint[0] = '\0';
 	fm_conf_refuse(reading.err, reading.file, cfg->line, what,
-		       strstr(fmt, "no such option") ? hint : NULL);
+		       hint[0] ? hint : NULL);
 }
 
 int fm_conf_value_keep(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)

@@ -5,6 +5,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -91,6 +93,10 @@ READER(read_words)
 
 	if (!read_word(r, k, text, &word))
 		return false;
+	if (*(uint8_t *)field >> word & 1) {
+		snprintf(r->why, sizeof(r->why), "it stands here already");
+		return false;
+	}
 	*(uint8_t *)field |= (uint8_t)(1u << word);
 	return true;
 }
@@ -194,6 +200,18 @@ READER(read_key_file)
 	return n > 0;
 }
 
+/* It may be made later: only told. */
+static void warn_of(FILE *err, enum fm_owner_kind kind, const char *name)
+{
+	bool is_user = kind == FM_OWNER_USER;
+
+	if (is_user ? !getpwnam(name) : kind == FM_OWNER_GROUP && !getgrnam(name))
+		fprintf(err,
+			"flowmobd: there is no %s %s now\n"
+			"          it fits nobody until it is made\n",
+			is_user ? "user" : "group", name);
+}
+
 READER(read_owner)
 {
 	static const char *const kinds[] = { "unit", "user", "group", "cgroup", "program", NULL };
@@ -202,7 +220,7 @@ READER(read_owner)
 	char kind_text[8];
 	int kind;
 
-	(void)r, (void)k;
+	(void)k;
 	if (!colon || (size_t)(colon - text) >= sizeof(kind_text) || !colon[1] ||
 	    strlen(colon + 1) >= FM_OWNER_MAX)
 		return false;
@@ -213,6 +231,7 @@ READER(read_owner)
 		return false;
 	if ((kind == FM_OWNER_CGROUP || kind == FM_OWNER_PROGRAM) && colon[1] != '/')
 		return false;
+	warn_of(r->err, (enum fm_owner_kind)kind, colon + 1);
 	owners->list[owners->n].kind = (uint8_t)kind;
 	memcpy(owners->list[owners->n++].name, colon + 1, strlen(colon + 1) + 1);
 	return true;

@@ -168,6 +168,7 @@ static const struct fm_conf_subscriber subscriber_default = { .max_prefixes = FM
 							      .max_fixed = 2,
 							      .grace_us = 30000000 };
 #define TYPE_SESSION_LASTING 2u
+#define TYPE_NONPERSISTENT 3u
 #define TYPES_OF_THE_ANCHOR                                                                        \
 	(1u << 1 | 1u << 2 | 1u << 4) /* digest §14.5: 3 comes from the access */
 
@@ -303,10 +304,10 @@ static void fill_key(struct fm_conf_reading *r, cfg_t *block, const struct fm_co
 			refuse_value(r, block, k, v);
 	}
 	if (k->is_needed && n == 0) {
-		char what[64];
+		char what[64], hint[256];
 
 		snprintf(what, sizeof(what), "no %s", k->name);
-		refuse(r, block, what, k->kind->hint);
+		refuse(r, block, what, k->words ? hint_of(k, hint, sizeof(hint)) : k->kind->hint);
 	}
 }
 
@@ -377,6 +378,26 @@ static void read_accesses(struct fm_conf_reading *r, cfg_t *host)
 	}
 }
 
+static bool has_key(cfg_t *block, const char *key)
+{
+	cfg_opt_t *opt = cfg_getopt(block, key);
+
+	return cfg_opt_size(opt) > 0 && cfg_opt_getnptr(opt, 0);
+}
+
+/* What would be taken without doing what it says. */
+static void judge_type(struct fm_conf_reading *r, cfg_t *block, const struct fm_conf_type *t,
+		       bool is_of_access)
+{
+	if (t->lifetime_us == 0)
+		refuse(r, block, "lifetime is 0",
+		       "write for example 24h, or infinite; who may not have it: allow");
+	if (is_of_access &&
+	    (has_key(block, "lifetime") || has_key(block, "bytes") || has_key(block, "max")))
+		refuse(r, block, "lifetime, bytes and max have no effect here",
+		       "its addresses are those of the access; allow and hook can be set");
+}
+
 static void read_types(struct fm_conf_reading *r, cfg_t *host)
 {
 	for (unsigned i = 0; i < cfg_size(host, "type"); i++) {
@@ -394,6 +415,7 @@ static void read_types(struct fm_conf_reading *r, cfg_t *host)
 		*t = type_default;
 		t->place = place_of(r, block);
 		fill(r, block, type_keys, t);
+		judge_type(r, block, t, number == TYPE_NONPERSISTENT);
 	}
 }
 

@@ -73,9 +73,8 @@ static const char *find(const struct fm_host_cgroups *c, int id)
 /* Before its directories are read: one that is made meanwhile is seen twice, not never. */
 static void watch(struct fm_host_cgroups *c, const char *path)
 {
-	int id = c->n < FM_HOST_CGROUPS_MAX
-			 ? inotify_add_watch(c->fd, path, IN_CREATE | IN_ONLYDIR)
-			 : -1;
+	int id = c->n < FM_HOST_CGROUPS_MAX ? inotify_add_watch(c->fd, path, IN_CREATE | IN_ONLYDIR)
+					    : -1;
 
 	if (id < 0 || find(c, id))
 		return;

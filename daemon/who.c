@@ -121,7 +121,8 @@ bool fm_who_has_defaults(const struct fm_conf_host *c)
 	return c->n_programs > 0;
 }
 
-/* All lists of owners of the policy: those of types, then those of programs; NULL after the last. */
+/* All lists of owners of the policy: those of types, then those of programs; NULL after the last.
+ */
 static const struct fm_conf_owners *owners_at(const struct fm_conf_host *c, unsigned i)
 {
 	if (i < FM_TYPES_MAX)
