@@ -61,6 +61,8 @@ int fm_host_policy_apply(struct fm_daemon *d)
 		has_defaults |= is_used(&p->runs[i]);
 	if (!d->host->sockets.sock)
 		return 0;
+	fm_sock_deadline(d->host->sockets.sock,
+			 (uint32_t)(d->config->host.home.deadline_us / 1000));
 	err = fm_sock_policy(d->host->sockets.sock, fm_who_closed(&d->config->host), has_defaults,
 			     0);
 	for (uint32_t i = 0; i < FM_RUNS_MAX && err == 0; i++) {

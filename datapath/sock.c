@@ -492,6 +492,11 @@ void fm_sock_home(struct fm_sock *s, uint32_t ifindex)
 	__atomic_store_n(&s->settings->home_ifindex, ifindex, __ATOMIC_RELEASE);
 }
 
+void fm_sock_deadline(struct fm_sock *s, uint32_t ms)
+{
+	__atomic_store_n(&s->settings->deadline_ms, ms, __ATOMIC_RELEASE);
+}
+
 int fm_sock_fd(const struct fm_sock *s)
 {
 	return ring_buffer__epoll_fd(s->events);

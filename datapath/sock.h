@@ -79,6 +79,9 @@ int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 /* The device of the home addresses: sockets bound to another one cannot have them. 0: not known. */
 void fm_sock_home(struct fm_sock *s, uint32_t ifindex);
 
+/* So long sockets wait for an answer, then it has failed, ETIMEDOUT; 0: for ever. */
+void fm_sock_deadline(struct fm_sock *s, uint32_t ms);
+
 /* A descriptor to poll for reading; fm_sock_read() then calls @each for what came. */
 int fm_sock_fd(const struct fm_sock *s);
 int fm_sock_read(struct fm_sock *s, void (*each)(void *ctx, const struct fm_sock_event *e),

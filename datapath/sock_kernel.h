@@ -336,6 +336,27 @@ static __always_inline __u64 fm_permission(__u8 type)
 }
 
 /*
+ * Waiting has an end also when no daemon runs. The daemon's own deadline is the same, but it cannot
+ * tell when it is gone. Asking anew (@again) begins anew.
+ */
+static __always_inline __u64 fm_wait(struct fm_sock_want *w, __u32 is_v4, __u64 word, bool again)
+{
+	const struct fm_sock_settings *now = fm_settings();
+	__u32 *since = &w->asked_ms[is_v4 & 1], ms;
+
+	if (FM_SOCK_WORD_STATE(word) != FM_SOCK_PENDING) {
+		*since = 0;
+		return word;
+	}
+	ms = (__u32)(bpf_ktime_get_ns() / 1000000) | 1;
+	if (again || *since == 0)
+		*since = ms;
+	if (!now || now->deadline_ms == 0 || ms - *since <= now->deadline_ms)
+		return word;
+	return FM_SOCK_WORD(FM_SOCK_FAILED, 0, ETIMEDOUT, 0);
+}
+
+/*
  * What the socket's type has come to for it; READY: the address is pinned. @again: somebody asks
  * anew: what failed, or the address that is no more, is no answer. An accepted child (@self is not
  * the owner) has what its listener had, and gets nothing by that.
@@ -358,6 +379,7 @@ static __always_inline __u64 fm_resolve(struct fm_sock_want *w, __u64 self, __u3
 		word = fm_permission(w->type);
 	if (FM_SOCK_WORD_STATE(word) == FM_SOCK_READY)
 		word = fm_word(w, is_v4, again);
+	word = fm_wait(w, is_v4, word, again);
 	if (FM_SOCK_WORD_STATE(word) != FM_SOCK_READY)
 		return word;
 	int err = fm_pin(w, is_v4, word);

@@ -107,14 +107,16 @@ _Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: rais
  * @default_type: of sockets that ask for nothing and have no verdict: never strict; 0: none
  * @run:          number of the daemon's run: what was asked of an earlier one is asked again
  * @home_ifindex: the device that packets from home addresses take; 0: not known
+ * @deadline_ms:  who waits so long for an answer has none, also while no daemon runs; 0: for ever
  */
 struct fm_sock_settings {
 	__u64 netns;
 	__u32 policy;
 	__u8 has_defaults, closed, default_type, pad;
 	__u32 run, home_ifindex;
+	__u32 deadline_ms, reserved;
 };
-_Static_assert(sizeof(struct fm_sock_settings) == 24, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_sock_settings) == 32, "changes a pinned map: raise its version");
 
 /* An address that a socket has. @slot 0: none. */
 struct fm_sock_pin {
@@ -133,6 +135,7 @@ struct fm_sock_pin {
  * @owner:      the socket that this was made for, as a number. A child has its parent's, which
  * lives when it is made, so never its own by chance: it shows what is here, and holds nothing
  * @request:    id in fm_sock_requests_v1; 0: the address of the type
+ * @asked_ms:   by family: when it began to wait, of the monotonic clock; 0: it does not
  */
 struct fm_sock_want {
 	__u8 type, is_own, is_default, request_is_v4;
@@ -140,8 +143,9 @@ struct fm_sock_want {
 	__u8 next_is_own, pad[3];
 	__u64 owner, id, request, lifetime_bytes;
 	struct fm_sock_pin pins[FM_SOCK_FAMILIES];
+	__u32 asked_ms[FM_SOCK_FAMILIES];
 };
-_Static_assert(sizeof(struct fm_sock_want) == 96, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_sock_want) == 104, "changes a pinned map: raise its version");
 
 /* Kinds of struct fm_sock_event. */
 #define FM_SOCK_EVENT_WANT                                                                         \

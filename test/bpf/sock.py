@@ -581,6 +581,40 @@ def _(d):
     same(kinds(d), [])
 
 
+@row("no daemon: waiting ends by the deadline; asking again and an answer work once it is back")
+def _(d):
+    d.ask("deadline 300")
+    d.ask(f"policy {1 << 4} 0 0")
+    a, b, c, v4 = sock(2), sock(), sock(4), sock(2, family=socket.AF_INET)
+    ask(b, TYPE[1] | REQUIRE)
+    d.kill()
+    for s in (a, b, c):
+        refused(errno.EAGAIN, s.connect, (PEER6, PORT))
+    refused(errno.EAGAIN, v4.connect, (PEER4, PORT))
+    time.sleep(0.35)
+    for s, to in ((a, PEER6), (b, PEER6), (c, PEER6), (v4, PEER4)):
+        refused(errno.EADDRNOTAVAIL, s.connect, (to, PORT))
+        same((read_long(s)[0] & FAILED, read_long(s)[1]), (FAILED, errno.ETIMEDOUT))
+    u = udp(2)
+    refused(errno.EAGAIN, u.sendto, b"?", (PEER6, PORT))
+    time.sleep(0.35)
+    refused(errno.EADDRNOTAVAIL, u.sendto, b"?", (PEER6, PORT))
+    ask(u, TYPE[2])
+    refused(errno.EAGAIN, u.sendto, b"?", (PEER6, PORT))
+    d.__init__(PIN, CGROUP)
+    refused(errno.EADDRNOTAVAIL, a.connect, (PEER6, PORT))
+    ask(a, TYPE[2])
+    refused(errno.EAGAIN, a.connect, (PEER6, PORT))
+    refused(errno.EADDRNOTAVAIL, b.connect, (PEER6, PORT))
+    told = {e["type"]: (kind, e) for kind, e in d.events() if kind != "who"}
+    same([told[t][0] for t in (1, 2)], ["own", "want"])
+    d.ready(A[2])
+    same(talk(a), A[2])
+    same(heard(u, (PEER6, PORT)), A[2])
+    d.ask(f"answer {told[1][1]['id']} {IS_READY} {d.slot(A[5])} 0")
+    same(talk(b), A[5])
+
+
 @row("a daemon's restart changes nothing for sockets; counts stay")
 def _(d):
     slot = d.ready(A[2])

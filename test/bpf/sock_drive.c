@@ -145,6 +145,13 @@ static int do_home(char **w)
 	return 0;
 }
 
+/* deadline MS */
+static int do_deadline(char **w)
+{
+	fm_sock_deadline(s, (uint32_t)number(w[1]));
+	return 0;
+}
+
 static void print_event(void *ctx, const struct fm_sock_event *e)
 {
 	static const char *const names[] = { "?", "want", "own", "who", "gone" };
@@ -206,11 +213,12 @@ static const struct {
 	int words; /* with the command itself */
 	int (*act)(char **w);
 } commands[] = {
-	{ "open", 3, do_open },	      { "close", 1, do_close },	     { "down", 1, do_close },
-	{ "address", 3, do_address }, { "each", 1, do_each },	     { "forget", 2, do_forget },
-	{ "count", 2, do_count },     { "type", 6, do_type },	     { "answer", 5, do_answer },
-	{ "policy", 4, do_policy },   { "verdict", 10, do_verdict }, { "read", 1, do_read },
-	{ "home", 2, do_home },	      { "ids", 1, do_ids },	     { "requests", 1, do_requests },
+	{ "open", 3, do_open },		{ "close", 1, do_close },	{ "down", 1, do_close },
+	{ "address", 3, do_address },	{ "each", 1, do_each },		{ "forget", 2, do_forget },
+	{ "count", 2, do_count },	{ "type", 6, do_type },		{ "answer", 5, do_answer },
+	{ "policy", 4, do_policy },	{ "verdict", 10, do_verdict },	{ "read", 1, do_read },
+	{ "home", 2, do_home },		{ "deadline", 2, do_deadline }, { "ids", 1, do_ids },
+	{ "requests", 1, do_requests },
 };
 
 static int run_line(char *line)

@@ -92,6 +92,7 @@ class Drive:
         """As after a start: no addresses, no words, an open policy, no events."""
         self.ask("policy 0 0 0")
         self.ask("home 0")
+        self.ask("deadline 0")
         for t in (1, 2, 3, 4):
             self.type(t, NONE)
             self.type(t, NONE, v4=1)
