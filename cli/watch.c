@@ -212,6 +212,24 @@ static bool holds(const char *what, struct seen *s)
 	return yes;
 }
 
+/* An access that a daemon does not have never comes; without a daemon nobody knows. */
+static bool is_unknown(const char *what)
+{
+	json_t *status = strncmp(what, "access=", 7) == 0 ? ask_quietly("status") : NULL;
+	const json_t *list = json_object_get(status, "accesses");
+	bool is_there = !json_is_array(list);
+	json_t *access;
+	size_t i;
+
+	json_array_foreach(list, i, access) {
+		const char *name = json_string_value(json_object_get(access, "name"));
+
+		is_there |= name && strcmp(name, what + 7) == 0;
+	}
+	json_decref(status);
+	return !is_there;
+}
+
 static int wait_for(const char *what, double timeout_s, bool json)
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
@@ -219,8 +237,13 @@ static int wait_for(const char *what, double timeout_s, bool json)
 	struct seen s = { 0 };
 	bool yes;
 
-	while (!(yes = holds(what, &s)) && clock_s(CLOCK_MONOTONIC) - start < timeout_s)
+	while (!(yes = holds(what, &s)) && clock_s(CLOCK_MONOTONIC) - start < timeout_s) {
+		if (is_unknown(what))
+			return fm_say_error(json, FM_EXIT_FAILED, "no-such-access",
+					    "flowmob access lists them", "there is no access %s",
+					    what + 7);
 		nanosleep(&pause, NULL);
+	}
 	json_decref(s.moves);
 	if (!yes)
 		return fm_say_error(json, FM_EXIT_FAILED, "timeout",

@@ -71,6 +71,10 @@ json_t *fm_tell_about(const struct fm_event *e, const char *access, const char *
 		return NULL;
 	if (d->is_of_access && access && e->bid != 0)
 		json_object_set_new(about, "bid", json_integer(e->bid));
+	if (e->id == FM_EVENT_LEASE_REFUSED && e->detail == 0) { /* of no answer: no status */
+		*reason = "no-answer";
+		return about;
+	}
 	if (d->form == PREFIX_STATUS)
 		*reason = word_of(prefix_statuses, e->detail - 128, PREFIX_STATUSES);
 	if (d->form == REASON)

@@ -51,6 +51,12 @@ def test_wait_times_out_with_exit_code_1(daemon, flowmob):
     assert 0.3 <= time.monotonic() - start < 3
 
 
+def test_wait_for_an_access_that_there_is_not_ends_at_once(daemon, flowmob):
+    daemon.answers['status'] = BOUND
+    done = flowmob('wait', '--for', 'access=nowhere', '--timeout', '60s', '--json')
+    assert done.returncode == 1 and json.loads(done.stderr)['error']['code'] == 'no-such-access'
+
+
 def test_wait_waits_for_the_daemon_too(flowmob, tmp_path):
     from conftest import Daemon
     late = []
