@@ -145,6 +145,25 @@ bool fm_host_policy_is_run(const struct fm_daemon *d, const char *cgroup)
 	return find_run(&d->host->policy, cgroup) != NULL;
 }
 
+void fm_host_policy_refused(struct fm_daemon *d, uint32_t uid, uint8_t type, const char *reason)
+{
+	struct fm_host_policy *p = &d->host->policy;
+	uint32_t i = 0, n = p->n_refused < FM_REFUSED_MAX ? p->n_refused : FM_REFUSED_MAX;
+
+	p->refusals++;
+	while (i < n && p->refused[i].uid != uid)
+		i++;
+	if (i == n) {
+		i = p->n_refused++ % FM_REFUSED_MAX;
+		p->refused[i] = (struct fm_host_refused){ .uid = uid };
+	}
+	if (p->refused[i].types >> type & 1)
+		return;
+	p->refused[i].types |= (uint8_t)(1u << type);
+	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_TYPE_REFUSED], reason,
+		      json_pack("{s:s, s:I}", "type", fm_type_names[type], "uid", (json_int_t)uid));
+}
+
 bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type)
 {
 	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
@@ -410,9 +429,11 @@ static json_t *fill(struct fm_daemon *d, struct fm_client *client, const json_t 
 	r->uid = peer.uid;
 	r->cgroup_id = id_of(r->cgroup);
 	r->allowed = fm_who_allowed(&d->config->host, &who);
-	if (!(r->allowed >> r->type & 1))
+	if (!(r->allowed >> r->type & 1)) {
+		fm_host_policy_refused(d, peer.uid, r->type, "not-permitted");
 		return fm_control_error("not-permitted",
 					"the policy of this host does not allow you that type");
+	}
 	error = read_via(d, json_object_get(request, "via"), r);
 	if (error)
 		return error;

@@ -10,7 +10,8 @@
 #include "datapath/sock_maps.h"
 #include "net/proc.h"
 
-#define FM_RUNS_MAX 16u /* programs under `flowmob run` at once */
+#define FM_REFUSED_MAX 64u /* users whose refusals are told once each */
+#define FM_RUNS_MAX 16u	   /* programs under `flowmob run` at once */
 #define FM_RUN_RULE                                                                                \
 	1000u /* number of the first one's steering rule; those of the file are below              \
 	       */
@@ -36,10 +37,22 @@ struct fm_host_run {
 	struct fm_client *client;
 };
 
-/* @looked_us: when it was last looked who has ended */
+/* Told: @types, bit 1 << type, were refused to @uid. */
+struct fm_host_refused {
+	uint32_t uid;
+	uint8_t types;
+};
+
+/**
+ * struct fm_host_policy - what runs, and what was refused
+ * @looked_us: when it was last looked who has ended
+ * @refusals: by policy of this host, all of them; @refused: who has been told of, the last ones
+ */
 struct fm_host_policy {
 	struct fm_host_run runs[FM_RUNS_MAX];
-	uint64_t last_request, looked_us;
+	uint64_t last_request, looked_us, refusals;
+	uint32_t n_refused;
+	struct fm_host_refused refused[FM_REFUSED_MAX];
 	struct fm_host_cgroups cgroups;
 };
 
@@ -58,6 +71,9 @@ bool fm_host_policy_is_there(const struct fm_host_run *r);
 
 /* Is it the cgroup of a run, or below one? */
 bool fm_host_policy_is_run(const struct fm_daemon *d, const char *cgroup);
+
+/* Policy of this host did not give @uid that type: counted, and told once for each. */
+void fm_host_policy_refused(struct fm_daemon *d, uint32_t uid, uint8_t type, const char *reason);
 
 /* Does a running program keep the address of this type, sockets or not? */
 bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type);

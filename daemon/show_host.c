@@ -218,5 +218,6 @@ json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, 
 	fm_show_common_counters(counters, d->signal, &d->host->slow);
 	add_own(counters, "probes-sent", d->host->probe.sent);
 	add_own(counters, "probes-answered", d->host->probe.heard);
+	add_own(counters, "type-refused", d->host->policy.refusals);
 	return json_pack("{s:o}", "counters", counters);
 }

@@ -138,6 +138,9 @@ exec perl -MIO::Socket::IP -e 'IO::Socket::IP->new(PeerHost => "{PEER6}", PeerPo
 def test_who_may_not_is_told(world):
     done = run(world, FLOWMOB, 'run', '--type', 'graceful-replacement', '--json', '--', 'true', check=False)
     assert (done.returncode, json.loads(done.stderr)['error']['code']) == (3, 'not-permitted')
+    run(world, FLOWMOB, 'run', '--type', 'graceful-replacement', '--', 'true', check=False)
+    assert len([e for e in world.events('host') if e['event'] == 'type-refused']) == 1  # told once, counted twice
+    assert world.ask('host', 'counters')['counters']['type-refused'] == 2
     assert run(world, FLOWMOB, 'run', '--type', 'bogus', '--', 'true', check=False).returncode == 2
     assert run(world, FLOWMOB, 'run', '--', 'true', check=False).returncode == 2
 
