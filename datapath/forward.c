@@ -359,9 +359,13 @@ static void drop_words(struct fm_dp *dp, const struct fm_dp_block *old, uint32_t
 
 		if (p->len == 0 || (now && holds(now, p, 0)))
 			continue;
-		if (bpf_map_lookup_elem(map_of(dp, p), p->ip, &word) == 0 &&
-		    FM_DP_WORD_SLOT(word) == slot)
-			bpf_map_delete_elem(map_of(dp, p), p->ip);
+		if (bpf_map_lookup_elem(map_of(dp, p), p->ip, &word) < 0 ||
+		    FM_DP_WORD_SLOT(word) != slot)
+			continue;
+		if (p->len == 64 && dp->conf.role == FM_DP_HOST)
+			bpf_map_update_elem(fd_of(dp->skel->maps.fm_ended_v1), p->ip, &slot,
+					    BPF_ANY);
+		bpf_map_delete_elem(map_of(dp, p), p->ip);
 	}
 }
 

@@ -123,6 +123,11 @@ _Static_assert(sizeof(struct fm_dp_rules) == 8 + 64 * 104,
 #define FM_DP_WORD_SLOT(word) ((word) >> 8)
 #define FM_DP_WORD_INDEX(word) ((word)&0xffu)
 
+/*
+ * fm_ended_v1 has the same keys as fm_prefix_v1: prefixes that were a host's until they ended. The
+ * kernel lets IPv6 sockets go on sending from them.
+ */
+
 /* A flow as its host sees it; ICMP echo: the identifier in both ports. */
 struct fm_dp_tuple {
 	__u8 local[16], remote[16];

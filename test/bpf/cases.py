@@ -165,9 +165,9 @@ def path_lines(side, usable=True, device="acc"):
     return out
 
 
-def bind(d, side, default="ip6", rules=(), usable=True, device="acc"):
+def bind(d, side, default="ip6", rules=(), usable=True, device="acc", home=HOME6[:-1]):
     d.say(f"binding 1 {REG} {PATHS[default] - 1}")
-    for line in [f"prefix {HOME6[:-1]} 64", f"prefix {HOME4} 128", *path_lines(side, usable, device), *rules, "forward"]:
+    for line in [f"prefix {home} 64", f"prefix {HOME4} 128", *path_lines(side, usable, device), *rules, "forward"]:
         d.say(line)
 
 
@@ -265,6 +265,9 @@ def host_guard(d):
     leaves_alone(d, run, "signalling from a care-of address leaves", IPv6(src=COA6, dst=ANCHOR6) / IPv6ExtHdrDestOpt(
         nh=135, options=[HAO(hoa=REG)]) / Raw(bytes(16)))
     leaves_alone(d, run, "another source leaves", IPv6(src=COA6, dst=PEER6) / UDP())
+    bind(d, "host", "ip6", home="2001:db8:100:2::")
+    drops(d, run, "what is from a home prefix that ended leaves no access", up6(), "home-address-outside")
+    bind(d, "host", "ip6")
     leaves_alone(d, run, "what goes to a home address leaves", down6())
     leaves_alone(d, run, "ARP about a home address leaves", MAC / Raw(bytes(14) + bytes(up4())[12:16]) / Raw(bytes(20)))
 
