@@ -55,6 +55,18 @@ static const struct fm_command *find(const struct fm_command *table, const char 
 	return NULL;
 }
 
+/* Perhaps it is one of the other role's. */
+static json_t *no_command(const struct fm_daemon *d, const char *name)
+{
+	bool is_host = d->role == &fm_role_host;
+
+	if (!find(is_host ? fm_anchor_commands : fm_host_commands, name))
+		return fm_control_error("no-such-command", "there is no such command");
+	return fm_control_error("no-such-command",
+				is_host ? "this is a host; anchors have that command"
+					: "this is an anchor; hosts have that command");
+}
+
 json_t *fm_command_answer(void *ctx, struct fm_client *client, json_t *request)
 {
 	struct fm_daemon *d = ctx;
@@ -70,8 +82,7 @@ json_t *fm_command_answer(void *ctx, struct fm_client *client, json_t *request)
 	if (!c)
 		c = find(d->role == &fm_role_host ? fm_host_commands : fm_anchor_commands, name);
 	if (!c)
-		return fm_control_error("no-such-command",
-					"this daemon's role has no such command");
+		return no_command(d, name);
 	if (fm_client_right(client) < c->right)
 		return fm_control_error("not-permitted",
 					c->right == FM_CONTROL_READ

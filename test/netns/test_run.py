@@ -166,6 +166,12 @@ def test_the_end_is_that_of_the_program(world):
         assert run(world, FLOWMOB, 'run', '--type', 'fixed', '--', *command, check=False).returncode == code
 
 
+def test_a_command_of_the_other_role_says_so(world):
+    assert 'anchors have that command' in world.ask('host', 'pools')['error']['message']
+    assert 'hosts have that command' in world.ask('anchor', 'flows')['error']['message']
+    assert world.ask('host', 'nonsense')['error']['message'] == 'there is no such command'
+
+
 def test_explain_tells_what_a_unit_would_get(world):
     done = run(world, FLOWMOB, 'explain', 'tcp', f'[{PEER6}]:80', '--uid', 'root', '--json')
     assert json.loads(done.stdout)['type'] == 'session-lasting'
