@@ -428,8 +428,10 @@ static __always_inline bool is_source(const struct call *k, const struct fm_sock
 }
 
 /*
- * Policy names a type for a program that asks for nothing. Where it is not strict, sockets are left
- * alone while there is no address. NULL: nothing for this one.
+ * Policy names a type for a program that asks for nothing. Where it is not strict (program blocks),
+ * sockets are left alone while there is no address of that family: the kernel may choose one of
+ * another type, as it does where there is no policy. Where it is strict (`flowmob run`), those fail
+ * that no address is there for. NULL: nothing for this one.
  */
 static __always_inline struct fm_sock_want *
 choose_default(struct bpf_sock_addr *c, struct bpf_sock *sk, const struct call *k)

@@ -790,6 +790,24 @@ def _(d):
     d.ask(f"answer {id} {NONE} 0 0")
 
 
+@row("a default without an address of that family: strict fails, not strict is as without")
+def _(d):
+    who = f"{os.stat(CGROUP).st_ino} 0 0 {2**32 - 1} {2**32 - 1}"
+    d.ask("policy 0 1 0")
+    d.ready(A[3], 3)
+    d.type(3, IS_FAILED, error=errno.EADDRNOTAVAIL, v4=1)
+    for strict in (0, 1):
+        d.ask(f"verdict {who} 0 3 {strict} 0")
+        same(talk(sock()), A[3])
+        for family, to in ((socket.AF_INET, PEER4), (socket.AF_INET6, f"::ffff:{PEER4}")):
+            if not strict:
+                same(talk(sock(family=family), to), OURS4)
+                continue
+            for make in (sock, udp):
+                refused(errno.EADDRNOTAVAIL, make(family=family).connect, (to, PORT))
+            refused(errno.EADDRNOTAVAIL, udp(family=family).sendto, b"?", (to, PORT))
+
+
 @row("other network namespaces are left alone")
 def _(d):
     d.ready(A[2])
