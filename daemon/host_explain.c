@@ -17,7 +17,7 @@
 /**
  * struct question - a flow that is, or one that might be
  * @live: what the data path knows of it; NULL: there is none
- * @type: that policy gives to who is asked about; 0: none
+ * @type: that policy gives to who is asked about; 0: none. @policy: the program block that does
  * @rule: place among the core's rules of the one that decides, n_rules: the default
  */
 struct question {
@@ -25,6 +25,7 @@ struct question {
 	struct fm_tuple tuple;
 	const struct fm_live_flow *live;
 	uint8_t rule, type;
+	const char *policy;
 	json_t *history;
 	double since_s;
 	char local[FM_ADDRESS_TEXT_MAX + 8], remote[FM_ADDRESS_TEXT_MAX + 8];
@@ -235,16 +236,17 @@ static void put_paths(const struct question *q, json_t *answer)
 static json_t *explain(struct question *q, bool is_mobile)
 {
 	const struct fm_home *home = fm_homes_find(&q->d->host->homes, &q->tuple.local);
+	uint8_t type = home ? home->type : q->type;
 	char proto[8];
 	json_t *answer;
 
 	fm_endpoint_text(&q->tuple.local, q->tuple.local_port, q->local);
 	fm_endpoint_text(&q->tuple.remote, q->tuple.remote_port, q->remote);
-	answer = json_pack("{s:s, s:s*, s:s, s:o, s:s?, s:b}", "proto",
+	answer = json_pack("{s:s, s:s*, s:s, s:o, s:s?, s:s*, s:b}", "proto",
 			   fm_host_proto_name(q->tuple.ip_proto, proto), "local",
 			   q->live ? q->local : NULL, "remote", q->remote, "source_address",
-			   fm_show_ip(&q->tuple.local), "type",
-			   home ? fm_type_names[home->type] : NULL, "mobile", is_mobile);
+			   fm_show_ip(&q->tuple.local), "type", type ? fm_type_names[type] : NULL,
+			   "policy", q->policy, "mobile", is_mobile);
 	if (!is_mobile)
 		return answer;
 	json_object_set_new(answer, "rules", list_rules(q));
@@ -304,6 +306,7 @@ static bool has_own_type(struct question *q, const json_t *request, const struct
 {
 	const char *unit = json_string_value(json_object_get(request, "unit"));
 	const json_t *uid = json_object_get(request, "uid");
+	const struct fm_conf_host *conf = &q->d->config->host;
 	char cgroup[1024] = "";
 	struct fm_who who = { .uid = (uint32_t)json_integer_value(uid),
 			      .gid = UINT32_MAX,
@@ -316,7 +319,12 @@ static bool has_own_type(struct question *q, const json_t *request, const struct
 		who.uid = UINT32_MAX; /* nobody's: only the unit tells */
 	if (unit)
 		(void)snprintf(cgroup, sizeof(cgroup), "/%s", unit);
-	q->type = fm_who_default(&q->d->config->host, &who);
+	for (uint8_t i = 0; i < conf->n_programs && !q->policy; i++) {
+		if (!fm_who_fits(&conf->programs[i].who, &who))
+			continue;
+		q->type = conf->programs[i].type;
+		q->policy = conf->programs[i].name;
+	}
 	/* near destinations need no address of ours, whoever asks (RFC 6724 §5 rule 2) */
 	return q->type != 0 && fm_ip_is_v4(&q->tuple.remote) == fm_ip_is_v4(&way->source);
 }
@@ -346,6 +354,23 @@ static json_t *explain_typed(struct question *q, struct fm_way *way)
 	return explain(q, true);
 }
 
+static bool is_loopback(const struct fm_ip *ip)
+{
+	static const struct fm_ip loopback = { .b[15] = 1 };
+
+	return fm_ip_equal(ip, &loopback) || (fm_ip_is_v4(ip) && ip->b[12] == 127);
+}
+
+static json_t *explain_local(struct question *q)
+{
+	json_t *answer = explain(q, false);
+
+	json_object_set_new(answer, "access", json_null());
+	json_object_set_new(answer, "mtu_bytes", json_null());
+	json_object_set_new(answer, "why", json_string("it stays on this machine"));
+	return answer;
+}
+
 static json_t *explain_new(struct question *q, const json_t *request)
 {
 	const char *proto = json_string_value(json_object_get(request, "proto"));
@@ -356,6 +381,10 @@ static json_t *explain_new(struct question *q, const json_t *request)
 	    !read_endpoint(json_string_value(json_object_get(request, "remote")), &q->tuple.remote,
 			   &q->tuple.remote_port))
 		return fm_control_error("bad-request", "write for example: tcp [2001:db8::1]:443");
+	if (is_loopback(&q->tuple.remote)) {
+		q->tuple.local = q->tuple.remote;
+		return explain_local(q);
+	}
 	if (fm_route_get(&q->d->netlink, &q->tuple.remote, 0, &way) < 0)
 		return fm_control_error("no-route", "there is no route to that address");
 	q->tuple.local = way.source;

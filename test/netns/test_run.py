@@ -19,6 +19,7 @@ WORLD = '''
   host {
     type "fixed" { allow = {"user:root"} }
     type "graceful-replacement" { allow = {"user:nobody"} }
+    program "by user" { who = {"user:daemon"}  type = fixed }
     program "by name" { who = {"program:/usr/bin/perl"}  type = fixed }
     default { type = "session-lasting"  via = {"wifi", "lte"} }
   }
@@ -175,6 +176,11 @@ def test_a_command_of_the_other_role_says_so(world):
 def test_explain_tells_what_a_unit_would_get(world):
     done = run(world, FLOWMOB, 'explain', 'tcp', f'[{PEER6}]:80', '--uid', 'root', '--json')
     assert json.loads(done.stdout)['type'] == 'session-lasting'
+    done = run(world, FLOWMOB, 'explain', 'tcp', f'[{PEER6}]:80', '--uid', 'daemon', '--json')
+    told = json.loads(done.stdout)
+    assert (told['type'], told['policy']) == ('fixed', 'by user') and told['source_address'] in addresses(world)['fixed']
+    done = run(world, FLOWMOB, 'explain', 'tcp', '[::1]:80', '--json')
+    assert json.loads(done.stdout)['why'] == 'it stays on this machine'
 
 
 @pytest.mark.parametrize('via', [[], ['--via', 'lte']], ids=['shared', 'own'])
