@@ -119,7 +119,8 @@ done"""
     assert {seen['n2'], seen['n3'], seen['n4']} <= addresses(world)['fixed'], seen
 
 
-BY_UNIT = WORLD.replace('who = {"program:/usr/bin/perl"}', 'who = {"unit:by-name-*.service"}').replace(
+BY_USER = 'program "by user" { who = {"user:daemon"}  type = fixed }'  # before it nothing is known by the unit alone
+BY_UNIT = WORLD.replace(BY_USER, '').replace('who = {"program:/usr/bin/perl"}', 'who = {"unit:by-name-*.service"}').replace(
     'type "fixed" { allow = {"user:root"} }', '').replace('type "graceful-replacement" { allow = {"user:nobody"} }', '')
 
 
