@@ -441,7 +441,7 @@ struct fm_host_ask {
  * the lease was lost, released, or over.
  * Return: its PID, above 0; -EPROTONOSUPPORT no such type here, or the anchor has none; -EACCES,
  * -ENOBUFS, -EADDRNOTAVAIL the anchor refused one just now; -ENOBUFS also no room for another, the
- * type's `max` is reached, or the owner's share.
+ * type's `max` is reached, or the owner's share; -EADDRNOTAVAIL also while the host leaves.
  */
 int fm_host_ask(struct fm_host *h, const struct fm_host_ask *ask, uint64_t now_us);
 
