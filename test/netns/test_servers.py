@@ -132,7 +132,7 @@ def wipe(world):
     world.run('host', 'ip', 'link', 'del', 'fm0')
     for family in ('-4', '-6'):
         world.run('host', 'ip', family, 'rule', 'flush')
-        world.run('host', 'ip', family, 'rule', 'add', 'from', 'all', 'lookup', 'main')
+        world.run('host', 'ip', family, 'rule', 'add', 'from', 'all', 'lookup', 'main', 'pref', 32766)
     for access in world.accesses_known:
         world.run('host', 'tc', 'qdisc', 'del', 'dev', access, 'clsact', check=False)
     for path in pathlib.Path(f'/sys/fs/bpf/flowmob-lab/{world.instance}/host').rglob('*'):
