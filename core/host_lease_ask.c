@@ -132,7 +132,7 @@ int fm_host_ask(struct fm_host *h, const struct fm_host_ask *ask, uint64_t now_u
 		return -EPROTONOSUPPORT;
 	if (h->reg.state == FM_REG_LEAVING || h->reg.state == FM_REG_GONE)
 		return -EADDRNOTAVAIL; /* all leases are about to end */
-	fm_host_wake(h, now_us); /* what is over by now is not given to anybody */
+	fm_host_wake(h, now_us);       /* what is over by now is not given to anybody */
 	l = is_own ? NULL : find_shared(h, ask->type, now_us);
 	if (!l)
 		err = start(h, ask, is_own, now_us, &l);

@@ -67,8 +67,7 @@ static void tell(cfg_t *cfg, const char *fmt, va_list args)
 		snprintf(hint, sizeof(hint), "take one of the two out");
 	else if (!strstr(fmt, "no such option"))
 		hint[0] = '\0';
-	fm_conf_refuse(reading.err, reading.file, cfg->line, what,
-		       hint[0] ? hint : NULL);
+	fm_conf_refuse(reading.err, reading.file, cfg->line, what, hint[0] ? hint : NULL);
 }
 
 int fm_conf_value_keep(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)

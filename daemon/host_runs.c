@@ -33,9 +33,9 @@ static json_t *write_run(const struct fm_daemon *d, const struct fm_host_run *r)
 		(void)fm_prefix_text(&r->prefix, prefix);
 	return json_pack("{s:s, s:I, s:i, s:i, s:I, s:I, s:i, s:o, s:s}", "cgroup", r->cgroup,
 			 "cgroup_id", (json_int_t)r->cgroup_id, "type", r->type, "allowed",
-			 r->allowed, "uid", (json_int_t)r->uid, "request", (json_int_t)r->request, "pid",
-			 fm_host_words_own_pid(d, r->request), "via", write_via(d, r), "prefix",
-			 prefix);
+			 r->allowed, "uid", (json_int_t)r->uid, "request", (json_int_t)r->request,
+			 "pid", fm_host_words_own_pid(d, r->request), "via", write_via(d, r),
+			 "prefix", prefix);
 }
 
 static int path_of(const struct fm_daemon *d, const char *end, char *path, size_t size)

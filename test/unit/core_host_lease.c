@@ -680,7 +680,8 @@ static void own_leases_leave_room(void **state)
 	assert_int_equal(n, FM_LEASES_MAX - FM_HOST_LEASES_SHARED);
 	assert_int_equal(fm_host_ask(&w->h, &own, w->now_us), -ENOBUFS);
 	assert_true(fm_host_ask(&w->h, &shared, w->now_us) > 0);
-	assert_true(fm_host_ask(&w->h, &(struct fm_host_ask){ .type = FM_TYPE_FIXED }, w->now_us) > 0);
+	assert_true(fm_host_ask(&w->h, &(struct fm_host_ask){ .type = FM_TYPE_FIXED }, w->now_us) >
+		    0);
 	world_free(w);
 	free(a);
 }
