@@ -93,7 +93,7 @@ static const struct {
 	{ "copies over both", 2, 1, 3, false },
 	{ "one of two is gone", 9, 2, 2, false },
 	{ "nothing that is there", 9, 0, 0, false },
-	{ "deleted for now", 1, 2, 0, true },
+	{ "deleted, and may come back", 1, 2, 0, true },
 };
 
 static void each_flow_has_its_paths(void **state)
