@@ -12,9 +12,7 @@
 
 #define FM_REFUSED_MAX 64u /* users whose refusals are told once each */
 #define FM_RUNS_MAX 16u	   /* programs under `flowmob run` at once */
-#define FM_RUN_RULE                                                                                \
-	1000u /* number of the first one's steering rule; those of the file are below              \
-	       */
+#define FM_RUN_RULE 1000u  /* number of the first one's steering rule; the file's are below */
 
 /**
  * struct fm_host_run - one `flowmob run`: what lives in its cgroup gets that type
@@ -62,7 +60,7 @@ int fm_host_policy_apply(struct fm_daemon *d);
 /* FM_SOCK_EVENT_WHO: a verdict is wanted. */
 void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e);
 
-/* Appends the steering rules of what runs to those of the configuration. */
+/* Puts the steering rules of what runs in front of those of the configuration. */
 struct fm_host_conf;
 void fm_host_policy_rules(const struct fm_daemon *d, struct fm_host_conf *conf);
 
