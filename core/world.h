@@ -19,6 +19,11 @@
 #define FM_LEASES_MAX 16u  /* on-demand prefixes of one mobile node, digest §14.5 */
 #define FM_NAI_MAX 253u	   /* octets of an MN-ID, digest D35 */
 
+/* Classes of a packet, bits: what its program is (unit, user, ...), what its destination is called.
+ */
+#define FM_CLASS_SENDER 0x00000000ffffffffull
+#define FM_CLASS_DESTINATION 0xffffffff00000000ull
+
 /* How user packets travel between a care-of address and the anchor, digest §6.1. */
 enum fm_encap {
 	FM_ENCAP_NONE, /* no way: nothing is sent there */
@@ -50,10 +55,17 @@ struct fm_path {
  * @paths: bit i: paths[i] gets a copy; several bits: several copies (RFC 6089 §4.3)
  * @is_wait: host, on-none = wait: while none of them can be used its packets wait; else the next
  * rule decides
+ * @is_block: host, on-none = block: then they are dropped, and counted
+ * @is_sticky: host: a flow keeps its path while that is one of @paths and usable
+ * @weights: host: all 0, or each flow takes one of @paths, by its hash and in these shares
+ * @need:    host: classes that a packet must have, all of them; FM_CLASS_SENDER and
+ * FM_CLASS_DESTINATION tell which bits mean what
  */
 struct fm_rule {
 	uint16_t fid, priority, paths;
-	bool is_wait;
+	bool is_wait, is_block, is_sticky;
+	uint8_t weights[FM_PATHS_MAX];
+	uint64_t need;
 	struct fm_selector selector;
 };
 
