@@ -39,9 +39,11 @@ struct fm_host_access_conf {
  * wire are seen from the anchor, RFC 6088 §3.1; the core swaps them, D26.)
  * @number:   the rule's number in the configuration, from 1; several selectors may share it. It
  * comes back as fid of struct fm_rule.
+ * @is_final: what the anchor asks for never goes before it; such rules stand first
  */
 struct fm_host_rule_conf {
 	uint16_t number;
+	bool is_final;
 	struct fm_selector selector;
 	struct fm_steer steer;
 };

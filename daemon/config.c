@@ -81,6 +81,7 @@ static const struct fm_conf_key program_keys[] = {
 
 static const struct fm_conf_key rule_keys[] = {
 	{ "match", &fm_kind_matches, 0, true, 0, NULL },
+	{ "final", &fm_kind_bool, AT(fm_conf_rule, is_final), false, 0, NULL },
 	STEER_KEYS(fm_conf_rule),
 	END,
 };
@@ -476,6 +477,9 @@ static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 		copy_title(r, block, rule->name, sizeof(rule->name));
 		fill(r, block, rule_keys, rule);
 		complete_steer(out, &rule->steer);
+		if (rule->is_final && i > 0 && !out->rules[i - 1].is_final)
+			refuse(r, block, "it is final and stands behind a rule that is not",
+			       "rules are tried in their order: put those with final = yes first");
 	}
 }
 

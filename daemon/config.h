@@ -124,8 +124,10 @@ struct fm_conf_steer {
 	uint64_t max_delay_us;
 };
 
+/* @is_final: nothing that the anchor asks for goes before it. Such rules stand first. */
 struct fm_conf_rule {
 	char name[FM_NAME_MAX];
+	bool is_final;
 	struct fm_conf_steer steer;
 	uint8_t n_matches;
 	struct fm_match matches[FM_MATCHES_MAX];

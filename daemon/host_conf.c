@@ -34,6 +34,7 @@ static void put_rule(const struct fm_conf_rule *rule, uint16_t number, struct fm
 			struct fm_host_rule_conf *r = &out->rules[out->n_rules++];
 
 			r->number = number;
+			r->is_final = rule->is_final;
 			r->selector = m->selectors[k];
 			put_steer(&rule->steer, &r->steer);
 		}

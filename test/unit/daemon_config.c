@@ -76,6 +76,9 @@ static const struct {
 	{ "a block without end", "# c\nhost {\n", "a.conf:2: what begins here has no end" },
 	{ "a quote without end", "host {\n\n id = \"x\n}\n",
 	  "a.conf:3: what begins here has no end" },
+	{ "a final rule behind another",
+	  HOST "rule \"a\" { match = \"udp\" }\nrule \"b\" { match = \"tcp\" final = yes }\n}",
+	  "a.conf:5: rule \"b\": it is final and stands behind a rule that is not" },
 	{ "an unknown key", HOST "access \"lte\" {\n interface = q\n qota = \"5G\" }\n}",
 	  "a.conf:6: access \"lte\": no such option 'qota'\n          known here: interface" },
 	{ "a repeated key", HOST "access \"lte\" {\n interface = q\n interface = q }\n}",
@@ -222,7 +225,7 @@ static void a_whole_host_is_read(void **state)
 		"type = fixed }\n"
 		"rule \"voip\" { match = {\"udp dport 10000-20000\", \"dscp ef\"} mode = "
 		"smallest-delay"
-		" via = {\"lte\"} max-loss = 1% on-none = wait on-recovery = keep }\n"
+		" via = {\"lte\"} max-loss = 1% on-none = wait on-recovery = keep final = yes }\n"
 		"default { type = session-lasting via = {\"wifi\", \"lte\"} }\n}",
 		said, sizeof(said));
 
@@ -245,6 +248,7 @@ static void a_whole_host_is_read(void **state)
 	assert_int_equal(c->host.rules[0].steer.mode, FM_MODE_SMALLEST_DELAY);
 	assert_int_equal(c->host.rules[0].steer.on_none, FM_ON_NONE_WAIT);
 	assert_int_equal(c->host.rules[0].steer.via[0], 1);
+	assert_true(c->host.rules[0].is_final);
 	assert_true(c->host.fallback.is_set);
 	fm_config_free(c);
 }
