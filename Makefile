@@ -4,7 +4,7 @@
 BUILD_DEPS := gcc make clang llvm meson ninja-build pkg-config bpftool libbpf-dev libuv1-dev libmnl-dev \
 	libconfuse-dev libjansson-dev liblmdb-dev libssl-dev libcap-dev libc6-dev linux-libc-dev scdoc
 DEMO_DEPS := iproute2 nftables procps iputils-ping
-TEST_DEPS := g++ libcmocka-dev libclang-rt-14-dev clang-format python3 python3-pytest python3-scapy python3-pyroute2 \
+TEST_DEPS := g++ libcmocka-dev libclang-rt-14-dev clang-format python3 python3-pytest python3-pytest-xdist python3-scapy python3-pyroute2 \
 	tshark iperf3 curl nginx-light openssh-client openssh-server openssl ethtool man-db busybox-static
 VM_DEPS := qemu-system-x86 busybox-static cpio kmod
 
