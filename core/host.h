@@ -43,9 +43,9 @@ struct fm_host_access_conf {
  */
 struct fm_host_rule_conf {
 	uint16_t number;
-	bool is_final;
 	struct fm_selector selector;
 	struct fm_steer steer;
+	bool is_final;
 };
 
 /**
