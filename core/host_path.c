@@ -135,9 +135,11 @@ static void view(const struct fm_host *h, struct fm_view out[FM_ACCESSES_MAX])
 	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++) {
 		const struct fm_host_access *a = &h->accesses[i];
 
-		out[i].rank = a->rank;
-		out[i].rtt_us = a->health.srtt_us;
-		out[i].good_since_us = a->good_since_us;
+		out[i] = (struct fm_view){ .rank = a->rank,
+					   .rtt_us = a->health.srtt_us,
+					   .jitter_us = a->health.rttvar_us,
+					   .loss_ppm = fm_health_loss_ppm(&a->health),
+					   .good_since_us = a->good_since_us };
 	}
 }
 

@@ -77,12 +77,15 @@ static uint8_t pick(const struct fm_steer *s, const struct candidates *c,
 	return other != FM_NO_ACCESS && view[other].rank > view[own].rank ? other : own;
 }
 
-/* May flows go back to @v, which is good now? It must have been so for a while. */
+/* May flows go back to @v, which is good now? It must have been so for a while, and not be damped.
+ */
 static bool is_settled(const struct fm_view *v, struct fm_sight *sight)
 {
-	uint64_t due_us = v->good_since_us + FM_RETURN_AFTER_US;
+	uint64_t due_us = v->good_since_us ? v->good_since_us + FM_RETURN_AFTER_US : 0;
 
-	if (v->good_since_us == 0 || sight->now_us >= due_us)
+	if (due_us < v->damped_until_us)
+		due_us = v->damped_until_us;
+	if (sight->now_us >= due_us)
 		return true;
 	if (due_us < sight->again_us)
 		sight->again_us = due_us;

@@ -36,18 +36,23 @@ enum fm_rank {
 	FM_RANK_NONE,	 /* no path */
 	FM_RANK_LAST,	 /* probes say dead, the anchor still has it: better than nothing */
 	FM_RANK_SUSPECT, /* probes stay away: nothing new goes there */
-	FM_RANK_LOSSY,	 /* above its loss limit */
+	FM_RANK_LOSSY,	 /* above its loss limit, or far slower than it was */
 	FM_RANK_GOOD,
 };
 
 /**
  * struct fm_view - what steering sees of one access
+ * @rtt_us, @jitter_us: smoothed round trip and its mean deviation; 0: not measured yet
+ * @loss_ppm: lost among the last probes
+ * @rate_up_bps, @rate_down_bps: octets of user packets in the last second
  * @good_since_us: since when it is good after a failure; 0: it never failed, so nothing to wait for
+ * @damped_until_us: it failed too often: no flow goes back to it before; 0: it is not damped
  */
 struct fm_view {
 	enum fm_rank rank;
-	uint32_t rtt_us;
-	uint64_t good_since_us;
+	uint32_t rtt_us, jitter_us, loss_ppm;
+	uint64_t rate_up_bps, rate_down_bps;
+	uint64_t good_since_us, damped_until_us;
 };
 
 /* All accesses, best first by preference: for on-none any. */

@@ -23,6 +23,7 @@ static enum fm_rank rank_of(char c)
 		return FM_RANK_LOSSY;
 	case 'g':
 	case 'r':
+	case 'd':
 		return FM_RANK_GOOD;
 	default:
 		return FM_RANK_NONE;
@@ -31,7 +32,7 @@ static enum fm_rank rank_of(char c)
 
 /*
  * Ranks of three accesses as letters: - none, l last resort, s suspect, y lossy, g good,
- * r good for a second only.
+ * r good for a second only, d good and damped for three more.
  */
 static void read_view(const char *ranks, const uint32_t rtt_ms[3],
 		      struct fm_view out[FM_ACCESSES_MAX])
@@ -42,6 +43,7 @@ static void read_view(const char *ranks, const uint32_t rtt_ms[3],
 		out[i] = (struct fm_view){ .rtt_us = i < 3 ? rtt_ms[i] * 1000 : 0 };
 		out[i].rank = rank_of(c);
 		out[i].good_since_us = c == 'r' ? NOW - 1000000 : 0;
+		out[i].damped_until_us = c == 'd' ? NOW + 3000000 : 0;
 	}
 }
 
@@ -66,6 +68,8 @@ static const struct {
 	{ "a lossy one is left for a good one", { 0 }, "ygg", { 0 }, 0, 1, LATER },
 	{ "a lossy one is kept when all are", { 0 }, "yyy", { 0 }, 1, 1, LATER },
 	{ "a recovered one waits two seconds", { 0 }, "rgg", { 0 }, 1, 1, NOW + 1000000 },
+	{ "a damped one waits until it is no longer", { 0 }, "dgg", { 0 }, 1, 1, NOW + 3000000 },
+	{ "a damped one that flows use is kept", { 0 }, "dgg", { 0 }, 0, 0, LATER },
 	{ "one that never failed is taken at once", { 0 }, "grg", { 0 }, 2, 0, LATER },
 	{ "on-recovery keep", { .is_keep = true }, "ggg", { 0 }, 1, 1, LATER },
 	{ "back into via, if it was left for none", { .via = { 1 }, .n_via = 1 }, "ggg", { 0 }, 0, 1, LATER },
