@@ -57,7 +57,8 @@ struct fm_path {
  * rule decides
  * @is_block: host, on-none = block: then they are dropped, and counted
  * @is_sticky: host: a flow keeps its path while that is one of @paths and usable
- * @weights: host: all 0, or each flow takes one of @paths, by its hash and in these shares
+ * @weights: host: all 0, or each flow takes one of @paths, by its hash and in these shares. A path
+ * that cannot be used keeps its weight: then only its own flows move
  * @need:    host: classes that a packet must have, all of them; FM_CLASS_SENDER and
  * FM_CLASS_DESTINATION tell which bits mean what
  */

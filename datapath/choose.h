@@ -116,14 +116,16 @@ static __always_inline __u32 fm_path_of_bid(const struct fm_dp_block *b, __u32 b
  */
 struct fm_match {
 	const struct fm_dp_rules *rules;
-	__u64 src[2], dst[2];
+	__u64 src[2], dst[2], classes;
 	__u32 spi, label, usable, count;
 	__u16 sport, dport;
 	__u8 tc, ip_proto, family, has;
-	__u32 paths, fid;
+	__u32 found; /* index of the rule that decides; FM_DP_RULES: none */
 };
 
-#define FM_WAITS 0x10000u /* instead of a mask of paths: the rule that fits would rather wait */
+/* Instead of a mask of paths: the rule that fits would rather wait, or have the packet dropped. */
+#define FM_WAITS 0x10000u
+#define FM_BLOCKS 0x20000u
 
 static __always_inline bool fm_addr_in(const __u64 v[2], const __u64 range[2][2])
 {
@@ -137,7 +139,7 @@ static __always_inline bool fm_rule_fits(const struct fm_dp_rule *r, const struc
 {
 	__u8 has = r->has;
 
-	if (r->family != m->family || (has & ~m->has))
+	if (r->family != m->family || (has & ~m->has) || (r->need & ~m->classes))
 		return false;
 	if ((has & FM_DP_HAS_PROTO) && (m->ip_proto < r->proto[0] || m->ip_proto > r->proto[1]))
 		return false;
@@ -158,19 +160,19 @@ static __always_inline bool fm_rule_fits(const struct fm_dp_rule *r, const struc
 
 /*
  * RFC 6089 §4.3: the first entry that is active decides, and is active with one BID left. A host's
- * rule with on-none = wait decides in any case.
+ * rule with on-none = wait or block decides in any case.
  */
 static long fm_try_rule(__u64 i, struct fm_match *m)
 {
 	if (i >= FM_DP_RULES || i >= m->count)
 		return 1;
 	const struct fm_dp_rule *r = &m->rules->rules[i];
-	__u32 paths = r->paths & m->usable;
 
-	if ((!paths && !r->waits) || !fm_rule_fits(r, m))
+	if (!(r->paths & m->usable) && !(r->flags & (FM_DP_RULE_WAITS | FM_DP_RULE_BLOCKS)))
 		return 0;
-	m->paths = paths ? paths : FM_WAITS;
-	m->fid = r->fid;
+	if (!fm_rule_fits(r, m))
+		return 0;
+	m->found = i;
 	return 1;
 }
 
@@ -180,20 +182,122 @@ static __always_inline void fm_words(__u64 to[2], const union fm_addr *a)
 	to[1] = bpf_be64_to_cpu(a->d[1]);
 }
 
+/* The rules of a binding; NULL: it has none. */
+static __always_inline const struct fm_dp_rules *fm_rules_of(const struct fm_dp_block *b)
+{
+	__u32 slot = b->rules;
+	const struct fm_dp_rules *r = b->n_rules ? bpf_map_lookup_elem(&fm_rules_v2, &slot) : NULL;
+
+	return r && r->id == b->id && r->generation == b->rules_generation ? r : NULL;
+}
+
+/* The same for all packets of a flow, and for both directions. */
+static __always_inline __u32 fm_flow_hash(const struct fm_packet *p, const bool is_uplink)
+{
+	const union fm_addr *local = is_uplink ? &p->src : &p->dst;
+	const union fm_addr *remote = is_uplink ? &p->dst : &p->src;
+	__u64 upper = (__u64)(is_uplink ? p->sport : p->dport) << 32 |
+		      (__u64)(is_uplink ? p->dport : p->sport) << 16 | p->ip_proto;
+	__u64 h = local->d[0] * 0x9e3779b97f4a7c15ull + local->d[1] * 0xbf58476d1ce4e5b9ull +
+		  remote->d[0] * 0x94d049bb133111ebull + remote->d[1] * 0xd6e8feb86659fd93ull +
+		  upper * 0xff51afd7ed558ccdull;
+
+	h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53ull;
+	return h >> 32;
+}
+
 /*
- * Mask of paths by the rules; 0: none fits; or FM_WAITS. @is_uplink: source and destination change
- * places.
+ * The path of @among on which @hash falls, in shares of the weights; 0: they have none. Without
+ * branches: each would double what the verifier looks at.
+ */
+static __always_inline __u32 fm_by_weight(const struct fm_dp_rule *r, __u32 among, __u32 hash)
+{
+	__u64 total = 0, end = 0, at, index = 0;
+
+	for (__u32 i = 0; i < FM_DP_PATHS; i++)
+		total += r->weights[i] & -(among >> i & 1);
+	at = hash * total >> 32;
+	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
+		end += r->weights[i] & -(among >> i & 1);
+		__u64 below = end - 1 - at;
+
+		FM_FORGET(below);
+		index += below >> 63;
+	}
+	return index < FM_DP_PATHS ? 1u << index : 0;
+}
+
+/*
+ * One path of a rule, by the hash of the flow. At first as if all of them worked, so that when one
+ * fails, and when it comes back, the flows of the others stay where they are (RFC 2992 §2 on what
+ * moves otherwise). @hash is cut in two so that the second choice is not bound to the first.
+ */
+FM_SUBPROGRAM int fm_one_path(const struct fm_dp_rule *r, __u32 usable, __u32 hash)
+{
+	if (!r)
+		return 0;
+	__u32 mask = fm_by_weight(r, (1u << FM_DP_PATHS) - 1, hash);
+
+	usable &= r->paths;
+	if (!(mask & usable))
+		mask = fm_by_weight(r, usable, hash * 0x9e3779b1u);
+	return (int)(mask ? mask : usable & -usable);
+}
+
+/**
+ * struct fm_choice - how rules choose for a flow
+ * @kept: host: mask of the path that it has; 0: none
+ * @fid:  of the rule that chose; 0: none did
+ */
+struct fm_choice {
+	__u32 kept;
+	__u16 fid;
+};
+
+static __always_inline __u32 fm_by_rule(const struct fm_dp_rule *r, const struct fm_dp_block *b,
+					const struct fm_packet *p, const bool is_uplink,
+					struct fm_choice *c)
+{
+	__u32 paths = r->paths & b->usable;
+
+	c->fid = r->fid;
+	if (!paths)
+		return r->flags & FM_DP_RULE_BLOCKS ? FM_BLOCKS : FM_WAITS;
+	if ((r->flags & FM_DP_RULE_STICKY) && (paths & c->kept))
+		return c->kept;
+	if (r->flags & (FM_DP_RULE_STICKY | FM_DP_RULE_WEIGHED))
+		return (__u32)fm_one_path(r, b->usable, fm_flow_hash(p, is_uplink));
+	return paths;
+}
+
+/* What the names of the destination tell; looked up only where a rule asks. */
+static __always_inline __u64 fm_destination_classes(__u64 need, const struct fm_packet *p)
+{
+	union fm_addr key;
+
+	if (!(need >> 32))
+		return 0;
+	fm_addr_move(&key, &p->dst);
+	const __u32 *classes = bpf_map_lookup_elem(&fm_domains_v1, &key);
+
+	return classes ? (__u64)*classes << 32 : 0;
+}
+
+/*
+ * Mask of paths by the rules; 0: none fits; or FM_WAITS, FM_BLOCKS. @is_uplink: source and
+ * destination change places.
  */
 static __always_inline __u32 fm_by_rules(const struct fm_dp_block *b, const struct fm_packet *p,
-					 const bool is_uplink, __u16 *fid)
+					 const bool is_uplink, struct fm_choice *c)
 {
-	struct fm_match m = {};
-	__u32 slot = b->rules;
+	struct fm_match m = { .found = FM_DP_RULES };
 
 	m.count = b->n_rules;
-	m.rules = m.count ? bpf_map_lookup_elem(&fm_rules_v1, &slot) : NULL;
-	if (!m.rules || m.rules->id != b->id || m.rules->generation != b->rules_generation)
+	m.rules = fm_rules_of(b);
+	if (!m.rules)
 		return 0;
+	if (is_uplink)
+		m.classes = fm_destination_classes(m.rules->need, p);
 	fm_words(m.src, is_uplink ? &p->dst : &p->src);
 	fm_words(m.dst, is_uplink ? &p->src : &p->dst);
 	m.sport = bpf_ntohs(is_uplink ? p->dport : p->sport);
@@ -206,8 +310,9 @@ static __always_inline __u32 fm_by_rules(const struct fm_dp_block *b, const stru
 	m.has = p->has | FM_DP_HAS_SRC | FM_DP_HAS_DST | FM_DP_HAS_TC | FM_DP_HAS_PROTO;
 	m.usable = b->usable;
 	bpf_loop(FM_DP_RULES, fm_try_rule, &m, 0);
-	*fid = m.fid;
-	return m.paths;
+	if (m.found >= FM_DP_RULES)
+		return 0;
+	return fm_by_rule(&m.rules->rules[m.found], b, p, is_uplink, c);
 }
 
 static __always_inline __u32 fm_by_default(const struct fm_dp_block *b)
@@ -239,9 +344,17 @@ static __always_inline __u32 fm_by_first_fragment(const struct fm_dp_block *b,
 	struct fm_dp_fragment k = {};
 
 	fm_fragment_key(&k, p);
-	const __u32 *mask = bpf_map_lookup_elem(&fm_fragments_v1, &k);
+	const __u32 *seen = bpf_map_lookup_elem(&fm_fragments_v1, &k);
+	__u32 mask = seen ? *seen : 0;
 
-	return mask && (*mask & b->usable) ? *mask & b->usable : fm_by_default(b);
+	if (mask & (FM_WAITS | FM_BLOCKS))
+		return mask;
+	if (mask & b->usable)
+		return mask & b->usable;
+	/* Nobody knows whether a rule that blocks would have claimed its first: then it has. */
+	const struct fm_dp_rules *r = fm_rules_of(b);
+
+	return r && (r->flags & FM_DP_RULE_BLOCKS) ? FM_BLOCKS : fm_by_default(b);
 }
 
 static __always_inline void fm_remember_fragment(const struct fm_packet *p, __u32 mask)
@@ -261,23 +374,36 @@ static __always_inline void fm_flow_seen(struct fm_dp_flow *f, const struct fm_p
 		f->tcp_out |= p->tcp_flags;
 }
 
-/* Host: a flow without a valid entry: its pin, else the rules, else the default. */
+/*
+ * Host: a flow without a valid entry: its pin, else the rules, else the default. @old: the entry
+ * that it has, NULL: none.
+ */
 static __always_inline __u32 fm_flow_choose(const struct fm_dp_block *b, const struct fm_packet *p,
-					    const struct fm_dp_tuple *t, struct fm_dp_flow *f)
+					    const struct fm_dp_tuple *t,
+					    const struct fm_dp_flow *old, struct fm_dp_flow *f)
 {
 	const __u32 *pin = bpf_map_lookup_elem(&fm_pins_v1, t);
 	__u32 mask = pin ? fm_path_of_bid(b, *pin) : 0;
+	struct fm_choice c = {};
 
 	f->pinned = mask != 0;
-	f->fid = 0;
-	if (!mask)
-		mask = fm_by_rules(b, p, true, &f->fid);
-	if (mask == FM_WAITS)
-		return 0;
+	if (!mask) {
+		if (old && old->id == b->id && old->bid && !old->pinned)
+			c.kept = fm_path_of_bid(b, old->bid);
+		mask = fm_by_rules(b, p, true, &c);
+	}
+	f->fid = c.fid;
+	f->is_blocked = mask == FM_BLOCKS;
 	return mask ? mask : fm_by_default(b);
 }
 
-/* Host, outgoing: mask of paths, 0: none now. */
+/* What an entry says of its flow's next packet. */
+static __always_inline __u32 fm_flow_paths(const struct fm_dp_flow *f)
+{
+	return f->is_blocked ? FM_BLOCKS : f->paths;
+}
+
+/* Host, outgoing: mask of paths, 0: none now; FM_BLOCKS: none, and the packet shall not wait. */
 FM_SUBPROGRAM int fm_choose_uplink(const struct fm_dp_block *b, const struct fm_packet *p)
 {
 	struct fm_dp_tuple t = {};
@@ -287,31 +413,32 @@ FM_SUBPROGRAM int fm_choose_uplink(const struct fm_dp_block *b, const struct fm_
 	if (!b || !p)
 		return 0;
 	if (p->fragment == FM_FRAGMENT_LATER)
-		return fm_by_first_fragment(b, p);
+		return fm_by_first_fragment(b, p) & ~FM_WAITS;
 	fm_tuple_of(&t, p, true);
 	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v1, &t);
 
 	if (f && f->generation == b->generation && f->id == b->id) {
 		fm_flow_seen(f, p);
-		mask = f->paths;
+		mask = fm_flow_paths(f);
 	} else {
-		mask = fm_flow_choose(b, p, &t, &new);
-		__u16 bid = mask ? fm_path_at(b, fm_lowest(mask))->bid : 0;
+		mask = fm_flow_choose(b, p, &t, f, &new);
+		new.paths = mask;
+		__u16 bid = new.paths ? fm_path_at(b, fm_lowest(mask))->bid : 0;
 
 		if (f) {
 			if (bid && f->bid && bid != f->bid)
 				__sync_fetch_and_add(&f->moves, 1);
-			f->paths = mask;
+			f->paths = new.paths;
 			f->bid = bid;
 			f->fid = new.fid;
 			f->pinned = new.pinned;
+			f->is_blocked = new.is_blocked;
 			f->id = b->id;
 			fm_flow_seen(f, p);
 			f->generation = b->generation;
 		} else {
 			new.id = b->id;
 			new.generation = b->generation;
-			new.paths = mask;
 			new.bid = bid;
 			new.first_ns = bpf_ktime_get_coarse_ns();
 			fm_flow_seen(&new, p);
@@ -319,8 +446,8 @@ FM_SUBPROGRAM int fm_choose_uplink(const struct fm_dp_block *b, const struct fm_
 		}
 	}
 	if (p->fragment == FM_FRAGMENT_FIRST)
-		fm_remember_fragment(p, mask);
-	return mask;
+		fm_remember_fragment(p, mask ? mask : FM_WAITS);
+	return mask & ~FM_WAITS;
 }
 
 /* Host, incoming: a flow that is known counts both ways. */
@@ -361,14 +488,14 @@ static __always_inline __u32 fm_by_uplink(const struct fm_dp_block *b, const str
 FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct fm_packet *p)
 {
 	struct fm_dp_tuple t = {};
-	__u16 fid = 0;
+	struct fm_choice c = {};
 	__u32 mask;
 
 	if (!b || !p)
 		return 0;
 	if (p->fragment == FM_FRAGMENT_LATER)
-		return fm_by_first_fragment(b, p);
-	mask = fm_by_rules(b, p, false, &fid);
+		return fm_by_first_fragment(b, p) & ~FM_WAITS;
+	mask = fm_by_rules(b, p, false, &c);
 	if (!mask) {
 		fm_tuple_of(&t, p, false);
 		mask = fm_by_uplink(b, &t);
@@ -377,7 +504,7 @@ FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct f
 		mask = fm_by_default(b);
 	if (p->fragment == FM_FRAGMENT_FIRST)
 		fm_remember_fragment(p, mask);
-	return mask;
+	return mask & ~FM_WAITS;
 }
 
 /* With one path for everything there is nothing to look up. */

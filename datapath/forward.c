@@ -176,7 +176,7 @@ int fm_forward_init(struct fm_dp *dp)
 		dp->entries_size *= 2;
 	dp->entries = calloc(dp->entries_size, sizeof(*dp->entries));
 	if (!dp->entries || slots_init(&dp->blocks, blocks) < 0 ||
-	    slots_init(&dp->rules, bpf_map__max_entries(dp->skel->maps.fm_rules_v1)) < 0)
+	    slots_init(&dp->rules, bpf_map__max_entries(dp->skel->maps.fm_rules_v2)) < 0)
 		return fm_dp_fail(-ENOMEM, "data path: out of memory");
 	adopt_words(dp, fd_of(dp->skel->maps.fm_prefix_v1), 64);
 	adopt_words(dp, fd_of(dp->skel->maps.fm_address_v1), 128);
@@ -289,6 +289,21 @@ static void make_addresses(__u64 to[2][2], const struct fm_ip from[2], bool has_
 		(to)[1] = (from)[s->has_end & (bit) ? 1 : 0] & (mask);                             \
 	} while (0)
 
+_Static_assert(FM_DP_PATHS == FM_PATHS_MAX, "weights are copied as they are");
+
+static uint8_t flags_of(const struct fm_rule *r)
+{
+	uint8_t flags = (uint8_t)((r->is_wait ? FM_DP_RULE_WAITS : 0) |
+				  (r->is_block ? FM_DP_RULE_BLOCKS : 0) |
+				  (r->is_sticky ? FM_DP_RULE_STICKY : 0));
+
+	for (uint32_t i = 0; i < FM_PATHS_MAX; i++) {
+		if (r->weights[i])
+			flags |= FM_DP_RULE_WEIGHED;
+	}
+	return flags;
+}
+
 static void make_rule(struct fm_dp_rule *to, const struct fm_rule *from)
 {
 	const struct fm_selector *s = &from->selector;
@@ -296,7 +311,9 @@ static void make_rule(struct fm_dp_rule *to, const struct fm_rule *from)
 	to->family = s->format == 2 ? 6 : 4;
 	to->has = s->has_start;
 	to->paths = from->paths;
-	to->waits = from->is_wait;
+	to->flags = flags_of(from);
+	to->need = from->need;
+	memcpy(to->weights, from->weights, sizeof(to->weights));
 	to->fid = from->fid;
 	to->priority = from->priority;
 	make_addresses(to->src, s->src, s->has_end & FM_DP_HAS_SRC);
@@ -313,8 +330,11 @@ static void make_rules(struct fm_dp_rules *r, const struct fm_forwarding *f)
 {
 	memset(r, 0, sizeof(*r));
 	r->id = f->id;
-	for (uint32_t i = 0; i < f->n_rules && i < FM_DP_RULES; i++)
+	for (uint32_t i = 0; i < f->n_rules && i < FM_DP_RULES; i++) {
 		make_rule(&r->rules[i], &f->rules[i]);
+		r->need |= r->rules[i].need;
+		r->flags |= r->rules[i].flags;
+	}
 }
 
 static int map_of(struct fm_dp *dp, const struct fm_dp_prefix *p)
@@ -384,7 +404,7 @@ static bool get_block(struct fm_dp *dp, uint32_t slot, struct fm_dp_block *b)
 /* Keeps the old rules when they say the same as dp->scratch, else writes a fresh slot. */
 static int place_rules(struct fm_dp *dp, const struct fm_dp_block *old, struct fm_dp_block *b)
 {
-	int fd = fd_of(dp->skel->maps.fm_rules_v1);
+	int fd = fd_of(dp->skel->maps.fm_rules_v2);
 
 	if (b->n_rules == 0)
 		return 0;

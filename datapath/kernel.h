@@ -52,13 +52,14 @@
 
 FM_MAP(fm_settings_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
 FM_MAP(fm_blocks_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_block, 64);
-FM_MAP(fm_rules_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_rules, 64);
+FM_MAP(fm_rules_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_rules, 64);
 FM_MAP(fm_prefix_v1, BPF_MAP_TYPE_HASH, __u64, __u32, 64);
 FM_MAP(fm_address_v1, BPF_MAP_TYPE_HASH, union fm_addr, __u32, 64);
 FM_MAP(fm_ended_v1, BPF_MAP_TYPE_LRU_HASH, __u64, __u32, 1024);
 FM_MAP(fm_flows_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_flow, 1024);
 FM_MAP(fm_pins_v1, BPF_MAP_TYPE_HASH, struct fm_dp_tuple, __u32, 4096);
 FM_MAP(fm_uplink_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_uplink, 1024);
+FM_MAP(fm_domains_v1, BPF_MAP_TYPE_LRU_HASH, union fm_addr, __u32, 1024);
 FM_MAP(fm_fragments_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_fragment, __u32, 1024);
 FM_MAP(fm_neighbours_v2, BPF_MAP_TYPE_HASH, struct fm_dp_neighbour_key, struct fm_dp_neighbour,
        1024);

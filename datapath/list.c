@@ -184,6 +184,15 @@ int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg)
 	return 0;
 }
 
+int fm_dp_domain(struct fm_dp *dp, const struct fm_ip *address, uint32_t classes)
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_domains_v1);
+
+	if (classes == 0)
+		return bpf_map_delete_elem(fd, address->b) < 0 && errno != ENOENT ? -errno : 0;
+	return bpf_map_update_elem(fd, address->b, &classes, BPF_ANY) < 0 ? -errno : 0;
+}
+
 int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
 		    const struct fm_dp_neighbour *n)
 {

@@ -22,6 +22,7 @@
 #define FM_ANCHOR_BINDINGS 4096u
 #define FM_FLOWS 65536u
 #define FM_SPARE_SLOTS 64u
+#define FM_DOMAIN_ADDRESSES 16384u /* of names that rules speak of; the least used give way */
 
 static _Thread_local char error_text[512], libbpf_text[256];
 
@@ -91,13 +92,14 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 	const struct map_plan rows[] = {
 		{ dp->skel->maps.fm_settings_v1, 1, true },
 		{ dp->skel->maps.fm_blocks_v2, 2 * n + FM_SPARE_SLOTS, true },
-		{ dp->skel->maps.fm_rules_v1, (is_host ? 2 * n : n / 2) + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_rules_v2, (is_host ? 2 * n : n / 2) + FM_SPARE_SLOTS, true },
 		{ dp->skel->maps.fm_prefix_v1, prefixes, true },
 		{ dp->skel->maps.fm_address_v1, prefixes, true },
 		{ dp->skel->maps.fm_ended_v1, is_host ? 1024 : 1, true },
 		{ dp->skel->maps.fm_flows_v1, is_host ? flows : 1024, true },
 		{ dp->skel->maps.fm_pins_v1, is_host ? 4096 : 1, true },
 		{ dp->skel->maps.fm_uplink_v1, is_host ? 1024 : flows, true },
+		{ dp->skel->maps.fm_domains_v1, is_host ? FM_DOMAIN_ADDRESSES : 1, true },
 		{ dp->skel->maps.fm_fragments_v1, 4096, true },
 		{ dp->skel->maps.fm_neighbours_v2, is_host ? 1 : 4096, true },
 		{ dp->skel->maps.fm_hooks_v1, 1024, true },
@@ -109,7 +111,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 	return sizeof(rows) / sizeof(rows[0]);
 }
 
-#define FM_MAPS_MAX 16
+#define FM_MAPS_MAX 24
 
 static void pin_path(const struct fm_dp *dp, const char *name, char *out, size_t size)
 {

@@ -98,6 +98,12 @@ int fm_dp_xdp(struct fm_dp *dp, uint32_t ifindex, enum fm_dp_xdp most, bool redi
 int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f);
 int fm_dp_unforward(struct fm_dp *dp, uint32_t id);
 
+/*
+ * Host: the classes that a destination has by its names, bit i for bit 32 + i of fm_rule.need; 0:
+ * it has none. The least used give way to new ones. Flows choose by them when they choose next.
+ */
+int fm_dp_domain(struct fm_dp *dp, const struct fm_ip *address, uint32_t classes);
+
 /* Host: this flow goes by path @bid from its next packet on; 0: as the rules say. */
 int fm_dp_pin(struct fm_dp *dp, const struct fm_tuple *flow, uint16_t bid);
 

@@ -67,7 +67,7 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
  * Path 0, the head and the first prefixes are all that most packets need: they lie together in two
  * or three cache lines, and so the paths stand in reverse. FM_DP_PATH() finds them.
  * @id, @generation: of the binding, and of this state of it; generation 0: slot not in use
- * @rules:           slot in fm_rules_v1, when @n_rules is above 0; the rules there are ours if they
+ * @rules:           slot in fm_rules_v2, when @n_rules is above 0; the rules there are ours if they
  *                   carry @id and @rules_generation
  * @prefixes:        the first is the registration address (len 0: there is none)
  * @usable:          bit i: packets can leave by path i
@@ -98,24 +98,35 @@ _Static_assert(sizeof(struct fm_dp_block) == 1024 + 24 + 380,
  * struct fm_dp_rule - one traffic selector, RFC 6088, as the anchor sees it: towards the host
  * Host order, [0] to [1] inclusive; addresses as two numbers, high one first, IPv4 v4-mapped.
  * @family: 4 or 6
- * @waits: host: packets wait while none of @paths is usable; 0: the next rule decides
+ * @need:    classes, all of them: FM_CLASS_SENDER and FM_CLASS_DESTINATION of core/world.h
+ * @flags:   FM_DP_RULE_
+ * @weights: of path i: each flow takes one of @paths in these shares; all 0 (and no
+ *           FM_DP_RULE_WEIGHED): all of @paths get a copy
  */
+#define FM_DP_RULE_WAITS 1u   /* while none of @paths is usable packets wait */
+#define FM_DP_RULE_BLOCKS 2u  /* then they are dropped; neither flag: the next rule decides */
+#define FM_DP_RULE_STICKY 4u  /* a flow keeps its path while that is usable and in @paths */
+#define FM_DP_RULE_WEIGHED 8u /* one of @paths, and not all */
 struct fm_dp_rule {
 	__u64 src[2][2], dst[2][2];
 	__u32 spi[2], label[2];
 	__u16 sport[2], dport[2];
 	__u8 tc[2], proto[2];
 	__u16 paths, fid, priority;
-	__u8 has, family, waits, pad[3];
+	__u8 has, family, flags, pad[3];
+	__u8 weights[FM_DP_PATHS];
+	__u64 need;
 };
-_Static_assert(sizeof(struct fm_dp_rule) == 104, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_rule) == 128, "changes a pinned map: raise its version");
 
-/* Rules in the order in which they are tried. */
+/* Rules in the order in which they are tried; @need, @flags: what any of them has. */
 struct fm_dp_rules {
 	__u32 id, generation;
+	__u64 need;
+	__u32 flags, pad;
 	struct fm_dp_rule rules[FM_DP_RULES];
 };
-_Static_assert(sizeof(struct fm_dp_rules) == 8 + 64 * 104,
+_Static_assert(sizeof(struct fm_dp_rules) == 24 + 64 * 128,
 	       "changes a pinned map: raise its version");
 
 /* Value of fm_prefix_v1 (key: first 8 octets of a /64) and fm_address_v1 (key: 16 octets). */
@@ -126,6 +137,11 @@ _Static_assert(sizeof(struct fm_dp_rules) == 8 + 64 * 104,
 /*
  * fm_ended_v1 has the same keys as fm_prefix_v1: prefixes that were a host's until they ended. The
  * kernel lets IPv6 sockets go on sending from them.
+ */
+
+/*
+ * fm_domains_v1: address (16 octets, IPv4 v4-mapped) to its classes, the upper half of
+ * fm_dp_rule.need: what names the host's programs were told it has.
  */
 
 /* A flow as its host sees it; ICMP echo: the identifier in both ports. */
@@ -140,6 +156,7 @@ _Static_assert(sizeof(struct fm_dp_tuple) == 40, "changes a pinned map: raise it
  * struct fm_dp_flow - host: where a flow goes, and what it did
  * @generation: of the block by which @paths was chosen; another: choose again
  * @bid:        of the first path in @paths
+ * @is_blocked: @paths is empty because its rule says so
  * @tcp_out, @tcp_in: TCP flags seen, ORed
  * Times are CLOCK_MONOTONIC, coarse.
  */
@@ -147,7 +164,7 @@ struct fm_dp_flow {
 	__u64 packets, bytes, packets_in, bytes_in, first_ns, last_ns;
 	__u32 id, generation, moves;
 	__u16 paths, bid, fid;
-	__u8 tcp_out, tcp_in, pinned, pad[3];
+	__u8 tcp_out, tcp_in, pinned, is_blocked, pad[2];
 };
 _Static_assert(sizeof(struct fm_dp_flow) == 72, "changes a pinned map: raise its version");
 
@@ -217,7 +234,8 @@ _Static_assert(sizeof(struct fm_dp_settings) == 48, "changes a pinned map: raise
 	X(PORT,            "nat-port",               1, "UDP port is not the registered one")           \
 	X(ECN,             "ecn",                    1, "congestion marked outside, not possible inside") \
 	X(NO_ROOM,         "no-room",                1, "the kernel could not change the packet")       \
-	X(HOME_OUTSIDE,    "home-address-outside",   1, "from a home address, not inside a tunnel")
+	X(HOME_OUTSIDE,    "home-address-outside",   1, "from a home address, not inside a tunnel") \
+	X(RULE_BLOCK,      "rule-block",             1, "no path of its rule works, and the rule says block")
 /* clang-format on */
 
 /* Room for what an ICMP error quotes: 1280 without its own headers, RFC 4443 §3.2. */

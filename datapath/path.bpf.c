@@ -95,6 +95,10 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 
 	if (!mask)
 		return FM_SENT_NO_PATH;
+	if (mask & FM_BLOCKS) {
+		*verdict = fm_drop(skb, false, FM_COUNT_RULE_BLOCK);
+		return FM_SENT_OUT;
+	}
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
 	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu, &tell);
 
@@ -521,7 +525,7 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 	__u32 mask = fm_downlink_paths(b, p);
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
 
-	if (!mask || (mask & (mask - 1)) || p->len > path->mtu)
+	if (!mask || (mask & (mask - 1)) || (mask & FM_BLOCKS) || p->len > path->mtu)
 		return XDP_PASS;
 	fm_addr_copy(key.ip, path->next_hop);
 	key.ifindex = path->ifindex;

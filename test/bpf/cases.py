@@ -337,6 +337,121 @@ def rules(d):
     sends(d, run, "the sixty-fourth rule is found", up6(), wrap("alt", up6()))
 
 
+def first_fragment(first, ident):
+    """A first fragment of UDP, or one behind it."""
+    f = IPv6(src=HOME6, dst=PEER6) / IPv6ExtHdrFragment(id=ident, offset=0 if first else 100, m=1 if first else 0, nh=17)
+    return f / (UDP(sport=1000, dport=2000, len=900, chksum=1) if first else Raw(b"")) / Raw(b"f" * 64)
+
+
+def rules_that_block(d):
+    run = "test_host_out"
+    gone = ["rule 7 0 2 17 1000 0", "blocks"]
+    bind(d, "host", "ip6", gone + ["rule 8 0x10 2 17 1000 0"])
+    for name in ("a rule without a usable path that blocks ends there", "and the flow stays blocked"):
+        drops(d, run, name, up6(), "rule-block")
+    drops(d, run, "a first fragment is blocked by its ports", first_fragment(True, 70), "rule-block")
+    drops(d, run, "later fragments are blocked with the first", first_fragment(False, 70), "rule-block")
+    drops(d, run, "a later fragment that came first is blocked too", first_fragment(False, 71), "rule-block")
+    other = up6(sport=1001)
+    sends(d, run, "what it does not claim leaves", other, wrap("ip6", other))
+    flow = [a for a in d.say("flows") if f"{HOME6} 1000 {PEER6} 2000 17" in a]
+    tell("a blocked flow has its rule and no path", flow and "bid 0" in flow[0] and "fid 7" in flow[0], f"{flow}")
+    bind(d, "host", "ip6", ["rule 7 0x10 2 17 1000 0", "blocks"])
+    sends(d, run, "with a path again the rule lets it go", up6(), wrap("alt", up6()))
+    bind(d, "host", "ip6", ["rule 7 0 2 17 1000 0", "waits", "rule 8 0 2 17 0 0", "blocks"])
+    leaves_alone(d, run, "a first fragment waits", first_fragment(True, 72), "to-daemon")
+    leaves_alone(d, run, "and so do those behind it", first_fragment(False, 72), "to-daemon")
+    bind(d, "host", "ip6", gone)
+    d.say(f"pin {HOME6} 1000 {PEER6} 2000 17 5")
+    sends(d, run, "a flow that was moved by hand is not blocked", up6(), wrap("alt", up6()))
+    d.say(f"pin {HOME6} 1000 {PEER6} 2000 17 0")
+    drops(d, run, "let go, it is", up6(), "rule-block")
+    bind(d, "host", "ip6", gone, usable=False)
+    drops(d, run, "with no access at all it is blocked, and does not wait", up6(), "rule-block")
+
+
+def path_taken(d, packet):
+    """Which path's addresses are outside: a name of PATHS; None: it did not leave."""
+    verdict, out, _, _ = d.run("test_host_out", frame(packet))
+    got = blank_id(body(out))
+    return next((e for e in PATHS if e != "small" and got == blank_id(expect_frame(wrap(e, packet)))), None) if verdict == REDIRECT else None
+
+
+def rules_that_stick(d):
+    run = "test_host_out"
+    both = 0x12  # ip4 and alt
+    bind(d, "host", "ip6", ["rule 7 0x12 2 17 0 0", "sticky", "weights 0 1 0 0 0"])
+    p = up6(sport=6000)
+    sends(d, run, "a new flow takes the path with weight", p, wrap("ip4", p))
+    bind(d, "host", "ip6", ["rule 7 0x12 2 17 0 0", "sticky", "weights 0 0 0 0 1"])
+    sends(d, run, "a flow stays when the weights change", p, wrap("ip4", p))
+    new = up6(sport=6001)
+    sends(d, run, "a new flow goes by the new weights", new, wrap("alt", new))
+    bind(d, "host", "ip6", ["rule 7 0x10 2 17 0 0", "sticky"])
+    sends(d, run, "a flow leaves a path that is no more of its rule", p, wrap("alt", p))
+    bind(d, "host", "ip6", [f"rule 7 {both} 2 17 0 0", "sticky", "weights 0 1 0 0 0"])
+    sends(d, run, "and stays where it went", p, wrap("alt", p))
+    bind(d, "host", "ip6", [f"rule 7 {both} 2 17 0 0", "weights 0 1 0 0 0"])
+    sends(d, run, "without sticky it goes by the weights", p, wrap("ip4", p))
+    bind(d, "host", "ip6", [f"rule 7 {both} 2 17 0 0", "sticky"])
+    q = up6(sport=6002)
+    sends(d, run, "sticky without weights takes one path, the first", q, wrap("ip4", q))
+    d.say(f"pin {HOME6} 6002 {PEER6} 2000 17 5")
+    sends(d, run, "a pin moves it", q, wrap("alt", q))
+    d.say(f"pin {HOME6} 6002 {PEER6} 2000 17 0")
+    sends(d, run, "and let go it chooses anew", q, wrap("ip4", q))
+
+
+def rules_that_share(d):
+    rule = ["rule 7 0x13 2 17 0 0", "weights 1 2 0 0 5"]  # ip6, ip4, alt
+    n, ports = 480, range(10000, 10480)
+    bind(d, "host", "udp4", rule)
+    before = {i: path_taken(d, up6(sport=i)) for i in ports}
+    share = {e: sum(b == e for b in before.values()) for e in PATHS}
+    want = {"ip6": n / 8, "ip4": n / 4, "alt": n * 5 / 8}
+    tell("flows are shared out by the weights", all(abs(share[e] - w) < 5 * (w * (1 - w / n)) ** 0.5 for e, w in want.items()) and
+         sum(share[e] for e in want) == n, f"{share}")
+    bind(d, "host", "udp4", rule)
+    tell("equal weights give equal paths", all(path_taken(d, up6(sport=i)) == before[i] for i in ports))
+    bind(d, "host", "udp4", ["rule 7 0x3 2 17 0 0", "weights 1 2 0 0 5"])
+    after = {i: path_taken(d, up6(sport=i)) for i in ports}
+    tell("when a path ends, the flows of the others stay", all(after[i] == b for i, b in before.items() if b != "alt"))
+    moved = [after[i] for i, b in before.items() if b == "alt"]
+    tell("its flows are shared among those left", set(moved) == {"ip6", "ip4"} and abs(moved.count("ip6") - len(moved) / 3) < 5 * (len(moved) * 2 / 9) ** 0.5,
+         f"{moved.count('ip6')} of {len(moved)}")
+    bind(d, "host", "udp4", ["rule 7 0x3 2 17 0 0", "weights 0 0 0 0 5"])
+    tell("where nothing that works has weight, the first path is taken", path_taken(d, up6(sport=9999)) == "ip6")
+
+
+def rules_with_classes(d):
+    run = "test_host_out"
+    video = "rule 7 0x10 2 17 0 0"
+    bind(d, "host", "ip6", [video, "need 0x100000000"])
+    p = up6(sport=7000)
+    sends(d, run, "a destination without that name is not claimed", p, wrap("ip6", p))
+    d.say(f"domain {PEER6} 0x2")
+    p = up6(sport=7001)
+    sends(d, run, "nor is one of another name", p, wrap("ip6", p))
+    d.say(f"domain {PEER6} 0x3")
+    sends(d, run, "a flow that has chosen does not look again", p, wrap("ip6", p))
+    p = up6(sport=7002)
+    sends(d, run, "a destination of that name is claimed", p, wrap("alt", p))
+    bind(d, "host", "ip6", [video, "need 0x500000000"])
+    sends(d, run, "all classes are needed", p, wrap("ip6", p))
+    bind(d, "host", "ip6", [video, "need 0x300000000"])
+    sends(d, run, "and two may be", p, wrap("alt", p))
+    d.say(f"domain {PEER6} 0")
+    bind(d, "host", "ip6", [video, "need 0x100000000"])
+    sends(d, run, "a name that ended claims nothing", p, wrap("ip6", p))
+    bind(d, "host", "ip6", ["rule 7 0x2 1 17 0 0", "need 0x100000000"])
+    sends(d, run, "IPv4 too", up4(), wrap("ip6", up4()))
+    d.say(f"domain {PEER4} 1")
+    bind(d, "host", "ip6", ["rule 7 0x2 1 17 0 0", "need 0x100000000", "rule 8 0x10 1 17 0 0"])
+    sends(d, run, "is known by name", up4(), wrap("ip4", up4()))
+    bind(d, "host", "ip6", [video, "need 0x1"])
+    sends(d, run, "what no program sent has no class of a program", p, wrap("ip6", p))
+
+
 def moves(d):
     run = "test_host_out"
     bind(d, "host", "ip6")
@@ -588,7 +703,8 @@ def main():
         host_line = f"open host {bpffs}/h fm0 {ANCHOR6} {ANCHOR4}"
         d = Drive(program, namespace, [host_line])
         loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3", "fm_host_guard")
-        for part in (host_out, host_guard, sizes, rules, moves, host_in):
+        for part in (host_out, host_guard, sizes, rules, rules_that_block, rules_that_stick, rules_that_share, rules_with_classes,
+                     moves, host_in):
             part(d)
         restart(program, namespace, host_line, d)
         d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4}"])

@@ -15,7 +15,7 @@
 #include "datapath/loader.h"
 #include "test/bpf/ethernet.skel.h"
 
-#define WORDS_MAX 16
+#define WORDS_MAX 20
 
 struct drive {
 	struct fm_dp *dp;
@@ -112,6 +112,45 @@ static int do_waits(struct drive *d, char **w)
 	(void)w;
 	d->f.rules[d->f.n_rules - 1].is_wait = true;
 	return 0;
+}
+
+/* The rule before it: on-none = block. */
+static int do_blocks(struct drive *d, char **w)
+{
+	(void)w;
+	d->f.rules[d->f.n_rules - 1].is_block = true;
+	return 0;
+}
+
+/* The rule before it: flows stay where they are. */
+static int do_sticky(struct drive *d, char **w)
+{
+	(void)w;
+	d->f.rules[d->f.n_rules - 1].is_sticky = true;
+	return 0;
+}
+
+/* weights W0 W1 ...: of the rule before it, for path 0, 1, ... */
+static int do_weights(struct drive *d, char **w)
+{
+	for (int i = 0; w[1 + i]; i++)
+		d->f.rules[d->f.n_rules - 1].weights[i] = (uint8_t)number(w[1 + i]);
+	return 0;
+}
+
+/* need CLASSES: of the rule before it */
+static int do_need(struct drive *d, char **w)
+{
+	d->f.rules[d->f.n_rules - 1].need = strtoull(w[1], NULL, 0);
+	return 0;
+}
+
+/* domain ADDRESS CLASSES */
+static int do_domain(struct drive *d, char **w)
+{
+	struct fm_ip ip = ip_of(w[1]);
+
+	return fm_dp_domain(d->dp, &ip, (uint32_t)strtoul(w[2], NULL, 0));
 }
 
 /* rule FID PATHS FORMAT PROTO DPORT-LOW DPORT-HIGH: as the anchor sees them; 0: any */
@@ -310,6 +349,11 @@ static const struct {
 	{ "path", 10, do_path },
 	{ "rule", 7, do_rule },
 	{ "waits", 1, do_waits },
+	{ "blocks", 1, do_blocks },
+	{ "sticky", 1, do_sticky },
+	{ "weights", 2, do_weights },
+	{ "need", 2, do_need },
+	{ "domain", 3, do_domain },
 	{ "forward", 1, do_forward },
 	{ "unforward", 2, do_unforward },
 	{ "pin", 7, do_pin },
