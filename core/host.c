@@ -121,6 +121,7 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	make_order(h);
 	memset(h->chosen, FM_NO_ACCESS, sizeof(h->chosen));
 	h->chosen[conf->n_rules] = h->last_chosen;
+	h->resting = 0;
 	h->is_dirty = true;
 	h->reg.no_force = h->reg.no_flows = h->reg.is_single = false;
 	h->ipv4_again_us = 0;
@@ -130,6 +131,15 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	memset(h->refused, 0, sizeof(h->refused));
 	if (h->reg.state == FM_REG_STOPPED)
 		h->reg.stopped_us = now_us;
+	fm_host_wake(h, now_us);
+}
+
+void fm_host_rest(struct fm_host *h, uint64_t resting, uint64_t now_us)
+{
+	if (resting == h->resting)
+		return;
+	h->resting = resting;
+	h->is_dirty = true;
 	fm_host_wake(h, now_us);
 }
 

@@ -16,7 +16,7 @@
 #include "core/world.h"
 
 #define FM_DSMIP_PORT 4191u   /* RFC 5555 §2.3.2.2; local and remote */
-#define FM_HOST_RULES_MAX 32u /* selectors of all steering rules together */
+#define FM_HOST_RULES_MAX 56u /* selectors of all steering rules together */
 /* Flows moved by hand; the first FM_RULES_MAX also as flow bindings. */
 #define FM_HOST_FLOWS_MAX 128u
 #define FM_HOST_FORWARDING_ID 1u  /* id of the host's one struct fm_forwarding */
@@ -40,12 +40,22 @@ struct fm_host_access_conf {
  * @number:   the rule's number in the configuration, from 1; several selectors may share it. It
  * comes back as fid of struct fm_rule.
  * @is_final: what the anchor asks for never goes before it; such rules stand first
+ * @types:    bit 1 << service type: only flows from addresses of these types; 0: from any. The IPv4
+ * home address counts as of the default type
+ * @need:     classes that a packet must have, as in struct fm_rule
+ * @is_block: on-none = block: while none of its accesses works its packets are dropped;
+ * steer.is_wait says that no other access counts.
+ * A rule with @types or @need is the data path's alone: no traffic selector says so (RFC 6088), so
+ * the anchor follows the flow's uplink (D44).
  */
 struct fm_host_rule_conf {
 	uint16_t number;
 	struct fm_selector selector;
 	struct fm_steer steer;
 	bool is_final;
+	uint8_t types;
+	bool is_block;
+	uint64_t need;
 };
 
 /**
@@ -76,7 +86,8 @@ struct fm_host_type_conf {
  * @keep_ready:   bit 1 << type: one lease of it is held in advance; of @default_type always
  * @grace_s:      valid lifetime of a type 4 lease after its replacement; 0: 30 s
  * @deadline_us:  an ask without an answer for so long is refused, is_late; 0: 5 s
- * @fallback:     steering of what no rule claims; n_via 0: all accesses by preference
+ * @fallback:     steering of what no rule claims; n_via 0: all accesses by preference;
+ * @fallback_is_block: as is_block of a rule
  */
 struct fm_host_conf {
 	uint8_t mn_id[FM_NAI_MAX], mn_id_len;
@@ -93,6 +104,7 @@ struct fm_host_conf {
 	uint8_t n_accesses, n_rules;
 	struct fm_host_access_conf accesses[FM_ACCESSES_MAX];
 	struct fm_steer fallback;
+	bool fallback_is_block;
 	struct fm_host_rule_conf rules[FM_HOST_RULES_MAX];
 };
 
@@ -307,6 +319,7 @@ struct fm_registration {
  * @sift_us:  until then accesses may still show themselves after a start; 0: it is over
  * @woken_us: the last time that was seen
  * @chosen:   access of each rule, then (at n_rules) of the default
+ * @resting:  bit i: rule i claims nothing now, fm_host_rest()
  * @current:  by type: fm_host_current()
  * @leases_changed: counts whatever happens to a lease or to @current: granted, renewed, refused,
  * late, over, lost, released. Compare it after each call into the core; ops->lease() tells only of
@@ -326,6 +339,7 @@ struct fm_host {
 	struct fm_host_flow flows[FM_HOST_FLOWS_MAX];
 	struct fm_steer_order order;
 	uint8_t chosen[FM_HOST_RULES_MAX + 1], last_chosen;
+	uint64_t resting;
 	uint16_t copies[FM_HOST_RULES_MAX + 1], next_pid, reserved_pid;
 	uint16_t current[FM_HOST_TYPES], leases_at;
 	bool has_leases_at;
@@ -374,6 +388,13 @@ void fm_host_start(struct fm_host *h, uint64_t now_us);
  * same.
  */
 void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uint64_t now_us);
+
+/**
+ * fm_host_rest() - rules whose conditions do not hold now
+ * @resting: bit i: rule i of the configuration claims nothing; replaces what was said before. A
+ * reconfiguration lets all of them claim.
+ */
+void fm_host_rest(struct fm_host *h, uint64_t resting, uint64_t now_us);
 
 /* What netlink says of access @index now; the same again changes nothing. */
 void fm_host_access(struct fm_host *h, uint8_t index, const struct fm_host_facts *facts,

@@ -3,7 +3,8 @@
  * send the other direction over the same accesses, so the rule becomes a flow binding with several
  * BIDs (RFC 6089 §4.3, D27). The rules before it become flow bindings of one BID, so that it does
  * not take their flows. Without such a rule none is made: then the anchor follows each flow's last
- * uplink packet (D44).
+ * uplink packet (D44). What no selector can say (programs, names, types) is left out: the anchor
+ * follows those flows.
  */
 #include "core/host_inner.h"
 
@@ -17,6 +18,17 @@
  */
 #define PRIORITY_BASE 1000u
 
+/*
+ * Is there a selector that says it (RFC 6088)? Of programs, names and types there is none: their
+ * flows the anchor sends where they come from (D44).
+ */
+static bool is_for_anchor(const struct fm_host *h, uint8_t i)
+{
+	const struct fm_host_rule_conf *r = &h->conf.rules[i];
+
+	return !r->need && !r->types && !(h->resting >> i & 1);
+}
+
 /* Rules, then the default as two: a selector is of one family (RFC 6088 §3). */
 static uint8_t n_places(const struct fm_host *h)
 {
@@ -24,7 +36,8 @@ static uint8_t n_places(const struct fm_host *h)
 
 	if (h->conf.fallback.mode == FM_STEER_REDUNDANT)
 		return (uint8_t)(n + 2);
-	while (n > 0 && h->conf.rules[n - 1].steer.mode != FM_STEER_REDUNDANT)
+	while (n > 0 && (h->conf.rules[n - 1].steer.mode != FM_STEER_REDUNDANT ||
+			 !is_for_anchor(h, (uint8_t)(n - 1))))
 		n--;
 	return n;
 }
@@ -41,6 +54,8 @@ static uint16_t paths_at(const struct fm_host *h, uint8_t place)
 {
 	uint8_t i = place < h->conf.n_rules ? place : h->conf.n_rules;
 
+	if (i < h->conf.n_rules && !is_for_anchor(h, i))
+		return 0;
 	if (h->copies[i])
 		return h->copies[i];
 	return h->chosen[i] < FM_ACCESSES_MAX ? (uint16_t)(1u << h->chosen[i]) : 0;

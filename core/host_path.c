@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "core/host_lease.h"
+
 bool fm_host_has_path(const struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	const struct fm_host_registration *r = &h->accesses[access].reg;
@@ -228,26 +230,74 @@ static void put_path(const struct fm_host *h, uint8_t access, uint64_t now_us, s
 		out->local_port = out->remote_port = FM_DSMIP_PORT;
 }
 
-static void put_rules(const struct fm_host *h, struct fm_forwarding *out)
+static struct fm_rule rule_of(const struct fm_host *h, uint8_t i)
+{
+	const struct fm_host_rule_conf *c = &h->conf.rules[i];
+	struct fm_rule r = { .fid = c->number,
+			     .priority = (uint16_t)(i + 1),
+			     .is_wait = c->steer.is_wait,
+			     .is_block = c->is_block,
+			     .need = c->need,
+			     .selector = c->selector };
+
+	if (h->copies[i])
+		r.paths = h->copies[i];
+	else if (h->chosen[i] != FM_NO_ACCESS)
+		r.paths = (uint16_t)(1u << h->chosen[i]);
+	return r;
+}
+
+static void put_rule(struct fm_forwarding *out, const struct fm_rule *r)
+{
+	if (out->n_rules < FM_RULES_MAX)
+		out->rules[out->n_rules++] = *r;
+}
+
+/* A rule by type is one for each address of that type: what a packet shows is its source. */
+static void put_rule_of_types(const struct fm_host *h, uint8_t i, uint64_t now_us,
+			      struct fm_forwarding *out)
+{
+	struct fm_rule r = rule_of(h, i);
+	struct fm_ip *src = r.selector.src;
+	uint8_t types = h->conf.rules[i].types;
+
+	r.selector.has_start |= 1u << FM_SEL_SRC;
+	if (r.selector.format == 1) {
+		src[0] = h->hoa4;
+		if (!fm_ip_is_none(&h->hoa4) && types >> h->conf.default_type & 1)
+			put_rule(out, &r);
+		return;
+	}
+	r.selector.has_end |= 1u << FM_SEL_SRC;
+	for (unsigned k = 0; k < FM_LEASES_MAX; k++) {
+		const struct fm_host_lease *l = &h->leases[k];
+
+		if (!(types >> l->type & 1) || !fm_host_lease_is_valid(l, now_us))
+			continue;
+		src[0] = src[1] = l->prefix;
+		memset(src[1].b + 8, 0xff, 8);
+		put_rule(out, &r);
+	}
+}
+
+static void put_rules(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out)
 {
 	out->n_rules = fm_host_flow_rules(h, out->rules, FM_RULES_MAX - h->conf.n_rules);
 	for (uint8_t i = 0; i < h->conf.n_rules; i++) {
-		struct fm_rule *r = &out->rules[out->n_rules++];
+		struct fm_rule r = rule_of(h, i);
 
-		*r = (struct fm_rule){ .fid = h->conf.rules[i].number,
-				       .priority = (uint16_t)(i + 1),
-				       .is_wait = h->conf.rules[i].steer.is_wait,
-				       .selector = h->conf.rules[i].selector };
-		if (h->copies[i])
-			r->paths = h->copies[i];
-		else if (h->chosen[i] != FM_NO_ACCESS)
-			r->paths = (uint16_t)(1u << h->chosen[i]);
+		if (h->resting >> i & 1)
+			continue;
+		if (h->conf.rules[i].types)
+			put_rule_of_types(h, i, now_us, out);
+		else
+			put_rule(out, &r);
 	}
 }
 
 /*
- * The default as a rule of its own, where it takes several paths: struct fm_forwarding has one
- * only.
+ * The default as a rule of its own, where it takes several paths or blocks: struct fm_forwarding
+ * has one path only.
  */
 static void put_default(const struct fm_host *h, struct fm_forwarding *out)
 {
@@ -255,10 +305,16 @@ static void put_default(const struct fm_host *h, struct fm_forwarding *out)
 	uint16_t copies = h->copies[h->conf.n_rules];
 
 	out->default_path = chosen == FM_NO_ACCESS ? out->n_paths : chosen;
-	for (uint8_t format = 1; copies && format <= 2 && out->n_rules < FM_RULES_MAX; format++)
-		out->rules[out->n_rules++] = (struct fm_rule){ .priority = UINT16_MAX,
-							       .paths = copies,
-							       .selector.format = format };
+	struct fm_rule r = { .priority = UINT16_MAX,
+			     .paths = copies,
+			     .is_block = h->conf.fallback_is_block };
+
+	if (r.is_block && !copies && chosen != FM_NO_ACCESS)
+		r.paths = (uint16_t)(1u << chosen);
+	for (uint8_t format = 1; (copies || r.is_block) && format <= 2; format++) {
+		r.selector.format = format;
+		put_rule(out, &r);
+	}
 }
 
 void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out)
@@ -270,7 +326,7 @@ void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forw
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
 		put_path(h, i, now_us, &out->paths[i]);
 	out->n_prefixes = fm_host_address_prefixes(h, now_us, out->prefixes);
-	put_rules(h, out);
+	put_rules(h, now_us, out);
 	put_default(h, out);
 }
 

@@ -214,7 +214,6 @@ static void warn_of(FILE *err, enum fm_owner_kind kind, const char *name)
 
 READER(read_owner)
 {
-	static const char *const kinds[] = { "unit", "user", "group", "cgroup", "program", NULL };
 	struct fm_conf_owners *owners = field;
 	const char *colon = strchr(text, ':');
 	char kind_text[8];
@@ -226,7 +225,7 @@ READER(read_owner)
 		return false;
 	memcpy(kind_text, text, (size_t)(colon - text));
 	kind_text[colon - text] = '\0';
-	kind = fm_value_word(kind_text, kinds);
+	kind = fm_value_word(kind_text, fm_owner_names);
 	if (kind < 0 || owners->n == FM_OWNERS_MAX)
 		return false;
 	if ((kind == FM_OWNER_CGROUP || kind == FM_OWNER_PROGRAM) && colon[1] != '/')
@@ -256,12 +255,18 @@ READER(read_path)
 READER(read_match)
 {
 	struct fm_conf_rule *rule = field;
+	struct fm_classes *classes = &r->config->host.classes;
+	struct fm_match *m = &rule->matches[rule->n_matches];
+	uint8_t n_before = classes->n_senders;
 
 	(void)k;
 	if (rule->n_matches == FM_MATCHES_MAX)
 		return false;
-	if (fm_match_read(text, &rule->matches[rule->n_matches], r->why) < 0)
+	if (fm_match_read(text, classes, m, r->why) < 0)
 		return false;
+	for (uint8_t i = n_before; i < classes->n_senders; i++)
+		warn_of(r->err, (enum fm_owner_kind)classes->senders[i].kind,
+			classes->senders[i].name);
 	rule->n_matches++;
 	return true;
 }

@@ -25,7 +25,7 @@ const char *const fm_mode_names[] = { "active-standby", "smallest-delay", "load-
 				      "priority-based", "redundant",	  NULL };
 const char *const fm_cost_names[] = { "free", "metered", NULL };
 static const char *const replay_names[] = { "sequence", "timestamp", NULL };
-static const char *const on_none_names[] = { "any", "wait", NULL };
+static const char *const on_none_names[] = { "any", "wait", "block", NULL };
 static const char *const on_recovery_names[] = { "return", "keep", NULL };
 static const char *const datapath_names[] = { "auto", "tc", "xdp", NULL };
 
@@ -169,7 +169,6 @@ static const struct fm_conf_subscriber subscriber_default = { .max_prefixes = FM
 							      .max_fixed = 2,
 							      .grace_us = 30000000 };
 #define TYPE_SESSION_LASTING 2u
-#define TYPE_NONPERSISTENT 3u
 #define TYPES_OF_THE_ANCHOR                                                                        \
 	(1u << 1 | 1u << 2 | 1u << 4) /* digest §14.5: 3 comes from the access */
 
@@ -416,7 +415,7 @@ static void read_types(struct fm_conf_reading *r, cfg_t *host)
 		*t = type_default;
 		t->place = place_of(r, block);
 		fill(r, block, type_keys, t);
-		judge_type(r, block, t, number == TYPE_NONPERSISTENT);
+		judge_type(r, block, t, number == FM_NONPERSISTENT);
 	}
 }
 
@@ -458,10 +457,20 @@ static void read_programs(struct fm_conf_reading *r, cfg_t *host)
 	}
 }
 
+/* How many rules the data path gets for it: each match is one, of both families two. */
+static unsigned n_selectors(const struct fm_conf_rule *rule)
+{
+	unsigned n = 0;
+
+	for (uint8_t i = 0; i < rule->n_matches; i++)
+		n += rule->matches[i].n;
+	return n;
+}
+
 static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 {
 	struct fm_conf_host *out = &r->config->host;
-	unsigned n = cfg_size(host, "rule");
+	unsigned n = cfg_size(host, "rule"), selectors = 0;
 
 	if (n > FM_RULES_MAX) {
 		refuse(r, cfg_getnsec(host, "rule", FM_RULES_MAX), "one rule too many",
@@ -480,6 +489,13 @@ static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 		if (rule->is_final && i > 0 && !out->rules[i - 1].is_final)
 			refuse(r, block, "it is final and stands behind a rule that is not",
 			       "rules are tried in their order: put those with final = yes first");
+		selectors += n_selectors(rule);
+		if (selectors > FM_SELECTORS_MAX) {
+			refuse(r, block, "one match too many",
+			       "all rules together have 48 at most; one that holds for IPv4 and "
+			       "IPv6 counts twice: ip6 or ip4 in it makes it one");
+			return;
+		}
 	}
 }
 

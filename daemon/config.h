@@ -14,10 +14,11 @@
 #define FM_NAME_MAX 64u	  /* octets of a name in the configuration, its end included */
 #define FM_SAS_MAX 4u	  /* lines of a key file */
 #define FM_OWNERS_MAX 16u /* entries of a list of programs */
-#define FM_OWNER_MAX 128u /* octets of one of them, its end included */
 #define FM_PROGRAMS_MAX 32u
-#define FM_MATCHES_MAX 16u /* match strings of one rule */
-#define FM_TYPES_MAX 5u	   /* service types by number, digest §9.1; 0: none */
+#define FM_MATCHES_MAX 16u   /* match strings of one rule */
+#define FM_SELECTORS_MAX 48u /* of all rules together; FM_HOST_RULES_MAX has room for runs too */
+#define FM_TYPES_MAX 5u	     /* service types by number, digest §9.1; 0: none */
+#define FM_NONPERSISTENT 3u  /* addresses of an access: not the core's */
 
 /* Where a block ends in its file, for refusals that come later. */
 struct fm_conf_place {
@@ -62,25 +63,10 @@ struct fm_conf_access {
 	struct fm_conf_place place;
 };
 
-/**
- * struct fm_conf_owners - programs, by whose or what they are; one that fits is enough
- * @name: of a user or group; shell pattern of a systemd unit or slice ("unit:web-*.service"), of a
- * cgroup below its mount ("cgroup:/system.slice"), of a program file ("program:/usr/bin/ssh")
- */
-enum fm_owner_kind {
-	FM_OWNER_UNIT,
-	FM_OWNER_USER,
-	FM_OWNER_GROUP,
-	FM_OWNER_CGROUP,
-	FM_OWNER_PROGRAM,
-};
-
+/* Programs, by whose or what they are; one that fits is enough. */
 struct fm_conf_owners {
 	uint8_t n;
-	struct fm_conf_owner {
-		uint8_t kind; /* enum fm_owner_kind */
-		char name[FM_OWNER_MAX];
-	} list[FM_OWNERS_MAX];
+	struct fm_conf_owner list[FM_OWNERS_MAX];
 };
 
 struct fm_conf_type {
@@ -110,7 +96,7 @@ enum fm_mode {
 	FM_MODE_REDUNDANT,
 };
 
-enum fm_on_none { FM_ON_NONE_ANY, FM_ON_NONE_WAIT };
+enum fm_on_none { FM_ON_NONE_ANY, FM_ON_NONE_WAIT, FM_ON_NONE_BLOCK };
 enum fm_on_recovery { FM_ON_RECOVERY_RETURN, FM_ON_RECOVERY_KEEP };
 
 /**
@@ -147,6 +133,7 @@ struct fm_conf_host {
 	struct fm_conf_access accesses[FM_ACCESSES_MAX];
 	struct fm_conf_type types[FM_TYPES_MAX];
 	struct fm_conf_rule *rules;
+	struct fm_classes classes;	  /* of the rules' words */
 	struct fm_conf_program *programs; /* the first that fits decides */
 	struct fm_conf_default fallback;
 };

@@ -53,7 +53,7 @@ static json_t *choose(struct chosen *c, const json_t *request)
 
 	fm_flows_look(&c->d->host->flows, fm_now_us());
 	c->app = json_string_value(json_object_get(request, "app"));
-	if (match && fm_match_read(match, &c->match, why) < 0)
+	if (match && fm_match_read(match, NULL, &c->match, why) < 0)
 		return fm_control_error("bad-selector", why);
 	if (c->app)
 		fm_flows_find_owners(&c->d->host->flows, &c->d->host->diag, &c->d->host->proc);

@@ -21,7 +21,7 @@ static void put_steer(const struct fm_conf_steer *c, struct fm_steer *out)
 	out->mode = c->mode;
 	out->n_via = c->n_via;
 	memcpy(out->via, c->via, c->n_via);
-	out->is_wait = c->on_none == FM_ON_NONE_WAIT;
+	out->is_wait = c->on_none != FM_ON_NONE_ANY;
 	out->is_keep = c->on_recovery == FM_ON_RECOVERY_KEEP;
 }
 
@@ -36,6 +36,9 @@ static void put_rule(const struct fm_conf_rule *rule, uint16_t number, struct fm
 			r->number = number;
 			r->is_final = rule->is_final;
 			r->selector = m->selectors[k];
+			r->types = m->types;
+			r->need = m->need;
+			r->is_block = rule->steer.on_none == FM_ON_NONE_BLOCK;
 			put_steer(&rule->steer, &r->steer);
 		}
 	}
@@ -92,6 +95,7 @@ void fm_host_conf_make(const struct fm_config *c, struct fm_host_conf *out)
 		out->accesses[i].probe_interval_us = host->accesses[i].probe_interval_us;
 	}
 	put_steer(&host->fallback.steer, &out->fallback);
+	out->fallback_is_block = host->fallback.steer.on_none == FM_ON_NONE_BLOCK;
 	for (uint8_t i = 0; i < host->n_rules; i++)
 		put_rule(&host->rules[i], (uint16_t)(i + 1), out);
 }

@@ -18,7 +18,6 @@
 #include "net/sc_server.h"
 
 #define FM_HOST_OWNS_MAX 256u
-#define FM_NONPERSISTENT 3u /* digest §9.1: the only type that is not the core's */
 
 struct fm_daemon;
 

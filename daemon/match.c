@@ -1,5 +1,5 @@
 /*
- * Match strings to traffic selectors of RFC 6088 and back.
+ * Match strings to traffic selectors of RFC 6088, classes and conditions, and back.
  */
 #include "daemon/match.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/conf_value.h"
+#include "daemon/config.h"
 
 struct name {
 	const char *text;
@@ -37,6 +37,8 @@ static const struct name code_points[] = {
  */
 struct build {
 	struct fm_selector s;
+	struct fm_match more; /* what is no selector */
+	struct fm_classes *classes;
 	unsigned families;
 	char *why;
 };
@@ -193,37 +195,104 @@ static int set_family(struct build *b, const char *word, const char *unused)
 	return 0;
 }
 
-static int refuse_owner(struct build *b, const char *word, const char *text)
+static int refuse_place(struct build *b, int place, const char *word, const char *text)
 {
-	(void)text;
-	return refuse(b, -ENOTSUP, "matching by %s is not there yet", word);
+	char what[FM_MATCH_TEXT_MAX];
+
+	snprintf(what, sizeof(what),
+		 place == -ENOSPC ? "one %s too many: the rules together may name so many only"
+				  : "\"%%s\" is no %s",
+		 word);
+	return refuse(b, place, what, text);
+}
+
+static int set_owner(struct build *b, const char *word, const char *text)
+{
+	int place = fm_classes_sender(
+		b->classes, (enum fm_owner_kind)fm_value_word(word, fm_owner_names), text);
+
+	if (place < 0)
+		return refuse_place(b, place, word, text);
+	b->more.need |= 1ull << place;
+	return 0;
+}
+
+static int set_domain(struct build *b, const char *word, const char *text)
+{
+	int place = fm_classes_domain(b->classes, text);
+
+	if (place < 0)
+		return refuse_place(b, place, word, text);
+	b->more.need |= 1ull << (FM_CLASS_DOMAIN_AT + (unsigned)place);
+	return 0;
+}
+
+/* Nonpersistent sockets take no tunnel, so no rule sees them. */
+static int set_type(struct build *b, const char *word, const char *text)
+{
+	int type = fm_value_word(text, fm_type_names);
+
+	(void)word;
+	if (type <= 0)
+		return refuse(b, -EINVAL, "\"%s\" is no type", text);
+	if (type == FM_NONPERSISTENT)
+		return refuse(b, -EINVAL, "%s flows take no tunnel: no rule sees them", text);
+	if (b->more.types)
+		return refuse(b, -EINVAL, "%s", "an address has one type");
+	b->more.types = (uint8_t)(1u << type);
+	return 0;
+}
+
+static int set_network(struct build *b, const char *word, const char *text)
+{
+	int place = fm_classes_network(b->classes, text);
+
+	if (place < 0)
+		return refuse_place(b, place, word, text);
+	if (b->more.network)
+		return refuse(b, -EINVAL, "%s", "an access is in one network");
+	b->more.network = (uint8_t)(place + 1);
+	return 0;
+}
+
+static int set_metered(struct build *b, const char *word, const char *unused)
+{
+	(void)word, (void)unused;
+	b->more.is_metered = true;
+	return 0;
 }
 
 /* One row a word; protocols are words too. */
 static const struct word {
 	const char *text;
-	bool has_argument;
+	bool has_argument, is_of_rules;
 	int (*set)(struct build *b, const char *word, const char *argument);
 } words[] = {
-	{ "proto", true, set_proto_number },
-	{ "sport", true, set_port },
-	{ "dport", true, set_port },
-	{ "src", true, set_prefix },
-	{ "dst", true, set_prefix },
-	{ "dscp", true, set_dscp },
-	{ "spi", true, set_spi },
-	{ "label", true, set_label },
-	{ "ip4", false, set_family },
-	{ "ip6", false, set_family },
-	{ "unit", true, refuse_owner },
-	{ "user", true, refuse_owner },
-	{ "group", true, refuse_owner },
-	{ NULL, false, NULL },
+	{ "proto", true, false, set_proto_number },
+	{ "sport", true, false, set_port },
+	{ "dport", true, false, set_port },
+	{ "src", true, false, set_prefix },
+	{ "dst", true, false, set_prefix },
+	{ "dscp", true, false, set_dscp },
+	{ "spi", true, false, set_spi },
+	{ "label", true, false, set_label },
+	{ "ip4", false, false, set_family },
+	{ "ip6", false, false, set_family },
+	{ "unit", true, true, set_owner },
+	{ "user", true, true, set_owner },
+	{ "group", true, true, set_owner },
+	{ "cgroup", true, true, set_owner },
+	{ "program", true, true, set_owner },
+	{ "domain", true, true, set_domain },
+	{ "type", true, true, set_type },
+	{ "network", true, true, set_network },
+	{ "metered", false, true, set_metered },
+	{ NULL, false, false, NULL },
 };
 
 static const struct word *find_word(const char *text)
 {
-	static const struct word proto = { "protocol", false, set_proto };
+	static const struct word proto = { "protocol", false, false, set_proto };
 
 	for (const struct word *w = words; w->text; w++) {
 		if (strcmp(w->text, text) == 0)
@@ -244,6 +313,8 @@ static int read_words(struct build *b, char *text)
 
 		if (!row)
 			return refuse(b, -EINVAL, "\"%s\" is no word of a match", word);
+		if (row->is_of_rules && !b->classes)
+			return refuse(b, -ENOTSUP, "only rules match by %s", word);
 		if (row->has_argument)
 			argument = strtok_r(NULL, " \t", &rest);
 		if (row->has_argument && !argument)
@@ -266,14 +337,17 @@ static int judge(struct build *b)
 
 	if (b->families == 0)
 		return refuse(b, -EINVAL, "%s", "IPv4 and IPv6 in one match: no packet is both");
+	if (b->more.types && b->s.has_start & 1u << FM_SEL_SRC)
+		return refuse(b, -EINVAL, "%s", "src and type both say which address it is");
 	if ((b->s.has_start & ports) && has_proto && !has_ports(b->s.proto[0]))
 		return refuse(b, -EINVAL, "%s", "that protocol has no ports");
 	return 0;
 }
 
-int fm_match_read(const char *text, struct fm_match *out, char why[FM_MATCH_TEXT_MAX])
+int fm_match_read(const char *text, struct fm_classes *classes, struct fm_match *out,
+		  char why[FM_MATCH_TEXT_MAX])
 {
-	struct build b = { .families = MATCH_V4 | MATCH_V6, .why = why };
+	struct build b = { .families = MATCH_V4 | MATCH_V6, .classes = classes, .why = why };
 	char copy[FM_MATCH_TEXT_MAX];
 	int ret;
 
@@ -287,7 +361,7 @@ int fm_match_read(const char *text, struct fm_match *out, char why[FM_MATCH_TEXT
 		ret = judge(&b);
 	if (ret < 0)
 		return ret;
-	out->n = 0;
+	*out = b.more;
 	for (uint8_t format = 1; format <= 2; format++) {
 		if (!(b.families & (1u << (format - 1))))
 			continue;
@@ -357,27 +431,75 @@ static void add_dscp(struct text *t, uint8_t tc)
 		add(t, " dscp %u", tc >> 2);
 }
 
+static void add_fields(struct text *t, const struct fm_selector *s)
+{
+	uint8_t start = s->has_start, end = s->has_end;
+
+	if (start & 1u << FM_SEL_PROTO)
+		add_proto(t, s->proto[0]);
+	if (start & 1u << FM_SEL_SRC)
+		add_prefix(t, "src", s->src, end & 1u << FM_SEL_SRC);
+	if (start & 1u << FM_SEL_SPORT)
+		add_range(t, "sport", s->sport[0], s->sport[end >> FM_SEL_SPORT & 1]);
+	if (start & 1u << FM_SEL_DST)
+		add_prefix(t, "dst", s->dst, end & 1u << FM_SEL_DST);
+	if (start & 1u << FM_SEL_DPORT)
+		add_range(t, "dport", s->dport[0], s->dport[end >> FM_SEL_DPORT & 1]);
+	if (start & 1u << FM_SEL_SPI)
+		add_range(t, "spi", s->spi[0], s->spi[end >> FM_SEL_SPI & 1]);
+	if (start & 1u << FM_SEL_LABEL)
+		add_range(t, "label", s->label[0], s->label[end >> FM_SEL_LABEL & 1]);
+	if (start & 1u << FM_SEL_TC)
+		add_dscp(t, s->tc[0]);
+}
+
 char *fm_match_text(const struct fm_selector *s, char out[FM_MATCH_TEXT_MAX])
 {
 	struct text t = { .at = out, .left = FM_MATCH_TEXT_MAX };
-	uint8_t start = s->has_start, end = s->has_end;
 
 	add(&t, s->format == 1 ? "ip4" : "ip6");
-	if (start & 1u << FM_SEL_PROTO)
-		add_proto(&t, s->proto[0]);
-	if (start & 1u << FM_SEL_SRC)
-		add_prefix(&t, "src", s->src, end & 1u << FM_SEL_SRC);
-	if (start & 1u << FM_SEL_SPORT)
-		add_range(&t, "sport", s->sport[0], s->sport[end >> FM_SEL_SPORT & 1]);
-	if (start & 1u << FM_SEL_DST)
-		add_prefix(&t, "dst", s->dst, end & 1u << FM_SEL_DST);
-	if (start & 1u << FM_SEL_DPORT)
-		add_range(&t, "dport", s->dport[0], s->dport[end >> FM_SEL_DPORT & 1]);
-	if (start & 1u << FM_SEL_SPI)
-		add_range(&t, "spi", s->spi[0], s->spi[end >> FM_SEL_SPI & 1]);
-	if (start & 1u << FM_SEL_LABEL)
-		add_range(&t, "label", s->label[0], s->label[end >> FM_SEL_LABEL & 1]);
-	if (start & 1u << FM_SEL_TC)
-		add_dscp(&t, s->tc[0]);
+	add_fields(&t, s);
+	return out;
+}
+
+char *fm_class_text(const struct fm_classes *classes, unsigned class, char out[FM_MATCH_TEXT_MAX])
+{
+	const struct fm_conf_owner *o = &classes->senders[class % FM_CLASSES_MAX];
+
+	if (class >= FM_CLASS_DOMAIN_AT)
+		snprintf(out, FM_MATCH_TEXT_MAX, "domain %.240s",
+			 classes->domains[class % FM_CLASSES_MAX]);
+	else
+		snprintf(out, FM_MATCH_TEXT_MAX, "%s %s", fm_owner_names[o->kind], o->name);
+	return out;
+}
+
+static bool has_field_of_family(const struct fm_selector *s)
+{
+	return s->has_start & (1u << FM_SEL_SRC | 1u << FM_SEL_DST | 1u << FM_SEL_LABEL);
+}
+
+char *fm_match_words(const struct fm_match *m, const struct fm_classes *classes,
+		     char out[FM_MATCH_TEXT_MAX])
+{
+	char word[FM_MATCH_TEXT_MAX], all[FM_MATCH_TEXT_MAX] = "";
+	struct text t = { .at = all, .left = sizeof(all) };
+
+	if (m->n == 1 && !has_field_of_family(&m->selectors[0]))
+		add(&t, m->selectors[0].format == 1 ? " ip4" : " ip6");
+	add_fields(&t, &m->selectors[0]);
+	for (unsigned class = 0; class < 2 * FM_CLASSES_MAX; class ++) {
+		if (m->need >> class & 1)
+			add(&t, " %s", fm_class_text(classes, class, word));
+	}
+	for (unsigned type = 1; type < FM_TYPES_MAX; type++) {
+		if (m->types >> type & 1)
+			add(&t, " type %s", fm_type_names[type]);
+	}
+	if (m->network)
+		add(&t, " network %s", classes->networks[m->network - 1]);
+	if (m->is_metered)
+		add(&t, " metered");
+	memmove(out, all + (all[0] == ' '), strlen(all + (all[0] == ' ')) + 1);
 	return out;
 }

@@ -131,9 +131,10 @@ static const struct {
 	  "program \"p\": no who" },
 	{ "an owner without kind", HOST "type \"fixed\" { allow = {\"root\"} }\n}",
 	  "type \"fixed\": allow \"root\" is nobody" },
-	{ "a match by unit", HOST "rule \"b\" { match = {\"unit restic.service\"} }\n}",
-	  "rule \"b\": match \"unit restic.service\" is not a match: matching by unit is not there "
-	  "yet" },
+	{ "a match by a type without tunnel",
+	  HOST "rule \"b\" { match = {\"type nonpersistent\"} }\n}",
+	  "rule \"b\": match \"type nonpersistent\" is not a match: nonpersistent flows take no "
+	  "tunnel" },
 	{ "a rule without match", HOST "rule \"b\" { mode = redundant }\n}",
 	  "rule \"b\": no match" },
 	{ "no anchor", "host {\n" WIFI "}", "host: no anchor block" },

@@ -153,7 +153,7 @@ static void selectors_find_flows(void **state)
 		bool is_match = false;
 		struct fm_match m;
 
-		assert_int_equal(fm_match_read(rows[i].match, &m, why), 0);
+		assert_int_equal(fm_match_read(rows[i].match, NULL, &m, why), 0);
 		for (uint8_t k = 0; k < m.n; k++)
 			is_match = is_match || fm_flows_match(&t, &m.selectors[k]);
 		if (is_match != rows[i].is_match)

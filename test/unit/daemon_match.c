@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -40,7 +41,8 @@ static const struct {
 	  "IPv4 and IPv6 in one match: no packet is both", NULL },
 	{ "ports without ports", "icmp dport 5", -EINVAL, "that protocol has no ports", NULL },
 	{ "host bits", "dst 2001:db8::1/32", -EINVAL, "\"2001:db8::1/32\" is not a prefix", NULL },
-	{ "a unit", "unit restic.service", -ENOTSUP, "matching by unit is not there yet", NULL },
+	{ "a unit where no rule is", "unit restic.service", -ENOTSUP, "only rules match by unit",
+	  NULL },
 };
 
 static void strings_are_read(void **state)
@@ -49,7 +51,7 @@ static void strings_are_read(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char why[FM_MATCH_TEXT_MAX] = "", text[FM_MATCH_TEXT_MAX];
 		struct fm_match m = { 0 };
-		int ret = fm_match_read(rows[i].text, &m, why);
+		int ret = fm_match_read(rows[i].text, NULL, &m, why);
 
 		if (ret != rows[i].ret)
 			fail_msg("%s: %d %s", rows[i].name, ret, why);
@@ -64,10 +66,106 @@ static void strings_are_read(void **state)
 	}
 }
 
+/* Read with classes: all words again, the bits, the reason when refused. */
+static const struct {
+	const char *name, *text;
+	int ret;
+	const char *words;
+	uint64_t need;
+	uint8_t types, network;
+	bool is_metered;
+} of_rules[] = {
+	{ "a unit", "unit restic.service", 0, "unit restic.service", 1, 0, 0, false },
+	{ "the same again is the same class", "tcp unit restic.service", 0,
+	  "tcp unit restic.service", 1, 0, 0, false },
+	{ "a user and a port", "user backup dport 22", 0, "dport 22 user backup", 2, 0, 0, false },
+	{ "a group of that name is another class", "group backup", 0, "group backup", 4, 0, 0,
+	  false },
+	{ "two words of programs", "cgroup /user.slice program /usr/bin/ssh", 0,
+	  "cgroup /user.slice program /usr/bin/ssh", 8 | 16, 0, 0, false },
+	{ "a name, in any case, with the root's dot", "domain Example.ORG.", 0,
+	  "domain example.org", 1ull << 32, 0, 0, false },
+	{ "all names below one", "udp domain *.example.org", 0, "udp domain *.example.org",
+	  1ull << 33, 0, 0, false },
+	{ "a type", "type fixed", 0, "type fixed", 0, 1 << 1, 0, false },
+	{ "a network, and metered", "network Home metered ip6", 0, "ip6 network Home metered", 0, 0,
+	  1, true },
+	{ "a path that is none", "program ssh", -EINVAL, "\"ssh\" is no program", 0, 0, 0, false },
+	{ "a name with a space too much", "domain example..org", -EINVAL,
+	  "\"example..org\" is no domain", 0, 0, 0, false },
+	{ "a star in the middle", "domain www.*.org", -EINVAL, "\"www.*.org\" is no domain", 0, 0,
+	  0, false },
+	{ "no type", "type mobile", -EINVAL, "\"mobile\" is no type", 0, 0, 0, false },
+	{ "a type without a tunnel", "type nonpersistent", -EINVAL,
+	  "nonpersistent flows take no tunnel: no rule sees them", 0, 0, 0, false },
+	{ "an address in two ways", "type fixed src 2001:db8::/64", -EINVAL,
+	  "src and type both say which address it is", 0, 0, 0, false },
+};
+
+static void words_of_rules_are_read(void **state)
+{
+	static struct fm_classes classes;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(of_rules) / sizeof(of_rules[0]); i++) {
+		char why[FM_MATCH_TEXT_MAX] = "", text[FM_MATCH_TEXT_MAX];
+		struct fm_match m = { 0 };
+		int ret = fm_match_read(of_rules[i].text, &classes, &m, why);
+
+		if (ret != of_rules[i].ret)
+			fail_msg("%s: %d %s", of_rules[i].name, ret, why);
+		if (ret < 0) {
+			assert_string_equal(why, of_rules[i].words);
+			continue;
+		}
+		assert_string_equal(fm_match_words(&m, &classes, text), of_rules[i].words);
+		assert_int_equal(m.need, of_rules[i].need);
+		assert_int_equal(m.types, of_rules[i].types);
+		assert_int_equal(m.network, of_rules[i].network);
+		assert_int_equal(m.is_metered, of_rules[i].is_metered);
+	}
+	assert_int_equal(classes.n_senders, 5);
+	assert_int_equal(classes.n_domains, 2);
+}
+
+static void classes_have_an_end(void **state)
+{
+	static struct fm_classes classes;
+	char why[FM_MATCH_TEXT_MAX], text[32];
+	struct fm_match m;
+
+	(void)state;
+	for (unsigned i = 0; i <= FM_CLASSES_MAX; i++) {
+		snprintf(text, sizeof(text), "domain d%u.example.org", i);
+		assert_int_equal(fm_match_read(text, &classes, &m, why),
+				 i < FM_CLASSES_MAX ? 0 : -ENOSPC);
+	}
+	assert_string_equal(why, "one domain too many: the rules together may name so many only");
+}
+
+static const struct {
+	const char *pattern, *name;
+	bool fits;
+} names[] = {
+	{ "example.org", "example.org", true },	      { "example.org", "www.example.org", false },
+	{ "*.example.org", "www.example.org", true }, { "*.example.org", "a.b.example.org", true },
+	{ "*.example.org", "example.org", false },    { "*.example.org", "badexample.org", false },
+};
+
+static void names_fit_patterns(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_int_equal(fm_domain_fits(names[i].pattern, names[i].name), names[i].fits);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strings_are_read),
+		cmocka_unit_test(words_of_rules_are_read),
+		cmocka_unit_test(classes_have_an_end),
+		cmocka_unit_test(names_fit_patterns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
