@@ -105,19 +105,6 @@ uint8_t fm_who_default(const struct fm_conf_host *c, const struct fm_who *who)
 	return 0;
 }
 
-uint32_t fm_who_classes(const struct fm_classes *classes, const struct fm_who *who)
-{
-	uint32_t bits = 0;
-
-	for (uint8_t i = 0; i < classes->n_senders; i++) {
-		const struct fm_conf_owner *o = &classes->senders[i];
-
-		if (fits[o->kind](o->name, who))
-			bits |= 1u << i;
-	}
-	return bits;
-}
-
 uint8_t fm_who_closed(const struct fm_conf_host *c)
 {
 	uint8_t closed = 0;
@@ -143,15 +130,6 @@ static const struct fm_conf_owners *owners_at(const struct fm_conf_host *c, unsi
 	return i - FM_TYPES_MAX < c->n_programs ? &c->programs[i - FM_TYPES_MAX].who : NULL;
 }
 
-static bool has_class_of_kind(const struct fm_classes *classes, uint8_t kinds)
-{
-	for (uint8_t i = 0; i < classes->n_senders; i++) {
-		if (kinds >> classes->senders[i].kind & 1)
-			return true;
-	}
-	return false;
-}
-
 bool fm_who_has_kind(const struct fm_conf_host *c, uint8_t kinds)
 {
 	const struct fm_conf_owners *owners;
@@ -162,7 +140,7 @@ bool fm_who_has_kind(const struct fm_conf_host *c, uint8_t kinds)
 				return true;
 		}
 	}
-	return has_class_of_kind(&c->classes, kinds);
+	return false;
 }
 
 static bool find_file(const char *pattern, const struct stat *wanted, char *out, size_t size)
@@ -195,12 +173,6 @@ bool fm_who_find_program(const struct fm_conf_host *c, dev_t dev, ino_t ino, cha
 				return true;
 		}
 	}
-	for (uint8_t i = 0; i < c->classes.n_senders; i++) {
-		const struct fm_conf_owner *o = &c->classes.senders[i];
-
-		if (o->kind == FM_OWNER_PROGRAM && find_file(o->name, &wanted, out, size))
-			return true;
-	}
 	*out = '\0';
 	return false;
 }
@@ -230,8 +202,6 @@ bool fm_who_of_cgroup(const struct fm_conf_host *c, const char *cgroup, uint8_t 
 	enum verdict v = FITS_NOT;
 
 	*allowed = *type = 0;
-	if (has_class_of_kind(&c->classes, (uint8_t)~FM_WHO_BY_CGROUP))
-		return false;
 	for (uint8_t i = 1; i < FM_TYPES_MAX; i++) {
 		const struct fm_conf_owners *allow = &c->types[i].allow;
 

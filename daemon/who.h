@@ -28,9 +28,6 @@ uint8_t fm_who_allowed(const struct fm_conf_host *c, const struct fm_who *who);
 /* The type for programs that ask for nothing, of the first program block that fits; 0: of none. */
 uint8_t fm_who_default(const struct fm_conf_host *c, const struct fm_who *who);
 
-/* The classes of senders that rules name: those that they have, bits of FM_CLASS_SENDER. */
-uint32_t fm_who_classes(const struct fm_classes *classes, const struct fm_who *who);
-
 /* Types that are not everybody's: bit 1 << service type. */
 uint8_t fm_who_closed(const struct fm_conf_host *c);
 /* Does the default differ from one program to the next? */
