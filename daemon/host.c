@@ -373,6 +373,13 @@ static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *
 	return fm_homes_find(&d->host->homes, ip) ? &d->host->forwarding : NULL;
 }
 
+static uint16_t bid_of(void *ctx, const struct fm_tuple *flow)
+{
+	struct fm_daemon *d = ctx;
+
+	return d->host->dp ? fm_dp_flow_bid(d->host->dp, flow) : 0;
+}
+
 static void flow_ended(void *ctx, const struct fm_tuple *t)
 {
 	struct fm_daemon *d = ctx;
@@ -424,6 +431,7 @@ static int open_tun(struct fm_daemon *d)
 	h->slow.tun = &h->tun;
 	h->slow.raw = &d->raw;
 	h->slow.forwarding = forwarding_of;
+	h->slow.bid_of = bid_of;
 	h->slow.ctx = d;
 	fm_slow_open(&h->slow);
 	ret = fm_tun_open(&h->tun, &d->loop, &d->netlink, FM_TUN_NAME);

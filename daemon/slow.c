@@ -90,21 +90,39 @@ static const struct fm_path *path_of_rule(const struct fm_forwarding *f, const s
 	return NULL;
 }
 
-/* As eBPF chooses, but for pins, which only name paths that work. NULL: the packet waits. */
+/* The path by which eBPF sends that flow; NULL: by none that works. */
+static const struct fm_path *path_of_flow(const struct fm_slow *s, const struct fm_forwarding *f,
+					  const struct fm_tuple *t)
+{
+	uint16_t bid = s->bid_of ? s->bid_of(s->ctx, t) : 0;
+
+	for (uint8_t i = 0; bid && i < f->n_paths; i++) {
+		if (f->paths[i].bid == bid && is_usable(&f->paths[i]))
+			return &f->paths[i];
+	}
+	return NULL;
+}
+
+/*
+ * What eBPF chose, else as it chooses, so far as that can be seen here: classes cannot. What is put
+ * back meets eBPF again, so that only a try is lost. NULL: the packet waits.
+ */
 static const struct fm_path *choose(const struct fm_slow *s, const struct fm_forwarding *f,
 				    const struct fm_tuple *t)
 {
-	const struct fm_path *path;
+	const struct fm_path *path = path_of_flow(s, f, t);
 
+	if (path)
+		return path;
 	for (uint8_t i = 0; i < f->n_rules; i++) {
 		struct fm_selector selector = f->rules[i].selector;
 
 		if (s->is_anchor)
 			selector = fm_selector_mirror(&selector);
-		if (!fm_flows_match(t, &selector))
+		if (f->rules[i].need || !fm_flows_match(t, &selector))
 			continue;
 		path = path_of_rule(f, &f->rules[i]);
-		if (path || f->rules[i].is_wait)
+		if (path || f->rules[i].is_wait || f->rules[i].is_block)
 			return path;
 	}
 	if (f->default_path < f->n_paths && is_usable(&f->paths[f->default_path]))

@@ -17,6 +17,7 @@
  * @tun:        where packets fall from and go to; its fell and ctx are set by fm_slow_open()
  * @is_anchor:  packets go to home addresses, and selectors are seen from the anchor
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
+ * @bid_of:     host: the path that eBPF chose for a flow, 0: none; anchor: NULL
  * @own6, @own4: anchor: who tells senders that a host cannot be reached
  * @unreachable: anchor: packets for hosts without care-of address
  * @recent:     what was put back last: a packet that comes again at once waits
@@ -27,6 +28,7 @@ struct fm_slow {
 	struct fm_raw *raw;
 	bool is_anchor;
 	const struct fm_forwarding *(*forwarding)(void *ctx, const struct fm_ip *ip);
+	uint16_t (*bid_of)(void *ctx, const struct fm_tuple *flow);
 	void *ctx;
 	struct fm_hold hold;
 	struct {

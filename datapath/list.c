@@ -52,6 +52,17 @@ int fm_dp_pin(struct fm_dp *dp, const struct fm_tuple *flow, uint16_t bid)
 	return fm_forward_touch(dp, flow->local.b);
 }
 
+uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow)
+{
+	struct fm_dp_tuple key;
+	struct fm_dp_flow f;
+
+	tuple_to_map(&key, flow);
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_flows_v1), &key, &f) < 0)
+		return 0;
+	return f.bid;
+}
+
 int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow)
 {
 	struct fm_dp_tuple key;

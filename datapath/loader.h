@@ -133,6 +133,8 @@ struct fm_dp_flow_info {
 };
 typedef void fm_dp_flow_fn(void *arg, const struct fm_dp_flow_info *flow);
 int fm_dp_flows(struct fm_dp *dp, fm_dp_flow_fn *each, void *arg);
+/* Host: the path by which the flow's last packet went; 0: by none. */
+uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow);
 /* Forgets a flow and its pin: it has ended. */
 int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow);
 
