@@ -40,9 +40,10 @@ static void put_verdict(struct fm_daemon *d, const char *path)
 	const char *cgroup = below_mount(path);
 	struct stat st;
 
+	v.is_classed = fm_who_classes_of_cgroup(&d->host->policy.words, cgroup, &v.classes);
 	if (fm_host_policy_is_run(d, cgroup) ||
 	    !fm_who_of_cgroup(&d->config->host, cgroup, &v.allowed, &v.default_type) ||
-	    v.default_type == 0 || stat(path, &st) < 0)
+	    (v.default_type == 0 && v.classes == 0) || stat(path, &st) < 0)
 		return;
 	of.cgroup = st.st_ino;
 	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &of, &v));
@@ -163,7 +164,7 @@ int fm_host_cgroups_apply(struct fm_daemon *d)
 	struct fm_host_cgroups *c = &d->host->policy.cgroups;
 	int ret = 0;
 
-	if (!fm_who_has_kind(&d->config->host, FM_WHO_BY_CGROUP)) {
+	if (!fm_host_policy_has_kind(d, FM_WHO_BY_CGROUP)) {
 		fm_host_cgroups_close(c);
 		return 0;
 	}

@@ -48,7 +48,28 @@ static int put_verdict(const struct fm_daemon *d, const struct fm_host_run *r)
 				     .is_strict = true,
 				     .default_request = r->request };
 
+	v.is_classed = fm_who_classes_of_cgroup(&d->host->policy.words, r->cgroup, &v.classes);
 	return fm_sock_verdict(d->host->sockets.sock, &who, &v);
+}
+
+int fm_host_policy_classes(struct fm_daemon *d, const struct fm_conf_owner *words, uint32_t n,
+			   uint8_t *bits)
+{
+	return fm_who_set(&d->host->policy.words, words, n, bits);
+}
+
+bool fm_host_policy_has_kind(const struct fm_daemon *d, uint8_t kinds)
+{
+	return fm_who_has_kind(&d->config->host, kinds) ||
+	       (fm_who_kinds(&d->host->policy.words) & kinds);
+}
+
+void fm_host_policy_turn(struct fm_daemon *d)
+{
+	if (!d->host->policy.is_touched || !d->host->dp)
+		return;
+	d->host->policy.is_touched = false;
+	fm_role_told_dp(d, fm_dp_touch(d->host->dp));
 }
 
 int fm_host_policy_apply(struct fm_daemon *d)
@@ -65,6 +86,8 @@ int fm_host_policy_apply(struct fm_daemon *d)
 			 (uint32_t)(d->config->host.home.deadline_us / 1000));
 	err = fm_sock_policy(d->host->sockets.sock, fm_who_closed(&d->config->host), has_defaults,
 			     0);
+	if (err == 0)
+		err = fm_sock_senders(d->host->sockets.sock, p->words.used != 0);
 	for (uint32_t i = 0; i < FM_RUNS_MAX && err == 0; i++) {
 		if (is_used(&p->runs[i]))
 			err = put_verdict(d, &p->runs[i]);
@@ -85,28 +108,36 @@ static void judge(const struct fm_daemon *d, const struct fm_who *who, struct fm
 	v->default_type = run ? run->type : fm_who_default(&d->config->host, who);
 	v->is_strict = run != NULL;
 	v->default_request = run ? run->request : 0;
+	v->is_classed = true;
+	v->classes = fm_who_classes(&d->host->policy.words, who);
 	if (v->default_type)
 		v->allowed |= (uint8_t)(1u << v->default_type);
 }
 
 /*
- * Which program asks; "": none that policy names. A program that has ended already is known where
- * its file is one that policy names. false: not known.
+ * Which program asks; "": none that policy names, or that was not seen. A program that has ended
+ * already is known where its file is one that policy names. false: not known.
  */
 static bool find_program(const struct fm_daemon *d, const struct fm_sock_event *e,
 			 char program[FM_PROC_PATH])
 {
 	const struct fm_conf_host *conf = &d->config->host;
-	int err = fm_proc_helper_program(&d->host->proc, e->pid, program);
+	dev_t dev = makedev(e->who.exe_dev >> 20, e->who.exe_dev & 0xfffff);
+	int err;
 
+	program[0] = '\0';
+	if (e->pid == 0)
+		return true;
+	err = fm_proc_helper_program(&d->host->proc, e->pid, program);
 	if (err == 0)
 		return true;
 	program[0] = '\0';
 	if (err != -ENOENT && err != -ESRCH)
 		return true;
-	return !fm_who_has_kind(conf, 1u << FM_OWNER_PROGRAM) ||
-	       fm_who_find_program(conf, makedev(e->who.exe_dev >> 20, e->who.exe_dev & 0xfffff),
-				   e->who.exe_ino, program, FM_PROC_PATH);
+	return !fm_host_policy_has_kind(d, 1u << FM_OWNER_PROGRAM) ||
+	       fm_who_find_program(conf, dev, e->who.exe_ino, program, FM_PROC_PATH) ||
+	       fm_who_find_sender(&d->host->policy.words, dev, e->who.exe_ino, program,
+				  FM_PROC_PATH);
 }
 
 /*
@@ -115,8 +146,7 @@ static bool find_program(const struct fm_daemon *d, const struct fm_sock_event *
  */
 static bool is_for_all_cgroups(const struct fm_daemon *d, const char *cgroup)
 {
-	return !fm_who_has_kind(&d->config->host, FM_WHO_BY_CGROUP) &&
-	       !find_run(&d->host->policy, cgroup);
+	return !fm_host_policy_has_kind(d, FM_WHO_BY_CGROUP) && !find_run(&d->host->policy, cgroup);
 }
 
 void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
@@ -129,7 +159,7 @@ void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
 	struct fm_sock_verdict v = { 0 };
 
 	/* the process is looked at where it is still there, its cgroup also when it is gone */
-	if (fm_proc_cgroup_of(e->pid, cgroup, sizeof(cgroup)) < 0 &&
+	if ((e->pid == 0 || fm_proc_cgroup_of(e->pid, cgroup, sizeof(cgroup)) < 0) &&
 	    fm_proc_cgroup(e->who.cgroup, cgroup, sizeof(cgroup)) < 0)
 		cgroup[0] = '\0';
 	if (!find_program(d, e, program))
@@ -137,6 +167,8 @@ void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
 	judge(d, &who, &v);
 	if (is_for_all_cgroups(d, cgroup))
 		of.cgroup = 0;
+	if (fm_sock_classes(d->host->sockets.sock, &of) != v.classes)
+		d->host->policy.is_touched = true;
 	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &of, &v));
 }
 

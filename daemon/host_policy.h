@@ -7,6 +7,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/host_cgroups.h"
+#include "daemon/who.h"
 #include "datapath/sock_maps.h"
 #include "net/proc.h"
 
@@ -45,6 +46,8 @@ struct fm_host_refused {
  * struct fm_host_policy - what runs, and what was refused
  * @looked_us: when it was last looked who has ended
  * @refusals: by policy of this host, all of them; @refused: who has been told of, the last ones
+ * @words:   what rules of flows ask of senders
+ * @is_touched: a sender's classes are others now: flows are to choose again
  */
 struct fm_host_policy {
 	struct fm_host_run runs[FM_RUNS_MAX];
@@ -52,10 +55,28 @@ struct fm_host_policy {
 	uint32_t n_refused;
 	struct fm_host_refused refused[FM_REFUSED_MAX];
 	struct fm_host_cgroups cgroups;
+	struct fm_who_words words;
+	bool is_touched;
 };
 
 /* The configuration, or what runs, changed: verdicts of before are stale. 0 or -errno. */
 int fm_host_policy_apply(struct fm_daemon *d);
+
+/**
+ * fm_host_policy_classes() - what rules of flows ask of senders from now on, all of it
+ * @bits: filled: bit of each of the @n words in struct fm_rule's need and in fm_sender_classes()
+ * A word that stays keeps its bit over reloads, so what was said of sockets holds until it is said
+ * anew. At the start before fm_host_sockets_open(), later before fm_host_policy_apply().
+ * Return: 0; -ENOSPC: more than FM_WHO_WORDS_MAX different words, and nothing changed.
+ */
+int fm_host_policy_classes(struct fm_daemon *d, const struct fm_conf_owner *words, uint32_t n,
+			   uint8_t *bits);
+
+/* Does some owner word, of a type, a program or a rule, have one of these kinds? */
+bool fm_host_policy_has_kind(const struct fm_daemon *d, uint8_t kinds);
+
+/* Each turn: flows choose again where something new is known of their senders. */
+void fm_host_policy_turn(struct fm_daemon *d);
 
 /* FM_SOCK_EVENT_WHO: a verdict is wanted. */
 void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e);

@@ -128,6 +128,7 @@ void fm_host_sockets_turn(struct fm_daemon *d)
 
 	if (!s->sock)
 		return;
+	fm_host_policy_turn(d);
 	fm_host_slots_turn(d, now_us);
 	if (!s->is_adopted && d->host->is_taken) {
 		s->is_adopted = true;

@@ -3,6 +3,7 @@
  */
 #include "daemon/who.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <glob.h>
 #include <grp.h>
@@ -175,6 +176,105 @@ bool fm_who_find_program(const struct fm_conf_host *c, dev_t dev, ino_t ino, cha
 	}
 	*out = '\0';
 	return false;
+}
+
+bool fm_who_find_sender(const struct fm_who_words *w, dev_t dev, ino_t ino, char *out, size_t size)
+{
+	const struct stat wanted = { .st_dev = dev, .st_ino = ino };
+
+	for (uint32_t i = 0; i < FM_WHO_WORDS_MAX; i++) {
+		if ((w->used >> i & 1) && w->list[i].kind == FM_OWNER_PROGRAM &&
+		    find_file(w->list[i].name, &wanted, out, size))
+			return true;
+	}
+	*out = '\0';
+	return false;
+}
+
+uint32_t fm_who_classes(const struct fm_who_words *w, const struct fm_who *who)
+{
+	uint32_t classes = 0;
+
+	for (uint32_t i = 0; i < FM_WHO_WORDS_MAX; i++) {
+		if ((w->used >> i & 1) && fits[w->list[i].kind](w->list[i].name, who))
+			classes |= 1u << i;
+	}
+	return classes;
+}
+
+uint8_t fm_who_kinds(const struct fm_who_words *w)
+{
+	uint8_t kinds = 0;
+
+	for (uint32_t i = 0; i < FM_WHO_WORDS_MAX; i++) {
+		if (w->used >> i & 1)
+			kinds |= (uint8_t)(1u << w->list[i].kind);
+	}
+	return kinds;
+}
+
+static int find_word(const struct fm_who_words *w, const struct fm_conf_owner *word)
+{
+	for (uint32_t i = 0; i < FM_WHO_WORDS_MAX; i++) {
+		if ((w->used >> i & 1) && w->list[i].kind == word->kind &&
+		    strcmp(w->list[i].name, word->name) == 0)
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
+static int add_word(struct fm_who_words *w, const struct fm_conf_owner *word, uint32_t rests)
+{
+	int class = find_word(w, word);
+
+	for (uint32_t i = 0; i < 2 * FM_WHO_WORDS_MAX && class < 0; i++) {
+		uint32_t bit = i % FM_WHO_WORDS_MAX,
+			 taken = i < FM_WHO_WORDS_MAX ? w->used | rests : w->used;
+
+		if (taken >> bit & 1)
+			continue;
+		class = (int)bit;
+		w->list[bit] = *word;
+		w->used |= 1u << bit;
+	}
+	return class < 0 ? -ENOSPC : class;
+}
+
+/*
+ * First the words that stay; then each new one takes a place that was empty, as long as there is
+ * one: verdicts of before name the others' until they are given anew.
+ */
+int fm_who_set(struct fm_who_words *w, const struct fm_conf_owner *words, uint32_t n, uint8_t *bits)
+{
+	struct fm_who_words all = *w;
+	uint32_t stays = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int class = find_word(w, &words[i]);
+
+		stays |= class < 0 ? 0 : 1u << class;
+	}
+	all.used = stays;
+	for (uint32_t i = 0; i < n; i++) {
+		int class = add_word(&all, &words[i], w->used);
+
+		if (class < 0)
+			return class;
+		bits[i] = (uint8_t) class;
+	}
+	*w = all;
+	return 0;
+}
+
+bool fm_who_classes_of_cgroup(const struct fm_who_words *w, const char *cgroup, uint32_t *classes)
+{
+	const struct fm_who who = { .cgroup = cgroup, .program = "" };
+
+	*classes = 0;
+	if (fm_who_kinds(w) & (uint8_t)~FM_WHO_BY_CGROUP)
+		return false;
+	*classes = fm_who_classes(w, &who);
+	return true;
 }
 
 enum verdict { FITS_NOT, FITS, FITS_SOME };

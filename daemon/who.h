@@ -40,6 +40,29 @@ bool fm_who_has_defaults(const struct fm_conf_host *c);
 bool fm_who_of_cgroup(const struct fm_conf_host *c, const char *cgroup, uint8_t *allowed,
 		      uint8_t *type);
 
+/**
+ * struct fm_who_words - what rules of flows ask of senders: an owner word each, and its class
+ * @used: bit i: list[i] is a word; senders that fit it are of class i
+ */
+#define FM_WHO_WORDS_MAX 32u
+struct fm_who_words {
+	uint32_t used;
+	struct fm_conf_owner list[FM_WHO_WORDS_MAX];
+};
+
+/*
+ * These are all, from now on; @bits: the class of each. Those that stay keep theirs. Return: 0;
+ * -ENOSPC: nothing changed.
+ */
+int fm_who_set(struct fm_who_words *w, const struct fm_conf_owner *words, uint32_t n,
+	       uint8_t *bits);
+/* Classes of a sender. */
+uint32_t fm_who_classes(const struct fm_who_words *w, const struct fm_who *who);
+/* The same where it does not depend on who in @cgroup sends. false: it may. */
+bool fm_who_classes_of_cgroup(const struct fm_who_words *w, const char *cgroup, uint32_t *classes);
+/* Kinds of the words: bit 1 << enum fm_owner_kind. */
+uint8_t fm_who_kinds(const struct fm_who_words *w);
+
 #define FM_WHO_BY_CGROUP (uint8_t)(1u << FM_OWNER_UNIT | 1u << FM_OWNER_CGROUP)
 
 /* Do some owners in the policy have one of these kinds? Bit 1 << enum fm_owner_kind. */
@@ -49,5 +72,6 @@ bool fm_who_has_kind(const struct fm_conf_host *c, uint8_t kinds);
  */
 bool fm_who_find_program(const struct fm_conf_host *c, dev_t dev, ino_t ino, char *out,
 			 size_t size);
+bool fm_who_find_sender(const struct fm_who_words *w, dev_t dev, ino_t ino, char *out, size_t size);
 
 #endif

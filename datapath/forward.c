@@ -569,6 +569,23 @@ int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16])
 	return 0;
 }
 
+int fm_dp_touch(struct fm_dp *dp)
+{
+	int ret = 0, err;
+
+	for (uint32_t i = 0; i < dp->entries_size; i++) {
+		struct fm_dp_entry *e = &dp->entries[i];
+		struct fm_dp_block b, old;
+
+		if (!e->is_used || !get_block(dp, e->slot, &old))
+			continue;
+		b = old;
+		err = publish(dp, e, &b, &old);
+		ret = ret ? ret : err;
+	}
+	return ret;
+}
+
 void fm_dp_sync_begin(struct fm_dp *dp)
 {
 	dp->sync = (struct fm_dp_sync){ 0 };

@@ -17,6 +17,7 @@
 
 #include "datapath/path.skel.h"
 #include "datapath/probe.skel.h"
+#include "datapath/sock_maps.h"
 
 #define FM_HOST_BINDINGS 16u
 #define FM_ANCHOR_BINDINGS 4096u
@@ -105,6 +106,10 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_hooks_v1, 1024, true },
 		{ dp->skel->maps.fm_counters_v1, FM_COUNTER_COUNT, true },
 		{ dp->skel->maps.fm_quote_v1, 1, false },
+		{ dp->skel->maps.fm_sock_settings_v1, 1, is_host },
+		{ dp->skel->maps.fm_sock_whos_v2, is_host ? FM_SOCK_WHOS : 1, is_host },
+		{ dp->skel->maps.fm_sock_events_v1, FM_SOCK_EVENTS_BYTES, is_host },
+		{ dp->skel->maps.fm_sock_sender_v1, 0, is_host },
 	};
 
 	memcpy(plan, rows, sizeof(rows));
@@ -138,27 +143,36 @@ static bool fits(const char *path, const struct map_plan *p, uint32_t *entries)
 	       info.value_size == bpf_map__value_size(p->map) && info.max_entries >= p->entries;
 }
 
+/* The `sock` programs have it too: who comes first makes it. */
+static bool is_shared(const struct bpf_map *m)
+{
+	return strncmp(bpf_map__name(m), "fm_sock_", strlen("fm_sock_")) == 0;
+}
+
 /*
- * All or nothing: one map that does not fit makes a fresh start. Filters of the earlier run hold
- * the old maps and go on until they are replaced.
+ * All or nothing: one map that does not fit makes a fresh start, but for shared ones, which stand
+ * alone. Filters of the earlier run hold the old maps and go on until they are replaced.
  */
 static void adopt_or_clear(struct fm_dp *dp, struct map_plan *plan, size_t n)
 {
 	uint32_t entries[FM_MAPS_MAX];
+	bool fit = true, all_fit = true, fit_alone[FM_MAPS_MAX];
 	char path[256];
-	bool fit = true;
 
 	for (size_t i = 0; i < n; i++) {
 		pin_path(dp, bpf_map__name(plan[i].map), path, sizeof(path));
 		entries[i] = plan[i].entries;
-		if (plan[i].is_pinned && !fits(path, &plan[i], &entries[i]))
-			fit = false;
+		fit_alone[i] = !plan[i].is_pinned || fits(path, &plan[i], &entries[i]);
+		all_fit &= fit_alone[i];
+		fit &= fit_alone[i] || is_shared(plan[i].map);
 	}
-	if (!fit)
+	if (!all_fit)
 		fm_programs_clear(dp);
 	for (size_t i = 0; i < n; i++) {
+		bool is_kept = is_shared(plan[i].map) ? fit_alone[i] : fit;
+
 		pin_path(dp, bpf_map__name(plan[i].map), path, sizeof(path));
-		if (fit)
+		if (is_kept)
 			plan[i].entries = entries[i];
 		else if (plan[i].is_pinned)
 			(void)unlink(path);

@@ -107,6 +107,9 @@ int fm_dp_domain(struct fm_dp *dp, const struct fm_ip *address, uint32_t classes
 /* Host: this flow goes by path @bid from its next packet on; 0: as the rules say. */
 int fm_dp_pin(struct fm_dp *dp, const struct fm_tuple *flow, uint16_t bid);
 
+/* Host: all flows choose again: something is known of their programs that was not. */
+int fm_dp_touch(struct fm_dp *dp);
+
 /* What a restart found; @removed bindings were pinned but not forwarded between begin and end. */
 struct fm_dp_sync {
 	uint32_t kept, repaired, added, removed;

@@ -3,6 +3,7 @@
  * Anchor: tc ingress (or XDP before it), tc egress of fm0. What they cannot send is left to the
  * stack and so to fm0's reader, the daemon. Each drop counts its row of FM_COUNTERS.
  */
+#include "datapath/sender.h"
 #include "datapath/too_big.h"
 
 #define FM_ICMP6_ECHO 128

@@ -285,7 +285,7 @@ int fm_sock_set(struct bpf_sockopt *c)
 
 	if (c->level != IPPROTO_IPV6 || c->optname != IPV6_ADDR_PREFERENCES)
 		return leave_option(c);
-	if (!sk || !is_ours(fm_settings(), bpf_get_netns_cookie(c)) || !read_asked(c, &a))
+	if (!sk || !is_ours(fm_sock_now(), bpf_get_netns_cookie(c)) || !read_asked(c, &a))
 		return leave_option(c);
 	w = fm_want(sk, false, false);
 	if (!w && !(a.value & FM_SC_BITS) && !a.is_long)
@@ -334,7 +334,7 @@ static __always_inline int show_nothing(struct bpf_sockopt *c, const struct bpf_
 	__u32 flags = 0;
 
 	if ((void *)(o + 1) > c->optval_end || !is_served(sk) ||
-	    !is_ours(fm_settings(), bpf_get_netns_cookie(c)))
+	    !is_ours(fm_sock_now(), bpf_get_netns_cookie(c)))
 		return leave_option(c);
 	if (c->retval == 0)
 		flags = o->value;
@@ -436,7 +436,7 @@ static __always_inline bool is_source(const struct call *k, const struct fm_sock
 static __always_inline struct fm_sock_want *
 choose_default(struct bpf_sock_addr *c, struct bpf_sock *sk, const struct call *k)
 {
-	const struct fm_sock_settings *now = fm_settings();
+	const struct fm_sock_settings *now = fm_sock_now();
 	struct fm_sock_verdict v = { 0 };
 	struct fm_sock_want w = { .is_default = 1 }, *kept;
 
@@ -466,7 +466,7 @@ choose_default(struct bpf_sock_addr *c, struct bpf_sock *sk, const struct call *
 /* Is it held to a device (SO_BINDTODEVICE) that no route of ours can lead it away from? */
 static __always_inline bool is_held(const struct bpf_sock *sk)
 {
-	const struct fm_sock_settings *now = fm_settings();
+	const struct fm_sock_settings *now = fm_sock_now();
 
 	return sk->bound_dev_if && !(now && sk->bound_dev_if == now->home_ifindex);
 }
@@ -585,11 +585,19 @@ static __always_inline void take_source(const struct bpf_sock *sk, struct call *
 /* Has it asked for nothing, and is nothing given by policy? Then that is all. */
 static __always_inline bool asks_nothing(struct bpf_sock *sk)
 {
-	const struct fm_sock_settings *now = fm_settings();
+	const struct fm_sock_settings *now = fm_sock_now();
 
 	if (!now || now->has_defaults || now->default_type)
 		return false;
 	return !fm_want(sk, false, true);
+}
+
+static __always_inline void note(struct bpf_sock_addr *c, struct bpf_sock *sk, const bool is_new)
+{
+	const struct fm_sock_settings *now = fm_sock_now();
+
+	if (now && now->has_senders && is_ours(now, bpf_get_netns_cookie(c)))
+		fm_note_sender(sk, is_new);
 }
 
 SEC("cgroup/connect6")
@@ -598,7 +606,10 @@ int fm_sock_connect6(struct bpf_sock_addr *c)
 	struct bpf_sock *sk = c->sk;
 	struct call k = { 0 };
 
-	if (!sk || asks_nothing(sk))
+	if (!sk)
+		return FM_LEAVE;
+	note(c, sk, true);
+	if (asks_nothing(sk))
 		return FM_LEAVE;
 	__u32 to[4] = { c->user_ip6[0], c->user_ip6[1], c->user_ip6[2], c->user_ip6[3] };
 
@@ -614,7 +625,10 @@ int fm_sock_connect4(struct bpf_sock_addr *c)
 	struct bpf_sock *sk = c->sk;
 	struct call k = { .is_v4 = 1 };
 
-	if (!sk || asks_nothing(sk))
+	if (!sk)
+		return FM_LEAVE;
+	note(c, sk, true);
+	if (asks_nothing(sk))
 		return FM_LEAVE;
 	k.is_near = is_near4(c->user_ip4);
 	take_source(sk, &k);
@@ -628,7 +642,10 @@ int fm_sock_sendmsg6(struct bpf_sock_addr *c)
 	struct call k = { 0 };
 	int err = 0;
 
-	if (!sk || asks_nothing(sk))
+	if (!sk)
+		return FM_LEAVE;
+	note(c, sk, false);
+	if (asks_nothing(sk))
 		return FM_LEAVE;
 	__u32 to[4] = { c->user_ip6[0], c->user_ip6[1], c->user_ip6[2], c->user_ip6[3] };
 
@@ -657,7 +674,10 @@ int fm_sock_sendmsg4(struct bpf_sock_addr *c)
 	struct call k = { .is_v4 = 1 };
 	int err = 0;
 
-	if (!sk || asks_nothing(sk))
+	if (!sk)
+		return FM_LEAVE;
+	note(c, sk, false);
+	if (asks_nothing(sk))
 		return FM_LEAVE;
 	k.is_near = is_near4(c->user_ip4);
 	k.source[3] = c->msg_src_ip4;
@@ -668,6 +688,15 @@ int fm_sock_sendmsg4(struct bpf_sock_addr *c)
 	if (p)
 		FM_CTX_SET(c->msg_src_ip4, ((const __u32 *)p->ip)[3]);
 	return answer(err);
+}
+
+/* Attached only while rules ask who sends. */
+SEC("cgroup/sock_create")
+int fm_sock_create(struct bpf_sock *sk)
+{
+	if (is_ours(fm_sock_now(), bpf_get_netns_cookie(sk)))
+		fm_note_sender(sk, true);
+	return FM_LEAVE;
 }
 
 SEC("cgroup/sock_release")

@@ -38,19 +38,23 @@ static const struct {
 	{ "fm_sock_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	{ "fm_sock_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	{ "fm_sock_release", BPF_CGROUP_INET_SOCK_RELEASE },
+	{ "fm_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
 };
 
 #define N_HOOKS (sizeof(hooks) / sizeof(hooks[0]))
+#define N_ALWAYS (N_HOOKS - 1) /* the last one costs each socket of the machine something */
 
 /**
  * struct fm_sock - one daemon's side
  * @settings, @types, @slots, @refs: the maps themselves
  * @generation: of the slot that was filled last
+ * @cgroup: its directory
  * @is_resting: by slot: forgotten, and perhaps still read by a program
  * @each, @ctx: of the fm_sock_read() that runs
  */
 struct fm_sock {
 	char pin_dir[192];
+	int cgroup;
 	struct fm_sock_bpf *skel;
 	struct ring_buffer *events;
 	struct fm_sock_settings *settings;
@@ -91,7 +95,14 @@ static bool fits(const char *path, const struct bpf_map *m)
 	       info.max_entries == bpf_map__max_entries(m);
 }
 
-/* All or nothing: one map that does not fit makes a fresh start. */
+/* Maps that the data path has too (datapath/sender.h): who comes first makes them. */
+static bool is_shared(const struct fm_sock *s, const struct bpf_map *m)
+{
+	return m == s->skel->maps.fm_sock_settings_v1 || m == s->skel->maps.fm_sock_whos_v2 ||
+	       m == s->skel->maps.fm_sock_events_v1 || m == s->skel->maps.fm_sock_sender_v1;
+}
+
+/* All or nothing: one map that does not fit makes a fresh start, but for shared ones that do. */
 static int set_pins(struct fm_sock *s)
 {
 	struct bpf_map *m;
@@ -110,7 +121,7 @@ static int set_pins(struct fm_sock *s)
 		if (!is_pinned_map(m))
 			continue;
 		pin_path(s, "", bpf_map__name(m), path);
-		if (!fit)
+		if (!fit && !(is_shared(s, m) && fits(path, m)))
 			(void)unlink(path);
 		if (err == 0)
 			err = bpf_map__set_pin_path(m, path);
@@ -231,7 +242,7 @@ static int renew_link(const char *path, int program, int cgroup)
 	return done;
 }
 
-static int attach_hook(struct fm_sock *s, size_t i, int cgroup)
+static int attach_hook(struct fm_sock *s, size_t i)
 {
 	int program =
 		bpf_program__fd(bpf_object__find_program_by_name(s->skel->obj, hooks[i].program));
@@ -239,9 +250,9 @@ static int attach_hook(struct fm_sock *s, size_t i, int cgroup)
 	char path[256];
 
 	pin_path(s, LINK_PREFIX, hooks[i].program, path);
-	if (renew_link(path, program, cgroup))
+	if (renew_link(path, program, s->cgroup))
 		return 0;
-	link = bpf_link_create(program, cgroup, hooks[i].at, NULL);
+	link = bpf_link_create(program, s->cgroup, hooks[i].at, NULL);
 	if (link < 0)
 		return fm_dp_fail(-errno, "sockets: the cgroup takes no program %s: %s",
 				  hooks[i].program, strerror(errno));
@@ -251,16 +262,30 @@ static int attach_hook(struct fm_sock *s, size_t i, int cgroup)
 	return err;
 }
 
+static void detach_hook(const struct fm_sock *s, size_t i)
+{
+	char path[256];
+
+	pin_path(s, LINK_PREFIX, hooks[i].program, path);
+	int link = bpf_obj_get(path);
+
+	if (link < 0)
+		return;
+	(void)bpf_link_detach(link);
+	close(link);
+	(void)unlink(path);
+}
+
 static int attach(struct fm_sock *s, const char *dir)
 {
-	int cgroup = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
+	int err = 0;
 
-	if (cgroup < 0)
+	s->cgroup = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->cgroup < 0)
 		return fm_dp_fail(-errno, "sockets: cannot open the cgroup %s: %s", dir,
 				  strerror(errno));
-	for (size_t i = 0; i < N_HOOKS && err == 0; i++)
-		err = attach_hook(s, i, cgroup);
-	close(cgroup);
+	for (size_t i = 0; i < N_ALWAYS && err == 0; i++)
+		err = attach_hook(s, i);
 	return err;
 }
 
@@ -271,6 +296,7 @@ int fm_sock_open(const struct fm_sock_conf *conf, struct fm_sock **out)
 
 	if (!s)
 		return fm_dp_fail(-ENOMEM, "sockets: out of memory");
+	s->cgroup = -1;
 	if (strlen(conf->pin_dir) >= sizeof(s->pin_dir))
 		err = fm_dp_fail(-ENAMETOOLONG, "sockets: pin directory: name too long");
 	else
@@ -303,24 +329,17 @@ void fm_sock_close(struct fm_sock *s)
 		map_out(s->skel->maps.fm_sock_refs_v1, s->refs);
 	}
 	fm_sock_bpf__destroy(s->skel);
+	if (s->cgroup >= 0)
+		close(s->cgroup);
 	free(s);
 }
 
 void fm_sock_down(struct fm_sock *s)
 {
 	struct bpf_map *m;
-	char path[256];
 
-	for (size_t i = 0; i < N_HOOKS; i++) {
-		pin_path(s, LINK_PREFIX, hooks[i].program, path);
-		int link = bpf_obj_get(path);
-
-		if (link < 0)
-			continue;
-		(void)bpf_link_detach(link);
-		close(link);
-		(void)unlink(path);
-	}
+	for (size_t i = 0; i < N_HOOKS; i++)
+		detach_hook(s, i);
 	bpf_object__for_each_map(m, s->skel->obj)
 	{
 		if (is_pinned_map(m))
@@ -482,9 +501,27 @@ int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 	struct fm_sock_verdict v = *verdict;
 
 	v.policy = s->settings->policy;
-	if (bpf_map_update_elem(bpf_map__fd(s->skel->maps.fm_sock_whos_v1), who, &v, BPF_ANY) < 0)
+	if (bpf_map_update_elem(bpf_map__fd(s->skel->maps.fm_sock_whos_v2), who, &v, BPF_ANY) < 0)
 		return fm_dp_fail(-errno, "sockets: cannot write a verdict");
 	return 0;
+}
+
+int fm_sock_senders(struct fm_sock *s, bool is_wanted)
+{
+	__atomic_store_n(&s->settings->has_senders, is_wanted, __ATOMIC_RELEASE);
+	if (is_wanted)
+		return attach_hook(s, N_ALWAYS);
+	detach_hook(s, N_ALWAYS);
+	return 0;
+}
+
+uint32_t fm_sock_classes(const struct fm_sock *s, const struct fm_sock_who *who)
+{
+	struct fm_sock_verdict v;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.fm_sock_whos_v2), who, &v) < 0)
+		return 0;
+	return v.classes;
 }
 
 void fm_sock_home(struct fm_sock *s, uint32_t ifindex)

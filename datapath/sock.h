@@ -76,6 +76,14 @@ int fm_sock_policy(struct fm_sock *s, uint8_t closed, bool has_defaults, uint8_t
 int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 		    const struct fm_sock_verdict *verdict);
 
+/*
+ * Rules ask who sends: from now on sockets carry their programs, and struct fm_sock_verdict says
+ * the classes of those (datapath/sender.h).
+ */
+int fm_sock_senders(struct fm_sock *s, bool is_wanted);
+/* The classes that a verdict on exactly @who says now, of any policy; 0: there is none. */
+uint32_t fm_sock_classes(const struct fm_sock *s, const struct fm_sock_who *who);
+
 /* The device of the home addresses: sockets bound to another one cannot have them. 0: not known. */
 void fm_sock_home(struct fm_sock *s, uint32_t ifindex);
 

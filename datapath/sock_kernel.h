@@ -17,20 +17,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "datapath/ctx.h"
-#include "datapath/sock_maps.h"
+#include "datapath/sender.h"
 #include "flowmob/preferences.h"
 
-#define FM_ARRAY(map, value_type, entries)                                                         \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
-		__uint(max_entries, entries);                                                      \
-		__type(key, __u32);                                                                \
-		__type(value, value_type);                                                         \
-	} map SEC(".maps")
-
-FM_ARRAY(fm_sock_settings_v1, struct fm_sock_settings, 1);
 FM_ARRAY(fm_sock_types_v1, __u64, FM_SOCK_FAMILIES *FM_SOCK_TYPES);
 FM_ARRAY(fm_sock_slots_v1, struct fm_sock_slot, FM_SOCK_SLOTS);
 FM_ARRAY(fm_sock_refs_v1, struct fm_sock_refs, FM_SOCK_SLOTS);
@@ -43,18 +32,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct fm_sock_request);
 } fm_sock_requests_v1 SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, FM_SOCK_WHOS);
-	__type(key, struct fm_sock_who);
-	__type(value, struct fm_sock_verdict);
-} fm_sock_whos_v1 SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, FM_SOCK_EVENTS_BYTES);
-} fm_sock_events_v1 SEC(".maps");
 
 /* Cloned: accepted children show what their listener asked for. */
 struct {
@@ -86,13 +63,6 @@ struct task_struct {
 	struct mm_struct *mm;
 };
 #pragma clang attribute pop
-
-static __always_inline const struct fm_sock_settings *fm_settings(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&fm_sock_settings_v1, &zero);
-}
 
 /*
  * The socket that the program has, as a number: of MPTCP it has the parent, while the hooks see the
@@ -136,6 +106,35 @@ static __always_inline void fm_who(struct fm_sock_who *w)
 	w->uid = (__u32)id;
 	w->gid = (__u32)(id >> 32);
 	w->pad = 0;
+}
+
+/*
+ * The socket is its program's, where rules ask whose; @is_new: of the one that runs, else it stays
+ * of whom it was. The first one tells the daemon.
+ */
+static __always_inline void fm_note_sender(struct bpf_sock *sk, const bool is_new)
+{
+	const struct fm_sock_settings *now = fm_sock_now();
+	struct fm_sock_sender *s;
+	struct fm_sock_who who;
+
+	if (!now || !now->has_senders)
+		return;
+	s = bpf_sk_storage_get(&fm_sock_sender_v1, sk, NULL, 0);
+	if (s && !is_new)
+		return;
+	if (!s)
+		s = bpf_sk_storage_get(&fm_sock_sender_v1, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s)
+		return;
+	fm_who(&who);
+	if (s->pid && who.cgroup == s->who.cgroup && who.exe_ino == s->who.exe_ino &&
+	    who.exe_dev == s->who.exe_dev && who.uid == s->who.uid && who.gid == s->who.gid)
+		return;
+	s->who = who;
+	s->pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
+	s->asked = 0;
+	(void)fm_classes_of(now, s);
 }
 
 /* NULL: the daemon has not read for long. */
@@ -229,7 +228,7 @@ static __always_inline __u64 fm_request_word(__u64 id)
 /* What was asked of a daemon that died is asked again. */
 static __always_inline __u64 fm_ask_own(struct fm_sock_want *w, __u32 is_v4, __u64 word)
 {
-	const struct fm_sock_settings *now = fm_settings();
+	const struct fm_sock_settings *now = fm_sock_now();
 	struct fm_sock_event *e;
 
 	if (FM_SOCK_WORD_STATE(word) != FM_SOCK_PENDING || w->request & FM_SOCK_REQUEST_DAEMON ||
@@ -277,31 +276,7 @@ static __always_inline __u64 fm_word(struct fm_sock_want *w, __u32 is_v4, bool a
 	return fm_ask_type(w, is_v4, again);
 }
 
-/*
- * What policy says of the task that runs: of exactly this one, else of its cgroup, else of this
- * user's program in any cgroup. The first one of the policy in force; where there is none, the
- * first of an earlier one. NULL: nothing yet. It changes @who.
- */
-static __always_inline struct fm_sock_verdict *fm_find_verdict(const struct fm_sock_settings *now,
-							       struct fm_sock_who *who)
-{
-	struct fm_sock_who all = { .cgroup = who->cgroup, .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
-	struct fm_sock_verdict *v = bpf_map_lookup_elem(&fm_sock_whos_v1, who), *stale = v;
-
-	if (v && v->policy == now->policy)
-		return v;
-	v = bpf_map_lookup_elem(&fm_sock_whos_v1, &all);
-	if (v && v->policy == now->policy)
-		return v;
-	stale = stale ? stale : v;
-	who->cgroup = 0;
-	v = bpf_map_lookup_elem(&fm_sock_whos_v1, who);
-	if (v && v->policy == now->policy)
-		return v;
-	return stale ? stale : v;
-}
-
-/* The same for a copy. The daemon is told where there is none of the policy in force. */
+/* What policy says of the task that runs. The daemon is told where nothing of the one in force. */
 static __always_inline bool fm_verdict(const struct fm_sock_settings *now,
 				       struct fm_sock_verdict *out)
 {
@@ -309,7 +284,7 @@ static __always_inline bool fm_verdict(const struct fm_sock_settings *now,
 	struct fm_sock_who who;
 
 	fm_who(&who);
-	v = fm_find_verdict(now, &who);
+	v = fm_find_verdict(now, &who, false);
 	if (v)
 		*out = *v;
 	if (v && out->policy == now->policy)
@@ -323,7 +298,7 @@ static __always_inline bool fm_verdict(const struct fm_sock_settings *now,
 /* May the task that runs have that type? READY: yes; PENDING: not known yet; FAILED: no. */
 static __always_inline __u64 fm_permission(__u8 type)
 {
-	const struct fm_sock_settings *now = fm_settings();
+	const struct fm_sock_settings *now = fm_sock_now();
 	struct fm_sock_verdict v = { 0 };
 
 	if (!now || !(now->closed >> (type & 7) & 1))
@@ -341,7 +316,7 @@ static __always_inline __u64 fm_permission(__u8 type)
  */
 static __always_inline __u64 fm_wait(struct fm_sock_want *w, __u32 is_v4, __u64 word, bool again)
 {
-	const struct fm_sock_settings *now = fm_settings();
+	const struct fm_sock_settings *now = fm_sock_now();
 	__u32 *since = &w->asked_ms[is_v4 & 1], ms;
 
 	if (FM_SOCK_WORD_STATE(word) != FM_SOCK_PENDING) {

@@ -74,7 +74,7 @@ _Static_assert(sizeof(struct fm_sock_request) == 16, "changes a pinned map: rais
  * (uid and gid FM_SOCK_ANY, no program); this user's program in any cgroup (cgroup 0, the rest
  * exact). The first one of the policy in force holds.
  */
-#define FM_SOCK_ANY 0xffffffffu
+#define FM_SOCK_ANY 0xffffffffu /* as exe_dev: the program was not seen */
 
 struct fm_sock_who {
 	__u64 cgroup, exe_ino;
@@ -83,20 +83,22 @@ struct fm_sock_who {
 _Static_assert(sizeof(struct fm_sock_who) == 32, "changes a pinned map: raise its version");
 
 /**
- * struct fm_sock_verdict - fm_sock_whos_v1 (LRU hash): what policy says of them
+ * struct fm_sock_verdict - fm_sock_whos_v2 (LRU hash): what policy says of them
  * @policy:  number of the policy that said so; another than that of the settings: ask again
  * @allowed: bit 1 << type
  * @default_type: of sockets that ask for nothing; 0: they are left alone
  * @is_strict: while there is no address of the default type, those fail as sockets do that ask;
  *             else they are left alone meanwhile
  * @default_request: id in fm_sock_requests_v1 whose address those get; 0: that of the type
+ * @is_classed: @classes says of which classes of senders (rules of flows) they are, bit by bit
  */
 struct fm_sock_verdict {
 	__u32 policy;
-	__u8 allowed, default_type, is_strict, pad;
+	__u8 allowed, default_type, is_strict, is_classed;
 	__u64 default_request;
+	__u32 classes, reserved;
 };
-_Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_sock_verdict) == 24, "changes a pinned map: raise its version");
 
 /**
  * struct fm_sock_settings - the one entry of fm_sock_settings_v1
@@ -105,6 +107,7 @@ _Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: rais
  * @has_defaults: policy names types for some that ask for nothing: verdicts are looked up for all
  * @closed:       bit 1 << type: not everybody's: verdicts are looked up for those who ask for it
  * @default_type: of sockets that ask for nothing and have no verdict: never strict; 0: none
+ * @has_senders:  rules of flows ask who sends: sockets carry their programs
  * @run:          number of the daemon's run: what was asked of an earlier one is asked again
  * @home_ifindex: the device that packets from home addresses take; 0: not known
  * @deadline_ms:  who waits so long for an answer has none, also while no daemon runs; 0: for ever
@@ -112,11 +115,24 @@ _Static_assert(sizeof(struct fm_sock_verdict) == 16, "changes a pinned map: rais
 struct fm_sock_settings {
 	__u64 netns;
 	__u32 policy;
-	__u8 has_defaults, closed, default_type, pad;
+	__u8 has_defaults, closed, default_type, has_senders;
 	__u32 run, home_ifindex;
 	__u32 deadline_ms, reserved;
 };
 _Static_assert(sizeof(struct fm_sock_settings) == 32, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_sock_sender - fm_sock_sender_v1, kept with the socket and cloned into accepted children
+ * @who: the program that made it, or connected it last; where that was not seen, cgroup and user of
+ *       the socket, gid and exe_dev FM_SOCK_ANY
+ * @pid: of that program; 0: not seen
+ * @asked: policy for which the daemon was asked for a verdict
+ */
+struct fm_sock_sender {
+	struct fm_sock_who who;
+	__u32 pid, asked;
+};
+_Static_assert(sizeof(struct fm_sock_sender) == 40, "changes a pinned map: raise its version");
 
 /* An address that a socket has. @slot 0: none. */
 struct fm_sock_pin {

@@ -12,6 +12,7 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -808,6 +809,89 @@ def _(d):
             refused(errno.EADDRNOTAVAIL, udp(family=family).sendto, b"?", (to, PORT))
 
 
+def of_me():
+    st = os.stat("/proc/self/exe")
+    return f"{st.st_ino} {os.major(st.st_dev) << 20 | os.minor(st.st_dev)} {os.getuid()} {os.getgid()}"
+
+
+@row("who sends: each socket carries its program, and the verdict on it tells its classes")
+def _(d):
+    d.ask(f"watch {socket.if_nametoindex('w0')}")
+    before = udp()  # made before rules asked who sends: known by its connect, or by its cgroup and user
+    bare = udp()
+    bare.connect((PEER6, PORT))
+    heard(bare)
+    same((d.seen(bare), kinds(d)), (0, []))  # nobody asks
+    d.ask("senders 1")
+    cgroup = os.stat(CGROUP).st_ino
+    made = {"udp": udp(), "tcp": sock(), "sendto": udp()}
+    (kind, e), *_ = d.events()
+    same((kind, e["pid"], e["cgroup"], e["gid"]), ("who", os.getpid(), cgroup, os.getgid()))
+    d.ask(f"classes {cgroup} {of_me()} 5")
+    for how, s in made.items():
+        same(heard(s, (PEER6, PORT)) if how == "sendto" else talk(s), OURS6)
+        same((how, d.seen(s)), (how, 5))
+    talk(before)
+    same(d.seen(before), 5)
+    d.ask(f"classes {cgroup} {of_me()} {1 << 31 | 2}")  # it changes for sockets that are open
+    heard(made["tcp"])
+    same((d.seen(made["tcp"]), kinds(d)), (1 << 31 | 2, []))
+    heard(bare)
+    (kind, e), = d.events()
+    same((kind, e["pid"], e["cgroup"], e["uid"], e["gid"], e["dev"]), ("who", 0, cgroup, 0, 0xffffffff, 0xffffffff))
+    d.ask(f"classes {cgroup} 0 {0xffffffff} 0 {0xffffffff} 8")
+    heard(bare)
+    same((d.seen(bare), kinds(d)), (8, []))
+
+
+@row("who sends: accepted children are of their listener's program, forks and passed ones of who made them")
+def _(d):
+    d.ask(f"watch {socket.if_nametoindex('w0')}")
+    d.ask("senders 1")
+    d.ask(f"classes {os.stat(CGROUP).st_ino} {of_me()} 3")
+    server = sock()
+    server.bind((OURS6, 0))
+    server.listen()
+    s = udp()
+    s.connect((PEER6, PORT))
+    if (child := os.fork()) == 0:
+        heard(s)
+        os._exit(0)
+    os.waitpid(child, 0)
+    same(d.seen(s), 3)
+    far = subprocess.Popen(["/usr/bin/nsenter", f"--net=/proc/{PEER}/ns/net", sys.executable, "-c",
+                            f"import socket; s = socket.create_connection(('{OURS6}', {server.getsockname()[1]})); s.recv(9)"])
+    c, _ = server.accept()
+    c.send(b"hello")
+    far.wait()
+    same(d.seen(c), 3)
+
+
+@row("who sends: another policy asks again, what was known holds meanwhile; no class without rules that ask")
+def _(d):
+    d.ask(f"watch {socket.if_nametoindex('w0')}")
+    d.ask("senders 1")
+    cgroup = os.stat(CGROUP).st_ino
+    d.ask(f"classes {cgroup} {of_me()} 3")
+    s = udp()
+    talk(s)
+    same((d.seen(s), kinds(d)), (3, []))
+    d.ask("policy 0 0 0")
+    heard(s)
+    heard(s)
+    same((d.seen(s), kinds(d)), (3, ["who"]))
+    d.ask(f"classes {cgroup} {of_me()} 4")
+    heard(s)
+    same((d.seen(s), kinds(d)), (4, []))
+    d.ask(f"verdict {cgroup} {of_me()} 0 0 0 0")  # says nothing of classes: the next one does
+    d.ask(f"classes 0 {of_me()} 16")
+    heard(s)
+    same(d.seen(s), 16)
+    d.ask("senders 0")
+    heard(s)
+    same(d.seen(s), 0)
+
+
 @row("other network namespaces are left alone")
 def _(d):
     d.ready(A[2])
@@ -955,7 +1039,7 @@ def run_rows(d):
 
 
 def main():
-    global CGROUP, PIN
+    global CGROUP, PEER, PIN
     if os.geteuid() != 0:
         print("only root may load eBPF programs", file=sys.stderr)
         return 77
@@ -969,7 +1053,7 @@ def main():
     open(f"{CGROUP}/cgroup.procs", "w").write(str(os.getpid()))
     child = 0
     try:
-        child = world()
+        child = PEER = world()
         d = Drive(PIN, CGROUP)
         failed = run_rows(d)
         d.do("down")

@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "datapath/loader.h"
 #include "datapath/sock.h"
+#include "test/bpf/sender.skel.h"
 
 #define WORDS_MAX 12
 
@@ -138,6 +140,68 @@ static int do_verdict(char **w)
 	return fm_sock_verdict(s, &who, &v);
 }
 
+/* senders 0|1 */
+static int do_senders(char **w)
+{
+	return fm_sock_senders(s, number(w[1]) != 0);
+}
+
+/* classes CGROUP INO DEV UID GID CLASSES: a verdict that says these, and no types */
+static int do_classes(char **w)
+{
+	struct fm_sock_who who = { .cgroup = number(w[1]),
+				   .exe_ino = number(w[2]),
+				   .exe_dev = (uint32_t)number(w[3]),
+				   .uid = (uint32_t)number(w[4]),
+				   .gid = (uint32_t)number(w[5]) };
+	struct fm_sock_verdict v = { .is_classed = 1, .classes = (uint32_t)number(w[6]) };
+
+	return fm_sock_verdict(s, &who, &v);
+}
+
+static struct fm_sender_bpf *sender;
+
+/* watch IFINDEX: the data path's part: notes the classes of what leaves there */
+static int do_watch(char **w)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)number(w[1]), .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
+	struct bpf_map *m;
+	char path[256];
+	int err = 0;
+
+	if (sender)
+		return 0;
+	sender = fm_sender_bpf__open();
+	if (!sender)
+		return -errno;
+	bpf_object__for_each_map(m, sender->obj)
+	{
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, bpf_map__name(m));
+		if (err == 0 && strncmp(bpf_map__name(m), "fm_", 3) == 0)
+			err = bpf_map__set_pin_path(m, path);
+	}
+	if (err == 0)
+		err = fm_sender_bpf__load(sender);
+	if (err < 0)
+		return err;
+	err = bpf_tc_hook_create(&hook);
+	opts.prog_fd = bpf_program__fd(sender->progs.note);
+	return err < 0 && err != -EEXIST ? err : bpf_tc_attach(&hook, &opts);
+}
+
+/* seen PORT: the classes of the last packet from there */
+static int do_seen(char **w)
+{
+	uint16_t port = (uint16_t)number(w[1]);
+	uint32_t classes;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(sender->maps.seen), &port, &classes) < 0)
+		return -errno;
+	printf("classes %u\n", classes);
+	return 0;
+}
+
 /* home IFINDEX */
 static int do_home(char **w)
 {
@@ -213,12 +277,16 @@ static const struct {
 	int words; /* with the command itself */
 	int (*act)(char **w);
 } commands[] = {
-	{ "open", 3, do_open },		{ "close", 1, do_close },	{ "down", 1, do_close },
-	{ "address", 3, do_address },	{ "each", 1, do_each },		{ "forget", 2, do_forget },
-	{ "count", 2, do_count },	{ "type", 6, do_type },		{ "answer", 5, do_answer },
-	{ "policy", 4, do_policy },	{ "verdict", 10, do_verdict },	{ "read", 1, do_read },
-	{ "home", 2, do_home },		{ "deadline", 2, do_deadline }, { "ids", 1, do_ids },
-	{ "requests", 1, do_requests },
+	{ "open", 3, do_open },	       { "close", 1, do_close },
+	{ "down", 1, do_close },       { "address", 3, do_address },
+	{ "each", 1, do_each },	       { "forget", 2, do_forget },
+	{ "count", 2, do_count },      { "type", 6, do_type },
+	{ "answer", 5, do_answer },    { "policy", 4, do_policy },
+	{ "verdict", 10, do_verdict }, { "read", 1, do_read },
+	{ "home", 2, do_home },	       { "deadline", 2, do_deadline },
+	{ "ids", 1, do_ids },	       { "requests", 1, do_requests },
+	{ "senders", 2, do_senders },  { "classes", 7, do_classes },
+	{ "watch", 2, do_watch },      { "seen", 2, do_seen },
 };
 
 static int run_line(char *line)

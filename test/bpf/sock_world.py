@@ -88,11 +88,16 @@ class Drive:
             found.append((w[1], {k: int(v) for k, v in zip(w[2::2], w[3::2])}))
         return found
 
+    def seen(self, s):
+        """Classes of the sender of the last packet of that socket."""
+        return int(self.ask(f"seen {s.getsockname()[1]}")[0].split()[1])
+
     def clear(self):
         """As after a start: no addresses, no words, an open policy, no events."""
         self.ask("policy 0 0 0")
         self.ask("home 0")
         self.ask("deadline 0")
+        self.ask("senders 0")
         for t in (1, 2, 3, 4):
             self.type(t, NONE)
             self.type(t, NONE, v4=1)

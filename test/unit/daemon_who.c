@@ -1,6 +1,7 @@
 /* daemon/who.c: who may ask for which type, and what those get who ask for none. */
 #include "daemon/who.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -122,6 +123,66 @@ static void a_whole_cgroup_is_judged_by_itself_alone(void **state)
 	assert_false(fm_who_of_cgroup(&c, SSH, &allowed, &type));
 }
 
+static struct fm_conf_owner word(enum fm_owner_kind kind, const char *name)
+{
+	struct fm_conf_owner w = { .kind = (uint8_t)kind };
+
+	strcpy(w.name, name);
+	return w;
+}
+
+/* A class is a bit in maps that outlive the reload of a configuration. */
+static void a_word_of_rules_keeps_its_class(void **state)
+{
+	static struct fm_who_words w;
+	struct fm_conf_owner a = word(FM_OWNER_USER, "nobody"),
+			     b = word(FM_OWNER_UNIT, "ssh.service"),
+			     c = word(FM_OWNER_PROGRAM, "/usr/sbin/sshd");
+	const struct fm_conf_owner first[] = { a, b, a }, then[] = { c, b };
+	struct fm_who ssh = { 0, 0, SSH, "/usr/sbin/sshd" }, other = { NOBODY, NOBODY, "", "" };
+	uint32_t classes;
+	uint8_t bits[3];
+
+	(void)state;
+	assert_int_equal(fm_who_set(&w, first, 3, bits), 0);
+	assert_int_equal(bits[0], 0);
+	assert_int_equal(bits[1], 1);
+	assert_int_equal(bits[2], 0); /* the same word, the same class */
+	assert_int_equal(fm_who_classes(&w, &ssh), 2);
+	assert_int_equal(fm_who_classes(&w, &other), 1);
+	assert_int_equal(fm_who_kinds(&w), 1u << FM_OWNER_USER | 1u << FM_OWNER_UNIT);
+	assert_int_equal(fm_who_set(&w, then, 2, bits), 0);
+	assert_int_equal(bits[0], 2); /* not the one that verdicts of before still name */
+	assert_int_equal(bits[1], 1);
+	assert_int_equal(fm_who_classes(&w, &ssh), 6);
+	assert_int_equal(fm_who_classes(&w, &other), 0);
+	assert_false(fm_who_classes_of_cgroup(&w, SSH, &classes)); /* the program decides */
+	assert_int_equal(fm_who_set(&w, &b, 1, bits), 0);
+	assert_true(fm_who_classes_of_cgroup(&w, SSH, &classes));
+	assert_int_equal(classes, 2);
+	assert_int_equal(fm_who_set(&w, NULL, 0, bits), 0);
+	assert_int_equal(fm_who_classes(&w, &ssh), 0);
+}
+
+static void more_words_than_classes_are_refused_whole(void **state)
+{
+	static struct fm_who_words w;
+	static struct fm_conf_owner many[FM_WHO_WORDS_MAX + 1];
+	uint8_t bits[FM_WHO_WORDS_MAX + 1];
+
+	(void)state;
+	for (uint32_t i = 0; i <= FM_WHO_WORDS_MAX; i++) {
+		many[i] = word(FM_OWNER_UNIT, "x");
+		many[i].name[1] = (char)('A' + i);
+	}
+	assert_int_equal(fm_who_set(&w, many, FM_WHO_WORDS_MAX, bits), 0);
+	assert_int_equal(w.used, 0xffffffff);
+	assert_int_equal(fm_who_set(&w, many + 1, FM_WHO_WORDS_MAX, bits), 0);
+	assert_int_equal(bits[FM_WHO_WORDS_MAX - 1], 0); /* the place of the one that is gone */
+	assert_int_equal(fm_who_set(&w, many, FM_WHO_WORDS_MAX + 1, bits), -ENOSPC);
+	assert_string_equal(w.list[0].name, many[FM_WHO_WORDS_MAX].name);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +190,8 @@ int main(void)
 		cmocka_unit_test(types_without_a_list_are_for_all),
 		cmocka_unit_test(the_first_program_that_fits_decides),
 		cmocka_unit_test(a_whole_cgroup_is_judged_by_itself_alone),
+		cmocka_unit_test(a_word_of_rules_keeps_its_class),
+		cmocka_unit_test(more_words_than_classes_are_refused_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
