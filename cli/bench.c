@@ -137,6 +137,8 @@ int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row)
 	struct samples s;
 	int err = 0;
 
+	if (b->only && !strstr(row->name, b->only))
+		return 0;
 	row->ours.round(row->ours.ctx); /* warm: caches, branch predictors, the CPU's clock */
 	row->baseline.round(row->baseline.ctx);
 	for (int i = 0; i < b->rounds && !err; i++)
@@ -251,9 +253,11 @@ static void report(const struct fm_bench *b, const char *name, int code, bool js
 	json_decref(o);
 }
 
-static int run_one(size_t i, int rounds, bool is_short, bool json)
+static int run_one(size_t i, const struct fm_bench *how, bool json)
 {
-	struct fm_bench b = { .rounds = rounds, .is_short = is_short, .rows = json_array() };
+	struct fm_bench b = *how;
+
+	b.rows = json_array();
 	int code = benches[i].run(&b) || b.wrong ? FM_EXIT_FAILED : FM_EXIT_OK;
 
 	report(&b, benches[i].name, code, json);
@@ -277,7 +281,7 @@ static int list_benches(bool json)
 	return FM_EXIT_OK;
 }
 
-static int run_named(const char *name, int rounds, bool is_short, bool json)
+static int run_named(const char *name, const struct fm_bench *how, bool json)
 {
 	bool all = strcmp(name, "all") == 0, found = all;
 	int code = FM_EXIT_OK;
@@ -286,7 +290,7 @@ static int run_named(const char *name, int rounds, bool is_short, bool json)
 		if (!all && strcmp(benches[i].name, name) != 0)
 			continue;
 		found = true;
-		if (run_one(i, rounds, is_short, json) != FM_EXIT_OK)
+		if (run_one(i, how, json) != FM_EXIT_OK)
 			code = FM_EXIT_FAILED;
 	}
 	if (!found)
@@ -298,16 +302,20 @@ static int run_named(const char *name, int rounds, bool is_short, bool json)
 int fm_cmd_bench(int argc, char **argv)
 {
 	const char *rounds_text = "0";
-	bool is_short = false;
+	struct fm_bench how = { 0 };
 	const struct fm_option options[] = {
 		{ .name = "--rounds",
 		  .value = "N",
 		  .help = "7 at least (default 11; 7 with --short)",
 		  .text = &rounds_text },
-		{ .name = "--short", .flag = &is_short, .help = "only to see that it works" },
+		{ .name = "--short", .flag = &how.is_short, .help = "only to see that it works" },
+		{ .name = "--only",
+		  .value = "TEXT",
+		  .help = "rows whose name holds it",
+		  .text = &how.only },
 		{ 0 },
 	};
-	struct fm_args a = { .usage = "bench [NAME|all] [--rounds N] [--short]",
+	struct fm_args a = { .usage = "bench [NAME|all] [--rounds N] [--short] [--only TEXT]",
 			     .about =
 				     "Measures, each time against something real on the same path; "
 				     "without a name it lists what there is.",
@@ -317,13 +325,13 @@ int fm_cmd_bench(int argc, char **argv)
 
 	if (!fm_args_read(&a, argc, argv, &code))
 		return code;
-	int rounds = atoi(rounds_text);
-	if (rounds == 0)
-		rounds = is_short ? FM_BENCH_ROUNDS : 11;
-	if (rounds < FM_BENCH_ROUNDS || rounds > FM_BENCH_ROUNDS_MAX)
+	how.rounds = atoi(rounds_text);
+	if (how.rounds == 0)
+		how.rounds = how.is_short ? FM_BENCH_ROUNDS : 11;
+	if (how.rounds < FM_BENCH_ROUNDS || how.rounds > FM_BENCH_ROUNDS_MAX)
 		return fm_say_error(a.json, FM_EXIT_USAGE, "usage", "a number from 7 to 101",
 				    "--rounds %s cannot be", rounds_text);
 	if (a.n_words == 0)
 		return list_benches(a.json);
-	return run_named(a.words[0], rounds, is_short, a.json);
+	return run_named(a.words[0], &how, a.json);
 }

@@ -43,16 +43,18 @@ struct fm_bench_row {
  * struct fm_bench - one run
  * @rounds:   how many A/B/B/A rounds each row takes
  * @is_short: CI looks only whether it works: less load, fewer sizes
+ * @only:     rows whose name holds it are measured, the others left out; NULL: all
  * @checked, @wrong: answers looked at; the benchmark counts them here
  */
 struct fm_bench {
 	int rounds;
 	bool is_short;
+	const char *only;
 	uint64_t checked, wrong;
 	json_t *rows;
 };
 
-/* Measures one row and adds it to the report. Return: 0; -EBADMSG a side failed: no figure. */
+/* Measures one row, if it is wanted, and adds it. Return: 0; -EBADMSG a side failed: no figure. */
 int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row);
 
 /* Adds a row that cannot be measured here, and why: never left out in silence. */
