@@ -84,13 +84,16 @@ struct fm_bench_stat fm_bench_median(double *values, size_t n)
 	s.median = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 	s.low = values[outside(n)];
 	s.high = values[n - 1 - outside(n)];
+	s.quartile_1 = values[n / 4];
+	s.quartile_3 = values[n - 1 - n / 4];
 	return s;
 }
 
 static json_t *stat_object(const char *name, struct fm_bench_stat s)
 {
-	return json_pack("{s:s*, s:f, s:f, s:f}", "name", name, "median", s.median, "low", s.low,
-			 "high", s.high);
+	return json_pack("{s:s*, s:f, s:f, s:f, s:f, s:f}", "name", name, "median", s.median, "low",
+			 s.low, "high", s.high, "quartile_1", s.quartile_1, "quartile_3",
+			 s.quartile_3);
 }
 
 struct samples {
@@ -132,6 +135,12 @@ static void add_row(struct fm_bench *b, const struct fm_bench_row *row, struct s
 	json_array_append_new(b->rows, o);
 }
 
+static void add_error(struct fm_bench *b, const char *name)
+{
+	json_array_append_new(b->rows, json_pack("{s:s, s:s}", "name", name, "error",
+						 "a side failed or an answer was wrong"));
+}
+
 int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row)
 {
 	struct samples s;
@@ -144,11 +153,35 @@ int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row)
 	for (int i = 0; i < b->rounds && !err; i++)
 		err = measure_round(row, &s, i);
 	if (err)
-		json_array_append_new(b->rows, json_pack("{s:s, s:s}", "name", row->name, "error",
-							 "a side failed or an answer was wrong"));
+		add_error(b, row->name);
 	else
 		add_row(b, row, &s);
 	return err;
+}
+
+void fm_bench_more(struct fm_bench *b, const struct fm_bench_more *row, const double *ours,
+		   const double *baseline, size_t n)
+{
+	double a[FM_BENCH_ROUNDS_MAX], c[FM_BENCH_ROUNDS_MAX], more[FM_BENCH_ROUNDS_MAX];
+
+	if (n == 0 || n > FM_BENCH_ROUNDS_MAX) {
+		add_error(b, row->name);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		a[i] = ours[i];
+		c[i] = baseline[i];
+		more[i] = ours[i] - baseline[i];
+	}
+	struct fm_bench_stat s = fm_bench_median(more, n);
+	json_array_append_new(
+		b->rows,
+		json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:b}", "name", row->name,
+			  "unit", row->unit, "note", row->note, "samples", (json_int_t)n, "ours",
+			  stat_object(row->ours, fm_bench_median(a, n)), "baseline",
+			  stat_object(row->baseline, fm_bench_median(c, n)), "more",
+			  stat_object(NULL, s), "goal_more_at_most", row->goal_at_most,
+			  "meets_goal", s.median <= row->goal_at_most));
 }
 
 void fm_bench_skip(struct fm_bench *b, const char *name, const char *why)
@@ -188,9 +221,14 @@ static json_t *machine_object(void)
 			 u.release, "architecture", u.machine);
 }
 
+static double number(const json_t *row, const char *key, const char *inner)
+{
+	return json_number_value(json_object_get(json_object_get(row, key), inner));
+}
+
 static double median_of(const json_t *row, const char *key)
 {
-	return json_number_value(json_object_get(json_object_get(row, key), "median"));
+	return number(row, key, "median");
 }
 
 static const char *name_of(const json_t *row, const char *key)
@@ -209,6 +247,27 @@ static void print_goal(const json_t *row)
 		       json_is_true(json_object_get(row, "meets_goal")) ? "met" : "not met");
 }
 
+/* Median of the difference, and its quartiles. */
+static void print_more(const json_t *row)
+{
+	const char *unit = json_string_value(json_object_get(row, "unit"));
+
+	printf("  %-28s %.4g %s = %.4g + %.3g %s, quartiles %.3g to %.3g  goal <= + %.2f: %s\n",
+	       json_string_value(json_object_get(row, "name")), number(row, "ours", "median"), unit,
+	       number(row, "baseline", "median"), number(row, "more", "median"), unit,
+	       number(row, "more", "quartile_1"), number(row, "more", "quartile_3"),
+	       json_number_value(json_object_get(row, "goal_more_at_most")),
+	       json_is_true(json_object_get(row, "meets_goal")) ? "met" : "not met");
+	printf("  %-28s %s = %s + more; quartiles %.4g to %.4g and %.4g to %.4g, %d rounds\n", "",
+	       name_of(row, "ours"), name_of(row, "baseline"), number(row, "ours", "quartile_1"),
+	       number(row, "ours", "quartile_3"), number(row, "baseline", "quartile_1"),
+	       number(row, "baseline", "quartile_3"),
+	       (int)json_integer_value(json_object_get(row, "samples")));
+	const char *note = json_string_value(json_object_get(row, "note"));
+	if (*note)
+		printf("  %-28s %s\n", "", note);
+}
+
 static void print_row(const json_t *row)
 {
 	const char *name = json_string_value(json_object_get(row, "name"));
@@ -218,6 +277,10 @@ static void print_row(const json_t *row)
 
 	if (why || error) {
 		printf("  %-28s %s: %s\n", name, why ? "skipped" : "no figure", why ? why : error);
+		return;
+	}
+	if (json_object_get(row, "more")) {
+		print_more(row);
 		return;
 	}
 	printf("  %-28s %.4g / %.4g %s = %.3f [%.3f, %.3f]", name, median_of(row, "ours"),

@@ -57,12 +57,27 @@ struct fm_bench {
 /* Measures one row, if it is wanted, and adds it. Return: 0; -EBADMSG a side failed: no figure. */
 int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row);
 
+/**
+ * struct fm_bench_more - a comparison by difference: how much more ours takes than the baseline
+ * @ours, @baseline: what was measured, by name
+ * @note:            what else one must know to read it; "": nothing
+ * @goal_at_most:    of the median difference
+ */
+struct fm_bench_more {
+	const char *name, *unit, *ours, *baseline, *note;
+	double goal_at_most;
+};
+
+/* Adds it: @n rounds, each with both values; 0: a round failed, no figure. */
+void fm_bench_more(struct fm_bench *b, const struct fm_bench_more *row, const double *ours,
+		   const double *baseline, size_t n);
+
 /* Adds a row that cannot be measured here, and why: never left out in silence. */
 void fm_bench_skip(struct fm_bench *b, const char *name, const char *why);
 
 /* The interval that holds the median with 95 %, by order statistics; sorts @values. */
 struct fm_bench_stat {
-	double median, low, high;
+	double median, low, high, quartile_1, quartile_3;
 };
 struct fm_bench_stat fm_bench_median(double *values, size_t n);
 
