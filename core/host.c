@@ -60,6 +60,16 @@ static void add_order(struct fm_host *h, uint8_t access)
 	h->order.at[h->order.n++] = access;
 }
 
+/* Lower is better; of equals, what costs nothing. */
+static bool is_preferred(const struct fm_host *h, uint8_t a, uint8_t b)
+{
+	const struct fm_host_access_conf *one = &h->conf.accesses[a], *other = &h->conf.accesses[b];
+
+	if (one->preference != other->preference)
+		return one->preference < other->preference;
+	return !one->is_metered && other->is_metered;
+}
+
 /* Best first: what the default names, then by preference. It is also the order of BID-PRI. */
 static void make_order(struct fm_host *h)
 {
@@ -74,9 +84,7 @@ static void make_order(struct fm_host *h)
 		for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
 			bool is_taken = memchr(h->order.at, i, h->order.n) != NULL;
 
-			if (!is_taken &&
-			    (best == FM_NO_ACCESS ||
-			     h->conf.accesses[i].preference < h->conf.accesses[best].preference))
+			if (!is_taken && (best == FM_NO_ACCESS || is_preferred(h, i, best)))
 				best = i;
 		}
 		add_order(h, best);
@@ -93,7 +101,7 @@ void fm_host_init(struct fm_host *h, const struct fm_host_conf *conf, const stru
 	h->ops = ops;
 	h->world = world;
 	h->last_chosen = FM_NO_ACCESS;
-	memset(h->chosen, FM_NO_ACCESS, sizeof(h->chosen));
+	fm_host_path_forget(h);
 	h->reg.timer_us = FM_NEVER;
 	h->reg.has_stamp = conf->n_sas > 0 && conf->sas[0].replay == FM_REPLAY_TIMESTAMP;
 	ops->random(world, &first, sizeof(first));
@@ -117,10 +125,9 @@ void fm_host_start(struct fm_host *h, uint64_t now_us)
 /* Rules choose anew; what the anchor refused is tried again (digest §7.5). */
 void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uint64_t now_us)
 {
+	fm_host_path_reconfigure(h, conf);
 	h->conf = *conf;
 	make_order(h);
-	memset(h->chosen, FM_NO_ACCESS, sizeof(h->chosen));
-	h->chosen[conf->n_rules] = h->last_chosen;
 	h->resting = 0;
 	h->is_dirty = true;
 	h->reg.no_force = h->reg.no_flows = h->reg.is_single = false;

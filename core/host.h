@@ -12,6 +12,7 @@
 #define FM_CORE_HOST_H
 
 #include "core/health.h"
+#include "core/load.h"
 #include "core/steer.h"
 #include "core/world.h"
 
@@ -27,10 +28,12 @@
  * struct fm_host_access_conf - one access, as configured
  * @preference: lower is better
  * @loss_limit_ppm: above it the access is used only when there is no better; 0: no limit
+ * @is_metered: it costs by volume: the last among equals
  */
 struct fm_host_access_conf {
 	uint32_t preference, loss_limit_ppm;
 	uint64_t probe_interval_us; /* 0: 200 ms */
+	bool is_metered;
 };
 
 /**
@@ -136,6 +139,9 @@ enum fm_handover_reason {
 	FM_HANDOVER_LOSS,      /* above its loss limit */
 	FM_HANDOVER_REVOKED,   /* the anchor took it off */
 	FM_HANDOVER_RECOVERED, /* a better one is back */
+	FM_HANDOVER_DELAY,     /* another is nearer, or it is above its rule's max-delay */
+	FM_HANDOVER_QUOTA,     /* its quota is used up */
+	FM_HANDOVER_REASONS,
 };
 
 /* What a binding update is for. */
@@ -194,15 +200,17 @@ struct fm_host_registration {
  * @rank:       when it was last looked at
  * @good_since_us: since when it works after a failure; 0: it never failed
  * @is_reported: facts have come since the start
+ * @is_spent: its quota is used up, fm_host_access_spent()
  */
 struct fm_host_access {
 	struct fm_host_facts facts;
 	struct fm_host_registration reg;
 	struct fm_health health;
+	struct fm_load load;
 	enum fm_rank rank;
 	uint64_t changed_us, good_since_us, lost_us;
 	enum fm_handover_reason lost_by;
-	bool has_failed, is_lossy, is_reported;
+	bool has_failed, is_lossy, is_reported, is_spent;
 };
 
 enum fm_lease_state {
@@ -318,7 +326,7 @@ struct fm_registration {
  * @hoa4:     IPv4 home address, v4-mapped; none: not granted (yet)
  * @sift_us:  until then accesses may still show themselves after a start; 0: it is over
  * @woken_us: the last time that was seen
- * @chosen:   access of each rule, then (at n_rules) of the default
+ * @choices:  of each rule, then (at n_rules) of the default
  * @resting:  bit i: rule i claims nothing now, fm_host_rest()
  * @current:  by type: fm_host_current()
  * @leases_changed: counts whatever happens to a lease or to @current: granted, renewed, refused,
@@ -338,9 +346,10 @@ struct fm_host {
 	struct fm_host_lease leases[FM_LEASES_MAX];
 	struct fm_host_flow flows[FM_HOST_FLOWS_MAX];
 	struct fm_steer_order order;
-	uint8_t chosen[FM_HOST_RULES_MAX + 1], last_chosen;
+	struct fm_choice choices[FM_HOST_RULES_MAX + 1];
+	uint8_t last_chosen;
 	uint64_t resting;
-	uint16_t copies[FM_HOST_RULES_MAX + 1], next_pid, reserved_pid;
+	uint16_t next_pid, reserved_pid;
 	uint16_t current[FM_HOST_TYPES], leases_at;
 	bool has_leases_at;
 	uint32_t leases_changed;
@@ -416,6 +425,13 @@ void fm_host_probe_answered(struct fm_host *h, uint8_t access, uint64_t nonce, u
 
 /* Probes found that no outer packet above @size passes an access; 0: all that routers let pass. */
 void fm_host_path_size(struct fm_host *h, uint8_t access, uint16_t size, uint64_t now_us);
+
+/* What the interface of an access carries, each way: to be told once a second or so. */
+void fm_host_access_rate(struct fm_host *h, uint8_t access, uint64_t up_bps, uint64_t down_bps,
+			 uint64_t now_us);
+
+/* The quota of an access is used up: it is the last resort from now on; or it is not any more. */
+void fm_host_access_spent(struct fm_host *h, uint8_t access, bool is_spent, uint64_t now_us);
 
 /* The time asked for by ops->wake_at() has come (earlier and later do no harm). */
 void fm_host_wake(struct fm_host *h, uint64_t now_us);

@@ -56,9 +56,10 @@ static uint16_t paths_at(const struct fm_host *h, uint8_t place)
 
 	if (i < h->conf.n_rules && !is_for_anchor(h, i))
 		return 0;
-	if (h->copies[i])
-		return h->copies[i];
-	return h->chosen[i] < FM_ACCESSES_MAX ? (uint16_t)(1u << h->chosen[i]) : 0;
+	if (h->choices[i].copies)
+		return h->choices[i].copies;
+	/* D27: several BIDs would ask for copies, so where new flows go stands for a spread rule */
+	return h->choices[i].access < FM_ACCESSES_MAX ? (uint16_t)(1u << h->choices[i].access) : 0;
 }
 
 static struct fm_host_flow *find(struct fm_host *h, uint8_t place)

@@ -94,6 +94,10 @@ void fm_host_address_take_ipv4(struct fm_host *h, const struct fm_msg *m,
 void fm_host_address_drop_ipv4(struct fm_host *h);
 void fm_host_address_drop_hoa(struct fm_host *h); /* before the registration address changes */
 
+/* host_path.c: what was chosen: nothing yet; or as far as it stands under another configuration. */
+void fm_host_path_forget(struct fm_host *h);
+void fm_host_path_reconfigure(struct fm_host *h, const struct fm_host_conf *conf);
+
 /* host_flow.c: moved flows and flow bindings. */
 bool fm_host_flow_is_due(const struct fm_host *h);
 void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full);

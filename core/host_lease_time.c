@@ -56,7 +56,7 @@ static void note_idle(struct fm_host *h, struct fm_host_lease *l, uint64_t now_u
 /* Where the flows that no rule claims go; false: nowhere now. */
 static bool place_of(const struct fm_host *h, uint8_t *access, struct fm_ip *coa)
 {
-	*access = h->chosen[h->conf.n_rules];
+	*access = h->choices[h->conf.n_rules].first;
 	if (*access == FM_NO_ACCESS)
 		return false;
 	*coa = h->accesses[*access].reg.bound_coa;

@@ -8,6 +8,8 @@
 
 #include "core/host_lease.h"
 
+#define JUDGED_LEAST 32u /* probes, before their loss says anything */
+
 bool fm_host_has_path(const struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	const struct fm_host_registration *r = &h->accesses[access].reg;
@@ -59,7 +61,7 @@ static void note_loss(struct fm_host *h, uint8_t access)
 	uint32_t limit = h->conf.accesses[access].loss_limit_ppm;
 	uint32_t loss = fm_health_loss_ppm(&a->health);
 
-	if (limit == 0 || a->health.n_judged < 32 || loss <= limit / 2)
+	if (limit == 0 || a->health.n_judged < JUDGED_LEAST || loss <= limit / 2)
 		a->is_lossy = false;
 	else if (loss > limit)
 		a->is_lossy = true;
@@ -97,7 +99,8 @@ static void win(struct fm_host *h, uint8_t access, uint64_t now_us)
 	struct fm_host_access *a = &h->accesses[access];
 
 	a->changed_us = now_us;
-	a->good_since_us = a->has_failed ? now_us : 0;
+	/* what shows itself at the start is not waited for; what comes later is */
+	a->good_since_us = a->has_failed || h->sift_us == 0 ? now_us : 0;
 	fm_host_tell(h, FM_EVENT_ACCESS_UP, access, 0);
 }
 
@@ -132,6 +135,12 @@ void fm_host_path_sift(struct fm_host *h, uint64_t now_us)
 	}
 }
 
+/* Probes since the registration: one that was answered proves the tunnel, few say no loss. */
+static bool is_proven(const struct fm_health *health)
+{
+	return health->n_judged > 0 && fm_health_loss_ppm(health) < 1000000;
+}
+
 static void view(const struct fm_host *h, struct fm_view out[FM_ACCESSES_MAX])
 {
 	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++) {
@@ -140,9 +149,32 @@ static void view(const struct fm_host *h, struct fm_view out[FM_ACCESSES_MAX])
 		out[i] = (struct fm_view){ .rank = a->rank,
 					   .rtt_us = a->health.srtt_us,
 					   .jitter_us = a->health.rttvar_us,
-					   .loss_ppm = fm_health_loss_ppm(&a->health),
-					   .good_since_us = a->good_since_us };
+					   .capacity_bps = a->load.capacity_bps,
+					   .good_since_us = a->good_since_us,
+					   .is_proven = is_proven(&a->health),
+					   .is_congested = a->load.is_congested,
+					   .is_metered = h->conf.accesses[i].is_metered,
+					   .is_spent = a->is_spent };
+		if (a->health.n_judged >= JUDGED_LEAST)
+			out[i].loss_ppm = fm_health_loss_ppm(&a->health);
 	}
+}
+
+/* Why the default leaves an access that works. */
+static enum fm_handover_reason reason_to_leave(const struct fm_host *h, uint8_t from)
+{
+	const struct fm_host_access *a = &h->accesses[from];
+	const struct fm_choice *c = &h->choices[h->conf.n_rules];
+	const struct fm_steer *s = &h->conf.fallback;
+	bool is_slow = s->max_delay_us != 0 && a->health.srtt_us > s->max_delay_us;
+
+	if (a->is_spent)
+		return FM_HANDOVER_QUOTA;
+	if (a->rank == FM_RANK_LOSSY || (c->over & 1u << from && !is_slow))
+		return FM_HANDOVER_LOSS;
+	if (c->over & 1u << from || s->mode == FM_STEER_SMALLEST_DELAY)
+		return FM_HANDOVER_DELAY;
+	return FM_HANDOVER_RECOVERED;
 }
 
 /* For `flowmob`: the last handover of what no rule claims. */
@@ -153,7 +185,7 @@ static void note_handover(struct fm_host *h, uint8_t from, uint8_t to, uint64_t 
 
 	*o = (struct fm_handover){ .at_us = now_us, .from = from, .to = to };
 	if (a->rank > FM_RANK_LAST) {
-		o->reason = a->rank == FM_RANK_LOSSY ? FM_HANDOVER_LOSS : FM_HANDOVER_RECOVERED;
+		o->reason = reason_to_leave(h, from);
 	} else {
 		o->reason = a->lost_by;
 		o->gap_us = now_us - a->lost_us;
@@ -180,26 +212,101 @@ static const struct fm_steer *steer_of(const struct fm_host *h, uint8_t i)
 	return i < h->conf.n_rules ? &h->conf.rules[i].steer : &h->conf.fallback;
 }
 
+/* As far as the data path sees it. */
+static bool is_same_choice(const struct fm_choice *a, const struct fm_choice *b)
+{
+	return a->access == b->access && a->copies == b->copies && a->paths == b->paths &&
+	       memcmp(a->weights, b->weights, sizeof(a->weights)) == 0;
+}
+
+/* What never answered a probe, or does not now, says nothing of its load. */
+static void note_load(struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	struct fm_host_access *a = &h->accesses[access];
+
+	if (a->rank <= FM_RANK_LAST)
+		a->load = (struct fm_load){ .capacity_bps = a->load.capacity_bps };
+	else if (a->rank != FM_RANK_SUSPECT && is_proven(&a->health))
+		fm_load_note(&a->load, a->health.srtt_us,
+			     a->health.n_judged < JUDGED_LEAST ? 0 : fm_health_loss_ppm(&a->health),
+			     now_us);
+}
+
+static uint64_t load_due_us(const struct fm_host *h)
+{
+	uint64_t due_us = FM_NEVER;
+
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
+		due_us = fm_min_u64(due_us, fm_load_due_us(&h->accesses[i].load));
+	return due_us;
+}
+
+void fm_host_path_forget(struct fm_host *h)
+{
+	for (unsigned i = 0; i <= FM_HOST_RULES_MAX; i++)
+		h->choices[i] = fm_choice_none;
+}
+
+static bool is_same_rule(const struct fm_host_rule_conf *a, const struct fm_host_rule_conf *b)
+{
+	return a->need == b->need && a->types == b->types &&
+	       memcmp(&a->selector, &b->selector, sizeof(a->selector)) == 0 &&
+	       memcmp(&a->steer, &b->steer, sizeof(a->steer)) == 0;
+}
+
+/* Rules by what they ask for, whatever their place: a reload leaves flows where they are. */
+void fm_host_path_reconfigure(struct fm_host *h, const struct fm_host_conf *conf)
+{
+	const struct fm_choice fallback = h->choices[h->conf.n_rules];
+	struct fm_choice old[FM_HOST_RULES_MAX];
+
+	memcpy(old, h->choices, sizeof(old));
+	fm_host_path_forget(h);
+	for (uint8_t i = 0; i < conf->n_rules; i++) {
+		for (uint8_t k = 0; k < h->conf.n_rules; k++) {
+			if (is_same_rule(&h->conf.rules[k], &conf->rules[i]))
+				h->choices[i] = old[k];
+		}
+	}
+	h->choices[conf->n_rules] = fallback;
+}
+
+void fm_host_access_rate(struct fm_host *h, uint8_t access, uint64_t up_bps, uint64_t down_bps,
+			 uint64_t now_us)
+{
+	if (access >= h->conf.n_accesses)
+		return;
+	fm_load_rate(&h->accesses[access].load, fm_max_u64(up_bps, down_bps));
+	fm_host_wake(h, now_us);
+}
+
+void fm_host_access_spent(struct fm_host *h, uint8_t access, bool is_spent, uint64_t now_us)
+{
+	if (access >= h->conf.n_accesses || h->accesses[access].is_spent == is_spent)
+		return;
+	h->accesses[access].is_spent = is_spent;
+	fm_host_wake(h, now_us);
+}
+
 uint64_t fm_host_steer(struct fm_host *h, uint64_t now_us)
 {
 	struct fm_sight sight = { .order = h->order, .now_us = now_us, .again_us = FM_NEVER };
 
-	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
 		note_rank(h, i, now_us);
+		note_load(h, i, now_us);
+	}
 	view(h, sight.of);
 	for (uint8_t i = 0; i <= h->conf.n_rules; i++) {
-		const struct fm_steer *s = steer_of(h, i);
-		uint8_t to = fm_steer_choose(s, &sight, h->chosen[i]);
-		uint16_t copies = s->mode == FM_STEER_REDUNDANT ? fm_steer_copies(s, &sight) : 0;
+		const struct fm_choice was = h->choices[i];
 
-		if (to != h->chosen[i] || copies != h->copies[i])
+		fm_steer_choose(steer_of(h, i), &sight, &h->choices[i]);
+		if (!is_same_choice(&was, &h->choices[i]))
 			h->is_dirty = true;
-		h->chosen[i] = to;
-		h->copies[i] = copies;
 	}
 	fm_host_flow_rule_sync(h);
-	note_choice(h, h->chosen[h->conf.n_rules], now_us);
-	return sight.again_us;
+	note_choice(h, h->choices[h->conf.n_rules].first, now_us);
+	return fm_min_u64(sight.again_us, load_due_us(h));
 }
 
 static uint8_t priority_of(const struct fm_host *h, uint8_t access)
@@ -230,6 +337,20 @@ static void put_path(const struct fm_host *h, uint8_t access, uint64_t now_us, s
 		out->local_port = out->remote_port = FM_DSMIP_PORT;
 }
 
+/* Paths stand by access in struct fm_forwarding. */
+static void put_choice(const struct fm_choice *c, struct fm_rule *r)
+{
+	if (c->copies) {
+		r->paths = c->copies;
+	} else if (c->paths) {
+		r->paths = c->paths;
+		r->is_sticky = true;
+		memcpy(r->weights, c->weights, sizeof(c->weights));
+	} else if (c->access != FM_NO_ACCESS) {
+		r->paths = (uint16_t)(1u << c->access);
+	}
+}
+
 static struct fm_rule rule_of(const struct fm_host *h, uint8_t i)
 {
 	const struct fm_host_rule_conf *c = &h->conf.rules[i];
@@ -240,10 +361,7 @@ static struct fm_rule rule_of(const struct fm_host *h, uint8_t i)
 			     .need = c->need,
 			     .selector = c->selector };
 
-	if (h->copies[i])
-		r.paths = h->copies[i];
-	else if (h->chosen[i] != FM_NO_ACCESS)
-		r.paths = (uint16_t)(1u << h->chosen[i]);
+	put_choice(&h->choices[i], &r);
 	return r;
 }
 
@@ -301,17 +419,13 @@ static void put_rules(const struct fm_host *h, uint64_t now_us, struct fm_forwar
  */
 static void put_default(const struct fm_host *h, struct fm_forwarding *out)
 {
-	uint8_t chosen = h->chosen[h->conf.n_rules];
-	uint16_t copies = h->copies[h->conf.n_rules];
+	const struct fm_choice *c = &h->choices[h->conf.n_rules];
+	struct fm_rule r = { .priority = UINT16_MAX, .is_block = h->conf.fallback_is_block };
+	bool is_rule = c->copies || c->paths || r.is_block;
 
-	out->default_path = chosen == FM_NO_ACCESS ? out->n_paths : chosen;
-	struct fm_rule r = { .priority = UINT16_MAX,
-			     .paths = copies,
-			     .is_block = h->conf.fallback_is_block };
-
-	if (r.is_block && !copies && chosen != FM_NO_ACCESS)
-		r.paths = (uint16_t)(1u << chosen);
-	for (uint8_t format = 1; (copies || r.is_block) && format <= 2; format++) {
+	out->default_path = c->access == FM_NO_ACCESS ? out->n_paths : c->access;
+	put_choice(c, &r);
+	for (uint8_t format = 1; is_rule && format <= 2; format++) {
 		r.selector.format = format;
 		put_rule(out, &r);
 	}

@@ -12,6 +12,8 @@
 
 #include "daemon/keyfile.h"
 
+#define WEIGHT_MAX 255u /* a share of flows, in the data path an octet */
+
 /* Every kind has this shape; most need only some of it. */
 #define READER(name)                                                                               \
 	static bool name(struct fm_conf_reading *r, const struct fm_conf_key *k, const char *text, \
@@ -78,12 +80,6 @@ READER(read_word)
 		return false;
 	*(uint8_t *)field = (uint8_t)word;
 	return true;
-}
-
-/* Splitting one rule's flows over several accesses is no steering mode that core/steer.c has. */
-READER(read_mode)
-{
-	return read_word(r, k, text, field) && *(uint8_t *)field != FM_MODE_LOAD_BALANCING;
 }
 
 /* A set of words: bit i stands for word i. */
@@ -271,15 +267,50 @@ READER(read_match)
 	return true;
 }
 
+/* The number of the access whose name the first @len octets of @text are. */
+static uint8_t find_access(const struct fm_conf_host *host, const char *text, size_t len)
+{
+	uint8_t i = 0;
+
+	while (i < host->n_accesses && (strlen(host->accesses[i].name) != len ||
+					memcmp(host->accesses[i].name, text, len) != 0))
+		i++;
+	return i;
+}
+
+/* "wifi=70": its share of the flows, in proportion to the others. */
+READER(read_weight)
+{
+	const struct fm_conf_host *host = &r->config->host;
+	struct fm_conf_steer *steer = field;
+	const char *equals = strrchr(text, '=');
+	uint64_t weight;
+	uint8_t i;
+
+	(void)k;
+	if (!equals || !fm_value_number(equals + 1, WEIGHT_MAX, &weight))
+		return false;
+	i = find_access(host, text, (size_t)(equals - text));
+	if (i == host->n_accesses) {
+		snprintf(r->why, sizeof(r->why), "there is no such access");
+		return false;
+	}
+	if (steer->weighed & 1u << i) {
+		snprintf(r->why, sizeof(r->why), "it is named twice");
+		return false;
+	}
+	steer->weighed |= (uint8_t)(1u << i);
+	steer->weights[i] = (uint8_t)weight;
+	return true;
+}
+
 READER(read_via)
 {
 	const struct fm_conf_host *host = &r->config->host;
 	struct fm_conf_steer *steer = field;
-	uint8_t i = 0;
+	uint8_t i = find_access(host, text, strlen(text));
 
 	(void)k;
-	while (i < host->n_accesses && strcmp(host->accesses[i].name, text) != 0)
-		i++;
 	if (i == host->n_accesses || steer->n_via == FM_ACCESSES_MAX)
 		return false;
 	if (memchr(steer->via, i, steer->n_via)) {
@@ -303,8 +334,6 @@ KIND(number, false, read_number, "is not a number, or too large", "write a whole
 KIND(number32, false, read_number32, "is not a number, or too large", "write a whole number");
 KIND(bool, false, read_bool, "is neither yes nor no", "write yes or no");
 KIND(word, false, read_word, "is no word of this key", NULL);
-KIND(mode, false, read_mode, "is no mode, or not there yet",
-     "write one of: active-standby smallest-delay priority-based redundant");
 KIND(words, true, read_words, "is no word of this key", NULL);
 KIND(addresses, true, read_addresses, "is no address, or one of its family stands here already",
      "write one IPv6 and one IPv4 address, or one name that has them");
@@ -317,5 +346,6 @@ KIND(key_file, false, read_key_file, "holds no usable key", "make one by: flowmo
 KIND(owners, true, read_owner, "is nobody",
      "write \"user:NAME\", \"group:NAME\", \"unit:NAME.service\", \"cgroup:/PATH\" or \"program:/PATH\"");
 KIND(matches, true, read_match, "is not a match", "for example \"udp dport 10000-20000\" or \"dscp ef\"");
+KIND(weights, true, read_weight, "is not a weight", "write \"ACCESS=N\", N from 0 to 255, for example \"wifi=70\"");
 KIND(via, true, read_via, "is no access of this host", "write the title of an access block");
 /* clang-format on */

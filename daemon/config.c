@@ -26,7 +26,7 @@ const char *const fm_mode_names[] = { "active-standby", "smallest-delay", "load-
 const char *const fm_cost_names[] = { "free", "metered", NULL };
 static const char *const replay_names[] = { "sequence", "timestamp", NULL };
 static const char *const on_none_names[] = { "any", "wait", "block", NULL };
-static const char *const on_recovery_names[] = { "return", "keep", NULL };
+static const char *const on_recovery_names[] = { "return", "keep", "new-only", NULL };
 static const char *const datapath_names[] = { "auto", "tc", "xdp", NULL };
 
 /* clang-format off */
@@ -71,13 +71,15 @@ static const struct fm_conf_key program_keys[] = {
 	END,
 };
 
-#define STEER_KEYS(type)                                                                         \
-	{ "mode",        &fm_kind_mode,     AT(type, steer.mode),         false, 0, fm_mode_names },     \
-	{ "via",         &fm_kind_via,      AT(type, steer),              false, 0, NULL },              \
-	{ "on-none",     &fm_kind_word,     AT(type, steer.on_none),      false, 0, on_none_names },     \
-	{ "on-recovery", &fm_kind_word,     AT(type, steer.on_recovery),  false, 0, on_recovery_names }, \
-	{ "max-loss",    &fm_kind_percent,  AT(type, steer.max_loss_ppm), false, 0, NULL },              \
-	{ "max-delay",   &fm_kind_duration, AT(type, steer.max_delay_us), false, 0, NULL }
+#define STEER_KEYS(type)                                                                             \
+	{ "mode",         &fm_kind_word,     AT(type, steer.mode),            false, 0, fm_mode_names },     \
+	{ "via",          &fm_kind_via,      AT(type, steer),                 false, 0, NULL },              \
+	{ "weights",      &fm_kind_weights,  AT(type, steer),                 false, 0, NULL },              \
+	{ "on-none",      &fm_kind_word,     AT(type, steer.on_none),         false, 0, on_none_names },     \
+	{ "on-recovery",  &fm_kind_word,     AT(type, steer.on_recovery),     false, 0, on_recovery_names }, \
+	{ "return-after", &fm_kind_duration, AT(type, steer.return_after_us), false, 0, NULL },              \
+	{ "max-loss",     &fm_kind_percent,  AT(type, steer.max_loss_ppm),    false, 0, NULL },              \
+	{ "max-delay",    &fm_kind_duration, AT(type, steer.max_delay_us),    false, 0, NULL }
 
 static const struct fm_conf_key rule_keys[] = {
 	{ "match", &fm_kind_matches, 0, true, 0, NULL },
@@ -419,6 +421,12 @@ static void read_types(struct fm_conf_reading *r, cfg_t *host)
 	}
 }
 
+/* Lower is better; of equals, what costs nothing. */
+static bool is_preferred(const struct fm_conf_access *a, const struct fm_conf_access *b)
+{
+	return a->preference != b->preference ? a->preference < b->preference : a->cost < b->cost;
+}
+
 /* Accesses in the order of their preference, where a block names none. */
 static void complete_steer(const struct fm_conf_host *host, struct fm_conf_steer *s)
 {
@@ -428,12 +436,33 @@ static void complete_steer(const struct fm_conf_host *host, struct fm_conf_steer
 		uint8_t at = s->n_via++;
 
 		while (at > 0 &&
-		       host->accesses[s->via[at - 1]].preference > host->accesses[i].preference) {
+		       is_preferred(&host->accesses[i], &host->accesses[s->via[at - 1]])) {
 			s->via[at] = s->via[at - 1];
 			at--;
 		}
 		s->via[at] = i;
 	}
+}
+
+/* What would be taken without doing what it says. */
+static void judge_steer(struct fm_conf_reading *r, cfg_t *block, const struct fm_conf_steer *s)
+{
+	unsigned sum = 0, via = 0;
+
+	for (uint8_t i = 0; i < FM_ACCESSES_MAX; i++)
+		sum += s->weights[i];
+	for (uint8_t i = 0; i < s->n_via; i++)
+		via |= 1u << s->via[i];
+	if (s->weighed && s->mode != FM_MODE_LOAD_BALANCING)
+		refuse(r, block, "weights have no effect in this mode",
+		       "take them out, or write mode = load-balancing");
+	if (s->weighed & ~via)
+		refuse(r, block, "weights name an access that via does not", "name it in via too");
+	if (s->weighed && sum == 0)
+		refuse(r, block, "all weights are 0", "give one of them a share");
+	if (s->return_after_us && s->on_recovery == FM_ON_RECOVERY_KEEP)
+		refuse(r, block, "return-after has no effect with on-recovery = keep",
+		       "take one of the two out");
 }
 
 static void read_programs(struct fm_conf_reading *r, cfg_t *host)
@@ -489,6 +518,7 @@ static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 		if (rule->is_final && i > 0 && !out->rules[i - 1].is_final)
 			refuse(r, block, "it is final and stands behind a rule that is not",
 			       "rules are tried in their order: put those with final = yes first");
+		judge_steer(r, block, &rule->steer);
 		selectors += n_selectors(rule);
 		if (selectors > FM_SELECTORS_MAX) {
 			refuse(r, block, "one match too many",
@@ -510,6 +540,8 @@ static void read_default(struct fm_conf_reading *r, cfg_t *host)
 		fill(r, block, default_keys, d);
 	}
 	complete_steer(&r->config->host, &d->steer);
+	if (block)
+		judge_steer(r, block, &d->steer);
 }
 
 static void read_host(struct fm_conf_reading *r, cfg_t *host)

@@ -97,17 +97,21 @@ enum fm_mode {
 };
 
 enum fm_on_none { FM_ON_NONE_ANY, FM_ON_NONE_WAIT, FM_ON_NONE_BLOCK };
-enum fm_on_recovery { FM_ON_RECOVERY_RETURN, FM_ON_RECOVERY_KEEP };
+enum fm_on_recovery { FM_ON_RECOVERY_RETURN, FM_ON_RECOVERY_KEEP, FM_ON_RECOVERY_NEW_ONLY };
 
 /**
  * struct fm_conf_steer - how flows choose among accesses
  * @via: numbers of accesses, best first; none named: all, in the order of their preference
+ * @weights: by number of the access; 0: no share
+ * @weighed: bit of the number of each access that weights names
+ * @return_after_us: 0: 2 s
  */
 struct fm_conf_steer {
 	uint8_t mode, on_none, on_recovery, n_via;
-	uint8_t via[FM_ACCESSES_MAX];
+	uint8_t via[FM_ACCESSES_MAX], weights[FM_ACCESSES_MAX];
+	uint8_t weighed;
 	uint32_t max_loss_ppm;
-	uint64_t max_delay_us;
+	uint64_t max_delay_us, return_after_us;
 };
 
 /* @is_final: nothing that the anchor asks for goes before it. Such rules stand first. */

@@ -15,14 +15,18 @@ static uint32_t seconds(uint64_t us)
 	return us == FM_INFINITE_US || s >= FOREVER_S ? FOREVER_S : (uint32_t)s;
 }
 
-/* enum fm_mode and enum fm_steer_mode stand in one order, that of 3GPP TS 24.193 §5.2. */
+/* Modes and recoveries stand in one order with those of core/steer.h. */
 static void put_steer(const struct fm_conf_steer *c, struct fm_steer *out)
 {
 	out->mode = c->mode;
 	out->n_via = c->n_via;
 	memcpy(out->via, c->via, c->n_via);
+	memcpy(out->weights, c->weights, sizeof(out->weights));
 	out->is_wait = c->on_none != FM_ON_NONE_ANY;
-	out->is_keep = c->on_recovery == FM_ON_RECOVERY_KEEP;
+	out->recovery = c->on_recovery;
+	out->max_loss_ppm = c->max_loss_ppm;
+	out->max_delay_us = c->max_delay_us;
+	out->return_after_us = c->return_after_us;
 }
 
 static void put_rule(const struct fm_conf_rule *rule, uint16_t number, struct fm_host_conf *out)
@@ -93,6 +97,7 @@ void fm_host_conf_make(const struct fm_config *c, struct fm_host_conf *out)
 		out->accesses[i].preference = (uint32_t)host->accesses[i].preference;
 		out->accesses[i].loss_limit_ppm = host->accesses[i].loss_limit_ppm;
 		out->accesses[i].probe_interval_us = host->accesses[i].probe_interval_us;
+		out->accesses[i].is_metered = host->accesses[i].cost == FM_COST_METERED;
 	}
 	put_steer(&host->fallback.steer, &out->fallback);
 	out->fallback_is_block = host->fallback.steer.on_none == FM_ON_NONE_BLOCK;

@@ -60,6 +60,7 @@ static void say_choice(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
 {
 	const struct fm_host *h = &d->host->core;
 	const struct fm_steer *s = steer_at(h, i);
+	const struct fm_choice *c = &h->choices[i];
 	const char *comma = " via ";
 
 	append(why, fm_mode_names[s->mode]);
@@ -68,10 +69,10 @@ static void say_choice(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
 		append(why, d->config->host.accesses[s->via[k]].name);
 	}
 	append(why, ": now ");
-	if (h->copies[i])
-		append_accesses(d, h->copies[i], why);
-	else if (h->chosen[i] != FM_NO_ACCESS)
-		append(why, d->config->host.accesses[h->chosen[i]].name);
+	if (c->copies)
+		append_accesses(d, c->copies, why);
+	else if (c->access != FM_NO_ACCESS)
+		append(why, d->config->host.accesses[c->access].name);
 	else
 		append(why, s->is_wait ? "none of them works: packets wait"
 				       : "no access works: packets wait");
@@ -202,15 +203,15 @@ static void take_event(void *ctx, json_t *event)
 /* Where it goes: of a flow as the data path says, else as the rule has chosen. */
 static uint16_t paths_of(const struct question *q)
 {
-	const struct fm_host *h = &q->d->host->core;
+	const struct fm_choice *c = &q->d->host->core.choices[q->rule];
 
 	if (q->live && q->live->info.bid == 0)
 		return 0;
 	if (q->live && q->live->info.copies == 0)
 		return (uint16_t)(1u << (q->live->info.bid - 1));
-	if (h->copies[q->rule])
-		return h->copies[q->rule];
-	return h->chosen[q->rule] == FM_NO_ACCESS ? 0 : (uint16_t)(1u << h->chosen[q->rule]);
+	if (c->copies)
+		return c->copies;
+	return c->access == FM_NO_ACCESS ? 0 : (uint16_t)(1u << c->access);
 }
 
 static void put_paths(const struct question *q, json_t *answer)
@@ -337,7 +338,7 @@ static json_t *explain_typed(struct question *q, struct fm_way *way)
 	uint16_t pid = fm_host_current(h, q->type);
 
 	if (q->type == FM_NONPERSISTENT) {
-		uint8_t access = h->chosen[h->conf.n_rules];
+		uint8_t access = h->choices[h->conf.n_rules].first;
 
 		if (access == FM_NO_ACCESS ||
 		    fm_route_get(&q->d->netlink, &q->tuple.remote,

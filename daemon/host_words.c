@@ -100,7 +100,7 @@ int fm_host_words_access(const struct fm_daemon *d, bool is_v4)
 {
 	const struct fm_host *core = &d->host->core;
 	const struct fm_access *list = d->host->accesses.list;
-	uint8_t chosen = core->chosen[core->conf.n_rules];
+	uint8_t chosen = core->choices[core->conf.n_rules].first;
 
 	if (chosen < d->host->accesses.n && is_usable(&list[chosen], is_v4))
 		return chosen;

@@ -92,7 +92,7 @@ static json_t *handover_json(const struct fm_daemon *d)
 static uint32_t anchor_rtt_us(const struct fm_daemon *d, uint64_t now_us)
 {
 	const struct fm_host *h = &d->host->core;
-	uint8_t access = h->chosen[h->conf.n_rules];
+	uint8_t access = h->choices[h->conf.n_rules].first;
 	struct fm_access_status s;
 
 	if (access >= h->conf.n_accesses)

@@ -11,7 +11,8 @@ const char *const fm_handover_names[] = {
 	[FM_HANDOVER_NONE] = "none",	       [FM_HANDOVER_FIRST] = "first-access",
 	[FM_HANDOVER_CARRIER] = "carrier",     [FM_HANDOVER_SILENT] = "silent",
 	[FM_HANDOVER_LOSS] = "loss",	       [FM_HANDOVER_REVOKED] = "revoked",
-	[FM_HANDOVER_RECOVERED] = "recovered",
+	[FM_HANDOVER_RECOVERED] = "recovered", [FM_HANDOVER_DELAY] = "delay",
+	[FM_HANDOVER_QUOTA] = "quota",
 };
 
 enum form { NUMBER, TYPE, REASON, PREFIX_STATUS };
@@ -78,7 +79,7 @@ json_t *fm_tell_about(const struct fm_event *e, const char *access, const char *
 	if (d->form == PREFIX_STATUS)
 		*reason = word_of(prefix_statuses, e->detail - 128, PREFIX_STATUSES);
 	if (d->form == REASON)
-		*reason = word_of(fm_handover_names, e->detail, FM_HANDOVER_RECOVERED + 1);
+		*reason = word_of(fm_handover_names, e->detail, FM_HANDOVER_REASONS);
 	else if (d->form == TYPE && e->detail == 0)
 		return about;
 	else if (d->form == TYPE)

@@ -24,7 +24,7 @@ static const char *const types[] = { "fixed", "session-lasting", "graceful-repla
 				     "nonpersistent" };
 
 #define TYPES "fixed", "session-lasting", "graceful-replacement", "nonpersistent"
-#define MODES "active-standby", "smallest-delay", "priority-based", "redundant"
+#define MODES "active-standby", "smallest-delay", "load-balancing", "priority-based", "redundant"
 
 static const struct host_key top_keys[] = {
 	{ "agent", { "none" }, false },
@@ -59,9 +59,10 @@ static const struct host_key program_keys[] = {
 
 #define STEER_KEYS                                                                                 \
 	{ "mode", { MODES }, false }, { "via", { 0 }, true }, { "max-loss", { 0 }, false },        \
-		{ "max-delay", { 0 }, false }, { "on-none", { "any", "wait" }, false },            \
+		{ "max-delay", { 0 }, false }, { "weights", { 0 }, false },                        \
+		{ "return-after", { 0 }, false }, { "on-none", { "any", "wait" }, false },         \
 	{                                                                                          \
-		"on-recovery", { "return", "keep" }, false                                         \
+		"on-recovery", { "return", "keep", "new-only" }, false                             \
 	}
 
 static const struct host_key rule_keys[] = { { "match", { 0 }, false }, STEER_KEYS, { 0 } };
