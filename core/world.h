@@ -96,6 +96,17 @@ struct fm_tuple {
 };
 
 /**
+ * struct fm_seen - what the data path saw of user packets by one access
+ * @asked_us: when one left, the first since the last that came; @heard_us: when one last came
+ * Times are those of the clock that the core is told, some milliseconds coarse. Octets as inside
+ * the tunnel.
+ */
+struct fm_seen {
+	uint64_t asked_us, heard_us;
+	uint64_t packets_up, packets_down, octets_up, octets_down;
+};
+
+/**
  * struct fm_via - how a signalling message came, or is to go
  * @local, @remote: outermost addresses; v4-mapped when the message is in UDP over IPv4
  * @local_port, @remote_port: UDP as seen; 0: plain IPv6
@@ -162,6 +173,8 @@ struct fm_event {
  * @unforward: that binding is gone
  * @pin:     host: this flow goes by path @bid from now on; bid 0: as the rules say
  * @probe:   host: send a path probe over @access, answered by fm_host_probe_answered() (D50)
+ * @look:    host: what the data path saw of @access; NULL: nothing is known
+ * @arm:     host: call fm_host_woken() at its next user packet. NULL as @look
  * @lease:   host: the addresses of this prefix belong on fm0 (preferred_s, valid_s), or off it
  * (valid_s 0)
  * @tell:    an event
@@ -181,6 +194,8 @@ struct fm_ops {
 	void (*unforward)(void *world, uint32_t id);
 	void (*pin)(void *world, const struct fm_tuple *flow, uint16_t bid);
 	void (*probe)(void *world, uint8_t access, uint64_t nonce);
+	void (*look)(void *world, uint8_t access, struct fm_seen *out);
+	void (*arm)(void *world, uint8_t access);
 	void (*lease)(void *world, const struct fm_odp *lease, const struct fm_ip *address);
 	void (*tell)(void *world, const struct fm_event *e);
 	void (*problem)(void *world, const struct fm_via *via, uint32_t offset);

@@ -1,5 +1,6 @@
 /*
- * Inside the loader only: its state, shared by loader.c, programs.c, attach.c, forward.c, list.c;
+ * Inside the loader only: its state, shared by loader.c, programs.c, attach.c, forward.c, list.c,
+ * watch.c;
  * and what they share with sock.c: how errors are told, pins, waiting for programs.
  */
 #ifndef FM_DATAPATH_DP_H
@@ -8,6 +9,7 @@
 #include "datapath/loader.h"
 
 struct fm_path_bpf;
+struct ring_buffer;
 
 /* Slots of one array map: free ones, and those that rest until no program can still read them. */
 struct fm_slots {
@@ -39,6 +41,14 @@ struct fm_dp {
 	struct fm_path_bpf *skel;
 	struct fm_programs programs;
 	struct fm_dp_settings settings;
+	struct fm_dp_watches {
+		struct fm_dp_watch *list; /* mapped; NULL: not asked for yet */
+		struct fm_dp_traffic *per_cpu;
+		struct ring_buffer *ring;
+		int cpus;
+		void (*woken)(void *ctx, uint8_t access);
+		void *ctx;
+	} watches;
 	struct fm_slots blocks, rules;
 	struct fm_dp_entry *entries;
 	uint32_t n_entries, entries_size, generation;
@@ -70,5 +80,7 @@ int fm_forward_init(struct fm_dp *dp);
 void fm_forward_free(struct fm_dp *dp);
 /* A new generation for the binding that owns @local, so that its flows choose again. */
 int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16]);
+
+void fm_watch_free(struct fm_dp *dp);
 
 #endif

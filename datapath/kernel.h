@@ -65,7 +65,21 @@ FM_MAP(fm_neighbours_v2, BPF_MAP_TYPE_HASH, struct fm_dp_neighbour_key, struct f
        1024);
 FM_MAP(fm_hooks_v1, BPF_MAP_TYPE_HASH, __u32, __u32, 1024);
 FM_MAP(fm_counters_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_counter, FM_COUNTER_COUNT);
+FM_MAP(fm_traffic_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_traffic, FM_DP_PATHS);
 FM_MAP(fm_quote_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_quote, 1);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FM_DP_PATHS);
+	__type(key, __u32);
+	__type(value, struct fm_dp_watch);
+} fm_watch_v1 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, FM_DP_WOKEN_BYTES);
+} fm_woken_v1 SEC(".maps");
 
 static __always_inline void fm_count(__u32 id, __u32 bytes)
 {

@@ -105,6 +105,9 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_neighbours_v2, is_host ? 1 : 4096, true },
 		{ dp->skel->maps.fm_hooks_v1, 1024, true },
 		{ dp->skel->maps.fm_counters_v1, FM_COUNTER_COUNT, true },
+		{ dp->skel->maps.fm_traffic_v1, FM_DP_PATHS, true },
+		{ dp->skel->maps.fm_watch_v1, FM_DP_PATHS, true },
+		{ dp->skel->maps.fm_woken_v1, FM_DP_WOKEN_BYTES, true },
 		{ dp->skel->maps.fm_quote_v1, 1, false },
 		{ dp->skel->maps.fm_sock_settings_v1, 1, is_host },
 		{ dp->skel->maps.fm_sock_whos_v2, is_host ? FM_SOCK_WHOS : 1, is_host },
@@ -330,6 +333,7 @@ void fm_dp_close(struct fm_dp *dp)
 {
 	fm_forward_free(dp);
 	fm_programs_free(dp);
+	fm_watch_free(dp);
 	fm_path_bpf__destroy(dp->skel);
 	free(dp);
 }

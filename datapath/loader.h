@@ -145,6 +145,18 @@ typedef void fm_dp_counter_fn(void *arg, const char *name, bool is_drop, uint64_
 			      uint64_t bytes);
 int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg);
 
+/**
+ * fm_dp_watch() - host: follow signs of life of accesses
+ * @woken: a packet left or came by an access that was armed; called from fm_dp_woken()
+ * Return: a descriptor, ours, that is readable when fm_dp_woken() has something to do; or -errno.
+ */
+int fm_dp_watch(struct fm_dp *dp, void (*woken)(void *ctx, uint8_t access), void *ctx);
+void fm_dp_woken(struct fm_dp *dp);
+/* At its next packet the access wakes us, once. */
+void fm_dp_arm(struct fm_dp *dp, uint8_t access);
+/* What its packets said so far; all zero before fm_dp_watch(). */
+void fm_dp_seen(const struct fm_dp *dp, uint8_t access, struct fm_seen *out);
+
 /* For tests and benchmarks too: descriptors of a program and a map by name; negative: none. */
 int fm_dp_program_fd(struct fm_dp *dp, const char *name);
 int fm_dp_map_fd(const struct fm_dp *dp, const char *name);

@@ -213,6 +213,27 @@ struct fm_dp_settings {
 };
 _Static_assert(sizeof(struct fm_dp_settings) == 48, "changes a pinned map: raise its version");
 
+/**
+ * struct fm_dp_watch - host: signs of life of one access; mapped into the daemon
+ * @asked_ns: when a packet left, the first one since the last that came
+ * @heard_ns: when a packet last came
+ * @armed:    the daemon wants to be told of the next packet, by fm_woken_v1
+ * Times are CLOCK_MONOTONIC, coarse. A cache line each.
+ */
+struct fm_dp_watch {
+	__u64 asked_ns, heard_ns;
+	__u32 armed, pad[11];
+};
+_Static_assert(sizeof(struct fm_dp_watch) == 64, "changes a pinned map: raise its version");
+
+/* Host: user packets of one access as they are inside the tunnel, per CPU. */
+struct fm_dp_traffic {
+	__u64 packets_up, bytes_up, packets_down, bytes_down;
+};
+_Static_assert(sizeof(struct fm_dp_traffic) == 32, "changes a pinned map: raise its version");
+
+#define FM_DP_WOKEN_BYTES 4096u /* of the ring: a word an access and waking */
+
 /* What becomes of packets; one row each, counted per CPU. is_drop: the packet ended here. */
 /* clang-format off */
 #define FM_COUNTERS(X)                                                                                  \

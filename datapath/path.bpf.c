@@ -5,6 +5,7 @@
  */
 #include "datapath/sender.h"
 #include "datapath/too_big.h"
+#include "datapath/watch.h"
 
 #define FM_ICMP6_ECHO 128
 
@@ -171,6 +172,8 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 		mask = is_host ? fm_choose_uplink(b, &p) : fm_downlink_paths(b, &p);
 	}
 	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
+	if (is_host && sent == FM_SENT_OUT)
+		fm_watch_sent(fm_lowest(mask), p.len);
 	if (sent == FM_SENT_NOT_CHANGED)
 		return fm_to_daemon(skb, s);
 	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
@@ -267,6 +270,8 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 		fm_clamp_segment(skb, &inner, b->least_mtu);
 	fm_count_incoming(&inner);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
+	if (!(flags & FM_DP_PREFIX_REGISTRATION))
+		fm_watch_heard(index, inner.len);
 	if (fm_decapsulate(skb, &outer, &inner, s->has_decap))
 		return fm_drop(skb, false, FM_COUNT_NO_ROOM);
 	return fm_hand_on(skb, s, inner.family, is_l3);

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 logging.getLogger("scapy").setLevel(logging.CRITICAL)
 try:
@@ -335,6 +336,37 @@ def rules(d):
     sends(d, run, "a rule that would rather wait sends where it can", up6(), wrap("alt", up6()))
     bind(d, "host", "ip6", [f"rule {i + 1} 0x2 2 17 {5000 + i} 0" for i in range(63)] + ["rule 64 0x10 2 17 1000 0"])
     sends(d, run, "the sixty-fourth rule is found", up6(), wrap("alt", up6()))
+
+
+def signs_of_life(d):
+    """Counted by access, with what a flow's packets are inside; the daemon is woken once."""
+    up, down, n = up6(b"s" * 100), down6(b"t" * 60), len(up6(b"s" * 100))
+    bind(d, "host", "alt")
+    d.say("watch")
+    seen = lambda access: d.say(f"seen {access}")
+    others = seen(0)
+    start = [int(seen(4)[-1].split()[i]) for i in (2, 3, 5, 6)]
+    d.run("test_host_out", frame(up))
+    time.sleep(0.01)
+    d.run("test_host_out", frame(up))
+    want = f"seen up {start[0] + 2} {start[1] + 2 * n} down {start[2]} {start[3]} asked 1"
+    tell("packets that leave are counted by access, and wait for an answer", seen(4) == [want], f"{seen(4)} {want}")
+    tell("those of another access are not", seen(0) == others, f"{others} {seen(0)}")
+    time.sleep(0.01)
+    d.run("fm_host_in", frame(wrap("alt", down, down=True)))
+    want = f"seen up {start[0] + 2} {start[1] + 2 * n} down {start[2] + 1} {start[3] + len(down)} asked 0"
+    tell("one that comes is the answer", seen(4) == [want], f"{seen(4)} {want}")
+    d.say("arm 4")
+    d.run("test_host_out", frame(up))
+    d.run("test_host_out", frame(up))
+    tell("an armed access wakes the daemon once", seen(4)[0] == "woken 4" and len(seen(4)) == 1)
+    d.say("arm 4")
+    d.run("fm_host_in", frame(wrap("alt", down, down=True)))
+    tell("by what comes too", seen(4)[0] == "woken 4")
+    before = seen(4)
+    probe = IPv6(src=ANCHOR6, dst=REG) / ICMPv6EchoReply(id=0x8653, seq=1, data=b"nonce678")
+    d.run("fm_host_in", frame(wrap("alt", probe, down=True)))
+    tell("the answer to a probe is no user's packet", seen(4) == before, f"{seen(4)} {before}")
 
 
 def first_fragment(first, ident):
@@ -703,7 +735,7 @@ def main():
         host_line = f"open host {bpffs}/h fm0 {ANCHOR6} {ANCHOR4}"
         d = Drive(program, namespace, [host_line])
         loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3", "fm_host_guard")
-        for part in (host_out, host_guard, sizes, rules, rules_that_block, rules_that_stick, rules_that_share, rules_with_classes,
+        for part in (host_out, host_guard, signs_of_life, sizes, rules, rules_that_block, rules_that_stick, rules_that_share, rules_with_classes,
                      moves, host_in):
             part(d)
         restart(program, namespace, host_line, d)

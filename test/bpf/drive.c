@@ -231,6 +231,40 @@ static int do_counters(struct drive *d, char **w)
 	return fm_dp_counters(d->dp, print_counter, NULL);
 }
 
+static void print_woken(void *ctx, uint8_t access)
+{
+	(void)ctx;
+	printf("woken %u\n", access);
+}
+
+static int do_watch(struct drive *d, char **w)
+{
+	int fd = fm_dp_watch(d->dp, print_woken, NULL);
+
+	(void)w;
+	return fd < 0 ? fd : 0;
+}
+
+/* arm ACCESS: the next packet wakes */
+static int do_arm(struct drive *d, char **w)
+{
+	fm_dp_arm(d->dp, (uint8_t)number(w[1]));
+	return 0;
+}
+
+/* seen ACCESS: who was woken since, and its signs of life; the times only as an order */
+static int do_seen(struct drive *d, char **w)
+{
+	struct fm_seen s;
+
+	fm_dp_woken(d->dp);
+	fm_dp_seen(d->dp, (uint8_t)number(w[1]), &s);
+	printf("seen up %llu %llu down %llu %llu asked %d\n", (unsigned long long)s.packets_up,
+	       (unsigned long long)s.octets_up, (unsigned long long)s.packets_down,
+	       (unsigned long long)s.octets_down, s.asked_us > s.heard_us);
+	return 0;
+}
+
 static int do_sync(struct drive *d, char **w)
 {
 	if (strcmp(w[1], "begin") == 0) {
@@ -341,27 +375,18 @@ static const struct {
 	int words; /* with the command itself */
 	int (*act)(struct drive *d, char **w);
 } commands[] = {
-	{ "open", 6, do_open },
-	{ "attach", 2, do_attach },
-	{ "detach", 2, do_attach },
-	{ "binding", 4, do_binding },
-	{ "prefix", 3, do_prefix },
-	{ "path", 10, do_path },
-	{ "rule", 7, do_rule },
-	{ "waits", 1, do_waits },
-	{ "blocks", 1, do_blocks },
-	{ "sticky", 1, do_sticky },
-	{ "weights", 2, do_weights },
-	{ "need", 2, do_need },
-	{ "domain", 3, do_domain },
-	{ "forward", 1, do_forward },
-	{ "unforward", 2, do_unforward },
-	{ "pin", 7, do_pin },
-	{ "flows", 1, do_flows },
-	{ "counters", 1, do_counters },
-	{ "sync", 2, do_sync },
-	{ "down", 1, do_down },
-	{ "run", 3, do_run },
+	{ "open", 6, do_open },		  { "attach", 2, do_attach },
+	{ "detach", 2, do_attach },	  { "binding", 4, do_binding },
+	{ "prefix", 3, do_prefix },	  { "path", 10, do_path },
+	{ "rule", 7, do_rule },		  { "waits", 1, do_waits },
+	{ "blocks", 1, do_blocks },	  { "sticky", 1, do_sticky },
+	{ "weights", 2, do_weights },	  { "need", 2, do_need },
+	{ "domain", 3, do_domain },	  { "forward", 1, do_forward },
+	{ "unforward", 2, do_unforward }, { "pin", 7, do_pin },
+	{ "flows", 1, do_flows },	  { "counters", 1, do_counters },
+	{ "watch", 1, do_watch },	  { "arm", 2, do_arm },
+	{ "seen", 2, do_seen },		  { "sync", 2, do_sync },
+	{ "down", 1, do_down },		  { "run", 3, do_run },
 	{ "neighbour", 6, do_neighbour },
 };
 
