@@ -1,11 +1,11 @@
 # A thin front: meson builds, this file names what people ask for.
 .PHONY: all deps deps-test build-test demo test test-all test-vm bench install clean
 
-BUILD_DEPS := gcc make clang llvm meson ninja-build pkg-config bpftool libbpf-dev libuv1-dev libmnl-dev \
+BUILD_DEPS := gcc make clang llvm meson ninja-build pkg-config bpftool libbpf-dev libuv1-dev libmnl-dev libnftables-dev \
 	libconfuse-dev libjansson-dev liblmdb-dev libssl-dev libcap-dev libc6-dev linux-libc-dev scdoc
 DEMO_DEPS := iproute2 nftables procps iputils-ping
-TEST_DEPS := g++ libcmocka-dev libclang-rt-14-dev clang-format python3 python3-pytest python3-pytest-xdist python3-scapy python3-pyroute2 \
-	tshark iperf3 curl nginx-light openssh-client openssh-server openssl ethtool man-db busybox-static
+TEST_DEPS := g++ libcmocka-dev libclang-rt-14-dev clang-format python3 python3-pytest \
+	python3-pytest-xdist python3-scapy python3-pyroute2 tshark iperf3 curl nginx-light openssh-client openssh-server openssl ethtool man-db busybox-static
 VM_DEPS := qemu-system-x86 busybox-static cpio kmod
 
 RUN_TESTS := /usr/bin/python3 tools/run-tests

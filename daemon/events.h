@@ -32,6 +32,7 @@
 	X(DATAPATH,          "data-path-trouble",   10, "flowmob check")                \
 	X(XDP_REFUSED,       "xdp-refused",         10, "")                             \
 	X(NETLINK,           "netlink-refused",     10, "flowmob check")                \
+	X(GUARD,             "guard-trouble",       10, "home addresses are guarded by eBPF alone until then") \
 	X(ADDRESS_LOST,      "address-lost",        60, "")                             \
 	X(HOOK_FAILED,       "hook-failed",         10, "run it by hand with the variables of flowmob.conf(5)") \
 	X(TYPE_REFUSED,      "type-refused",        10, "flowmob.conf(5): allow, max")    \

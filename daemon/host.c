@@ -312,6 +312,7 @@ static void leave(struct fm_daemon *d)
 
 	fm_host_sockets_down(d);
 	fm_homes_drop(&h->homes);
+	fm_host_guard_down(d);
 	fm_dp_down(h->dp);
 	h->dp = NULL;
 	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
@@ -357,6 +358,7 @@ static void host_turn(struct fm_daemon *d)
 	fm_host_sockets_turn(d);
 	fm_host_policy_look(d, now_us);
 	fm_host_hooks_turn(d);
+	fm_host_guard_turn(d);
 	fm_slow_offer(&h->slow, now_us);
 }
 
@@ -415,6 +417,8 @@ static void second(void *ctx, uint64_t now_us)
 		fm_flows_look(&d->host->flows, now_us);
 	if (!d->host->is_leaving)
 		fm_host_sockets_second(d, now_us);
+	if (!d->host->is_leaving)
+		fm_host_guard_second(d);
 	fm_slow_offer(&d->host->slow, now_us);
 	fm_role_tell_dropped(d, &d->host->slow);
 	fm_timer_set(&d->host->second, now_us + 1000000);
@@ -647,6 +651,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_host_sockets_close(d);
 	fm_sockets_watch_close(&h->ends);
 	fm_netlink_close(&h->diag);
+	fm_host_guard_close(&h->guard);
 	fm_proc_helper_close(&h->proc);
 	fm_timer_close(&h->second);
 	fm_probe_close(&h->probe);

@@ -9,6 +9,7 @@
 #include "daemon/flows.h"
 #include "daemon/homes.h"
 #include "daemon/host_check.h"
+#include "daemon/host_guard.h"
 #include "daemon/host_handover.h"
 #include "daemon/host_hook.h"
 #include "daemon/host_policy.h"
@@ -45,6 +46,7 @@ struct fm_host_role {
 	struct fm_dp *dp;
 	struct fm_forwarding forwarding;
 	struct fm_homes homes;
+	struct fm_host_guard guard;
 	struct fm_host_sockets sockets;
 	struct fm_flows flows;
 	struct fm_netlink diag;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "daemon/host_guard.h"
 
 static const char usage[] =
 	"usage: flowmobd [-c FILE] [--state DIR] [--run DIR] [--pin DIR] [--cgroup DIR]\n"
@@ -16,6 +17,7 @@ static const char usage[] =
 	"  --run DIR          control socket           (/run/flowmob)\n"
 	"  --pin DIR          eBPF maps and programs   (/sys/fs/bpf/flowmob)\n"
 	"  --cgroup DIR       sockets that it serves   (where cgroup v2 is mounted)\n"
+	"  --guard            guard home prefixes as the last run left them, end: for the boot\n"
 	"  --check            read the configuration, say what is wrong with it, end\n"
 	"  -h, --help         this text\n";
 
@@ -59,6 +61,7 @@ static int read_options(int argc, char **argv, struct fm_options *o)
 		{ "pin", required_argument, NULL, 'p' },
 		{ "cgroup", required_argument, NULL, 'g' },
 		{ "check", no_argument, NULL, 'k' },
+		{ "guard", no_argument, NULL, 'b' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -67,13 +70,15 @@ static int read_options(int argc, char **argv, struct fm_options *o)
 				 ['r'] = &o->run,
 				 ['p'] = &o->pin,
 				 ['g'] = &o->cgroup };
-	bool is_check = false;
+	bool is_check = false, is_boot = false;
 
 	for (int c; (c = getopt_long(argc, argv, "c:h", names, NULL)) != -1;) {
 		if (c == 'h')
 			return fputs(usage, stdout) < 0;
 		if (c == 'k')
 			is_check = true;
+		else if (c == 'b')
+			is_boot = true;
 		else if (c == '?')
 			return fputs(usage, stderr), 2;
 		else
@@ -81,6 +86,8 @@ static int read_options(int argc, char **argv, struct fm_options *o)
 	}
 	if (optind < argc)
 		return fputs(usage, stderr), 2;
+	if (is_boot)
+		return fm_host_guard_boot(o->state);
 	return is_check ? check(o->config) : -1;
 }
 

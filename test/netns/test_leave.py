@@ -34,6 +34,7 @@ def traces(world, node):
         'neighbours': world.run(node, 'ip', 'neigh', 'show', 'nud', 'permanent'),
         'sysctl': world.run(node, 'sysctl', '-a', '-r', r'net\.ipv[46]\.conf\.(all|default|wifi|lte|eth0)\.',
                             check=False),
+        'nftables': world.run(node, 'nft', 'list', 'ruleset'),
         'links': '',
     }
     for link in json.loads(world.run(node, 'ip', '-j', '-d', 'link')):
