@@ -208,6 +208,18 @@ static int parse(cfg_t *root, char *text)
 	return cfg_parse_buf(root, text) == CFG_SUCCESS ? 0 : -EINVAL;
 }
 
+int fm_conf_text_read(cfg_t *root, const char *path, char *text, FILE *err)
+{
+	int ret;
+
+	reading.file = path;
+	reading.err = err;
+	reading.is_replaced = false;
+	ret = parse(root, text);
+	reading.file = NULL;
+	return ret;
+}
+
 int fm_conf_file_read(cfg_t *root, const char *path, FILE *err)
 {
 	char *text = slurp(path);
@@ -218,11 +230,7 @@ int fm_conf_file_read(cfg_t *root, const char *path, FILE *err)
 		fprintf(err, "flowmobd: %s: %s\n", path, strerror(-ret));
 		return ret;
 	}
-	reading.file = path;
-	reading.err = err;
-	reading.is_replaced = false;
-	ret = parse(root, text);
-	reading.file = NULL;
+	ret = fm_conf_text_read(root, path, text, err);
 	free(text);
 	return ret;
 }

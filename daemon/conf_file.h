@@ -35,6 +35,9 @@ void fm_conf_value_drop(void *value);
  */
 int fm_conf_file_read(cfg_t *root, const char *path, FILE *err);
 
+/* The same of a text that is there already; it is changed. @path: what refusals call it. */
+int fm_conf_text_read(cfg_t *root, const char *path, char *text, FILE *err);
+
 /* "flowmobd: FILE:LINE: WHAT", then the hint on a line of its own unless it is NULL. */
 void fm_conf_refuse(FILE *err, const char *file, int line, const char *what, const char *hint);
 

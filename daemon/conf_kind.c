@@ -267,14 +267,20 @@ READER(read_match)
 	return true;
 }
 
-/* The number of the access whose name the first @len octets of @text are. */
-static uint8_t find_access(const struct fm_conf_host *host, const char *text, size_t len)
+/*
+ * The number of the access whose name the first @len octets of @text are. Where accesses are not
+ * known each name is one.
+ */
+static uint8_t find_access(const struct fm_conf_reading *r, const char *text, size_t len)
 {
+	struct fm_conf_host *host = &r->config->host;
 	uint8_t i = 0;
 
 	while (i < host->n_accesses && (strlen(host->accesses[i].name) != len ||
 					memcmp(host->accesses[i].name, text, len) != 0))
 		i++;
+	if (i == host->n_accesses && i < FM_ACCESSES_MAX && r->is_open && len < FM_NAME_MAX)
+		memcpy(host->accesses[host->n_accesses++].name, text, len);
 	return i;
 }
 
@@ -290,7 +296,7 @@ READER(read_weight)
 	(void)k;
 	if (!equals || !fm_value_number(equals + 1, WEIGHT_MAX, &weight))
 		return false;
-	i = find_access(host, text, (size_t)(equals - text));
+	i = find_access(r, text, (size_t)(equals - text));
 	if (i == host->n_accesses) {
 		snprintf(r->why, sizeof(r->why), "there is no such access");
 		return false;
@@ -304,13 +310,17 @@ READER(read_weight)
 	return true;
 }
 
+}
+
 READER(read_via)
 {
 	const struct fm_conf_host *host = &r->config->host;
 	struct fm_conf_steer *steer = field;
-	uint8_t i = find_access(host, text, strlen(text));
+	uint8_t i = find_access(r, text, strlen(text));
 
 	(void)k;
+}
+
 	if (i == host->n_accesses || steer->n_via == FM_ACCESSES_MAX)
 		return false;
 	if (memchr(steer->via, i, steer->n_via)) {

@@ -26,6 +26,7 @@ struct fm_conf_key {
 /**
  * struct fm_conf_reading - the state of reading one configuration
  * @why: set by a kind that can say more than its row
+ * @is_open: accesses are not known: via may name any
  */
 struct fm_conf_reading {
 	struct fm_config *config;
@@ -33,6 +34,7 @@ struct fm_conf_reading {
 	FILE *err;
 	unsigned n_refused;
 	char why[FM_MATCH_TEXT_MAX];
+	bool is_open;
 };
 
 /**

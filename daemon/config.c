@@ -709,6 +709,91 @@ struct fm_config *fm_config_read(const char *path, const struct fm_config *old, 
 	return c;
 }
 
+/* Blocks that a file of rules has, beside those of a whole configuration. */
+struct policy_schema {
+	struct schema all;
+	cfg_opt_t rule[KEYS_MAX], fallback[KEYS_MAX];
+	cfg_opt_t root[ROLES + 3];
+};
+
+static void put_policy_schema(struct policy_schema *s)
+{
+	size_t n = ROLES;
+
+	put_schema(&s->all);
+	memcpy(s->root, s->all.root, ROLES * sizeof(s->root[0]));
+	put_keys(s->rule, rule_keys);
+	put_keys(s->fallback, default_keys);
+	s->root[n++] =
+		(cfg_opt_t)CFG_SEC("rule", s->rule, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+	s->root[n++] = (cfg_opt_t)CFG_SEC("default", s->fallback, CFGF_NODEFAULT);
+	s->root[n] = (cfg_opt_t)CFG_END();
+}
+
+static void read_policy(struct fm_conf_reading *r, cfg_t *root, const struct fm_config *base)
+{
+	cfg_t *host = part_of(root, "host"), *block = host ? host : root;
+	struct fm_conf_host *out = &r->config->host;
+
+	r->config->is_host = true;
+	if (host && (cfg_size(root, "rule") > 0 || part_of(root, "default")))
+		refuse(r, host, "rules stand in it and beside it",
+		       "write all of them in one place");
+	if (base) {
+		memcpy(out->accesses, base->host.accesses, sizeof(out->accesses));
+		out->n_accesses = base->host.n_accesses;
+	} else if (host && cfg_size(host, "access") > 0) {
+		read_accesses(r, host);
+	} else {
+		r->is_open = true;
+	}
+	read_rules(r, block);
+	read_default(r, block);
+}
+
+struct fm_config *fm_config_read_policy(const char *path, char *text, const struct fm_config *base,
+					FILE *err)
+{
+	struct fm_config *c = calloc(1, sizeof(*c));
+	struct fm_conf_reading r = { .config = c, .err = err };
+	struct policy_schema schema;
+	cfg_t *root;
+	int ret = -ENOMEM;
+
+	put_policy_schema(&schema);
+	root = cfg_init(schema.root, CFGF_NONE);
+	if (c)
+		c->files = calloc(1, sizeof(*c->files));
+	if (c && c->files)
+		c->files[0] = strdup(path);
+	if (root && c && c->files && c->files[0]) {
+		c->n_files = 1;
+		ret = text ? fm_conf_text_read(root, c->files[0], text, err)
+			   : fm_conf_file_read(root, c->files[0], err);
+	}
+	if (ret == 0)
+		read_policy(&r, root, base);
+	cfg_free(root);
+	if (ret == 0 && r.n_refused == 0)
+		return c;
+	fm_config_free(c);
+	return NULL;
+}
+
+void fm_config_take_policy(struct fm_config *c, struct fm_config *policy)
+{
+	struct fm_conf_host *to = &c->host, *from = &policy->host;
+
+	free(to->rules);
+	to->rules = from->rules;
+	to->n_rules = from->n_rules;
+	to->classes = from->classes;
+	if (from->fallback.is_set)
+		to->fallback = from->fallback;
+	from->rules = NULL;
+	c->policy = policy;
+}
+
 static void take_address(struct fm_conf_anchor_address *a, const struct sockaddr *from)
 {
 	if (from->sa_family == AF_INET6 && fm_ip_is_none(&a->v6))
@@ -746,6 +831,7 @@ void fm_config_free(struct fm_config *c)
 {
 	if (!c)
 		return;
+	fm_config_free(c->policy); /* it has none of its own */
 	for (size_t i = 0; i < c->n_files; i++)
 		free(c->files[i]);
 	free(c->files);

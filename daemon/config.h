@@ -177,7 +177,8 @@ struct fm_config {
 	struct fm_conf_host host;
 	struct fm_conf_anchor anchor;
 	size_t n_files;
-	char **files; /* names of the files read: places point to them */
+	char **files;		  /* names of the files read: places point to them */
+	struct fm_config *policy; /* whose rules these are; NULL: its own */
 };
 
 /**
@@ -189,6 +190,19 @@ struct fm_config {
  */
 struct fm_config *fm_config_read(const char *path, const struct fm_config *old, FILE *err);
 void fm_config_free(struct fm_config *c);
+
+/**
+ * fm_config_read_policy() - rules and default of a file of their own, or of a whole configuration
+ * @text: what the file holds, it is changed; NULL: the file is read
+ * @base: whose accesses via may name; NULL: those of the file, if it has none any
+ * Return: a configuration that holds only these and the accesses; NULL: refused, told on @err.
+ */
+struct fm_config *fm_config_read_policy(const char *path, char *text, const struct fm_config *base,
+					FILE *err);
+
+/* Puts the rules of @policy, and its default if it has one, in place of those of @c, which owns it
+ * from now on. */
+void fm_config_take_policy(struct fm_config *c, struct fm_config *policy);
 
 /*
  * Looks up the addresses of a name, if it is one. Blocks. 0; -EADDRNOTAVAIL: no address, told on
