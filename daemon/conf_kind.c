@@ -310,8 +310,6 @@ READER(read_weight)
 	return true;
 }
 
-}
-
 READER(read_via)
 {
 	const struct fm_conf_host *host = &r->config->host;
@@ -319,8 +317,6 @@ READER(read_via)
 	uint8_t i = find_access(r, text, strlen(text));
 
 	(void)k;
-}
-
 	if (i == host->n_accesses || steer->n_via == FM_ACCESSES_MAX)
 		return false;
 	if (memchr(steer->via, i, steer->n_via)) {

@@ -349,6 +349,7 @@ static void host_turn(struct fm_daemon *d)
 			leave(d);
 		return;
 	}
+	fm_host_rules_look(d);
 	if (!h->is_taken && (now_us >= h->take_at_us || is_all_bound(h, now_us)))
 		take(d);
 	else if (h->is_dirty)
@@ -596,9 +597,11 @@ static int open_proc(struct fm_daemon *d)
 static int open_core(struct fm_daemon *d)
 {
 	struct fm_host_conf conf;
+	int ret = fm_host_rules_apply(d);
 
-	fm_host_conf_make(d->config, &conf);
-	fm_host_policy_rules(d, &conf);
+	if (ret < 0)
+		return ret;
+	fm_host_rules_conf(d, d->config, &conf);
 	fm_host_init(&d->host->core, &conf, &ops, d);
 	return 0;
 }
@@ -692,9 +695,10 @@ static int host_reload(struct fm_daemon *d, const struct fm_config *old)
 		return -EADDRNOTAVAIL;
 	if (!is_same_frame(&d->config->host, &old->host))
 		return -EXDEV;
+	if (fm_host_rules_apply(d) < 0)
+		return -ENOSPC;
 	use_patterns(d);
-	fm_host_conf_make(d->config, &conf);
-	fm_host_policy_rules(d, &conf);
+	fm_host_rules_conf(d, d->config, &conf);
 	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the default's address",
 		     fm_homes_default(&d->host->homes, conf.default_type));
 	fm_role_told_dp(d, fm_host_policy_apply(d));

@@ -13,6 +13,7 @@
 #include "daemon/host_handover.h"
 #include "daemon/host_hook.h"
 #include "daemon/host_policy.h"
+#include "daemon/host_rules.h"
 #include "daemon/host_size.h"
 #include "daemon/host_sockets.h"
 #include "daemon/slow.h"
@@ -61,6 +62,7 @@ struct fm_host_role {
 	struct fm_host_handover handover;
 	struct fm_host_hooks hooks;
 	struct fm_host_policy policy;
+	struct fm_host_rules rules;
 };
 
 /* The number of the access with that name; -1: none. */

@@ -240,8 +240,7 @@ static void steer_anew(struct fm_daemon *d)
 {
 	struct fm_host_conf conf;
 
-	fm_host_conf_make(d->config, &conf);
-	fm_host_policy_rules(d, &conf);
+	fm_host_rules_conf(d, d->config, &conf);
 	fm_host_reconfigure(&d->host->core, &conf, fm_now_us());
 	fm_daemon_changed(d);
 }

@@ -56,6 +56,7 @@ static int on_link(const struct nlmsghdr *n, void *ctx)
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(n);
 	const struct nlattr *name = fm_attribute(n, sizeof(*link), IFLA_IFNAME);
 	const struct nlattr *mtu = fm_attribute(n, sizeof(*link), IFLA_MTU);
+	const struct nlattr *alias = fm_attribute(n, sizeof(*link), IFLA_IFALIAS);
 	bool is_up = (link->ifi_flags & IFF_UP) && (link->ifi_flags & IFF_RUNNING);
 	int i, position = 0, rank;
 	struct found *f;
@@ -77,6 +78,9 @@ static int on_link(const struct nlmsghdr *n, void *ctx)
 	f->access.is_up = is_up;
 	memset(f->access.ifname, 0, IFNAMSIZ);
 	strncpy(f->access.ifname, mnl_attr_get_str(name), IFNAMSIZ - 1);
+	memset(f->access.network, 0, sizeof(f->access.network));
+	if (alias)
+		strncpy(f->access.network, mnl_attr_get_str(alias), sizeof(f->access.network) - 1);
 	return MNL_CB_OK;
 }
 
@@ -233,11 +237,12 @@ static int scan_once(struct scan *s, const struct fm_accesses *as)
 
 static bool differs(const struct fm_access *a, const struct fm_access *b)
 {
-	return strcmp(a->ifname, b->ifname) != 0 || a->ifindex != b->ifindex || a->mtu != b->mtu ||
-	       a->is_up != b->is_up || a->has_route6 != b->has_route6 ||
-	       a->has_route4 != b->has_route4 || !fm_ip_equal(&a->coa6, &b->coa6) ||
-	       !fm_ip_equal(&a->coa4, &b->coa4) || !fm_ip_equal(&a->near6, &b->near6) ||
-	       !fm_ip_equal(&a->router6, &b->router6) || !fm_ip_equal(&a->router4, &b->router4);
+	return strcmp(a->ifname, b->ifname) != 0 || strcmp(a->network, b->network) != 0 ||
+	       a->ifindex != b->ifindex || a->mtu != b->mtu || a->is_up != b->is_up ||
+	       a->has_route6 != b->has_route6 || a->has_route4 != b->has_route4 ||
+	       !fm_ip_equal(&a->coa6, &b->coa6) || !fm_ip_equal(&a->coa4, &b->coa4) ||
+	       !fm_ip_equal(&a->near6, &b->near6) || !fm_ip_equal(&a->router6, &b->router6) ||
+	       !fm_ip_equal(&a->router4, &b->router4);
 }
 
 static int scan_all(struct fm_accesses *as, bool tell_all)

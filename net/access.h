@@ -13,12 +13,15 @@
 #include "wire/addr.h"
 
 #define FM_ACCESS_PATTERNS_MAX 8u
+#define FM_ACCESS_NETWORK_MAX 64u
 
 /**
  * struct fm_access - one access
  * @ifindex:  0: no interface of that pattern is there
  * @is_up:    administratively up and with a carrier
  * @mtu:      of the interface
+ * @network:  what the network that it is in is called: the interface's alias (ip link set … alias),
+ *            which whoever joins the network writes; "": not known
  * @coa6, @coa4: care-of addresses, none when there is none to use: global scope, not tentative, not
  *            deprecated; unique local and temporary ones only where there are no others. The one in
  *            use stays while it can.
@@ -29,7 +32,7 @@
  * @has_route6, @has_route4: such a route is there; without a router everything is on the link
  */
 struct fm_access {
-	char ifname[IFNAMSIZ];
+	char ifname[IFNAMSIZ], network[FM_ACCESS_NETWORK_MAX];
 	uint32_t ifindex, mtu;
 	struct fm_ip coa6, coa4, near6, router6, router4;
 	bool is_up, has_route6, has_route4;
