@@ -134,8 +134,10 @@ static uint8_t pick(const struct look *l)
 	return other != FM_NO_ACCESS && l->rank[other] > l->rank[own] ? other : own;
 }
 
-/* May flows that have a path go to @access? It must be good, proven, and have been so a while,
- * and not be damped. */
+/*
+ * May flows that have a path go to @access? It must be good, proven, have been so a while, and not
+ * be damped. At the start nothing is waited for: there is no path yet that could be lost.
+ */
 static bool is_settled(const struct look *l, uint8_t access)
 {
 	const struct fm_view *v = &l->sight->of[access];
@@ -144,7 +146,7 @@ static bool is_settled(const struct look *l, uint8_t access)
 
 	if (due_us < v->damped_until_us)
 		due_us = v->damped_until_us;
-	if (l->rank[access] != FM_RANK_GOOD || !v->is_proven)
+	if (l->rank[access] != FM_RANK_GOOD || (!v->is_proven && v->good_since_us != 0))
 		return false;
 	if (l->sight->now_us >= due_us)
 		return true;

@@ -37,7 +37,9 @@ static void read_view(const char *ranks, const uint32_t rtt_ms[3],
 
 		out[i] = (struct fm_view){ .rank = rank_of[(unsigned char)c],
 					   .rtt_us = rtt_ms ? rtt_ms[i] * 1000 : 0,
-					   .good_since_us = c == 'r' ? NOW - 1000000 : 0,
+					   .good_since_us = c == 'r'   ? NOW - 1000000
+							    : c == 'u' ? NOW - 10000000
+								       : 0,
 					   .damped_until_us = c == 'd' ? NOW + 3000000 : 0,
 					   .is_proven = c != 'u',
 					   .is_congested = c == 'c',
@@ -77,7 +79,7 @@ static const struct {
 	{ "return-after says how long", { .return_after_us = 5000000 }, "rgg", { 0 }, 1, 1, NOW + 4000000 },
 	{ "return-after is over", { .return_after_us = 900000 }, "rgg", { 0 }, 1, 0, LATER },
 	{ "one that never failed is taken at once", { 0 }, "grg", { 0 }, 2, 0, LATER },
-	{ "but not before its tunnel is proven", { 0 }, "ug-", { 0 }, 1, 1, LATER },
+	{ "one that came later not before its tunnel is proven", { 0 }, "ug-", { 0 }, 1, 1, LATER },
 	{ "at the start it is", { 0 }, "ug-", { 0 }, NONE, 0, LATER },
 	{ "on-recovery keep", { .recovery = FM_STEER_KEEP }, "ggg", { 0 }, 1, 1, LATER },
 	{ "back into via, if it was left for none", { VIA(1) }, "ggg", { 0 }, 0, 1, LATER },
