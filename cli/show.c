@@ -24,6 +24,7 @@ static const struct fm_column access_columns[] = {
 	{ "UP",        "rate_up_bps",     FM_FORM_BPS },
 	{ "DOWN",      "rate_down_bps",   FM_FORM_BPS },
 	{ "COST",      "cost",            FM_FORM_TEXT },
+	{ "QUOTA",     "quota_used_percent", FM_FORM_PERCENT },
 	{ "FLOWS",     "flows",           FM_FORM_TEXT },
 	{ 0 },
 };

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct unit {
 	const char *name;
@@ -102,6 +103,30 @@ bool fm_value_quota(const char *text, struct fm_quota *q)
 	out.day = (uint8_t)n;
 	*q = out;
 	return true;
+}
+
+uint64_t fm_quota_period(const struct fm_quota *q, uint64_t wall_s, uint64_t *end_s)
+{
+	time_t now = (time_t)wall_s;
+	struct tm from, to;
+
+	localtime_r(&now, &from);
+	from.tm_sec = from.tm_min = 0;
+	from.tm_isdst = -1;
+	if (q->period != FM_PERIOD_HOUR)
+		from.tm_hour = 0;
+	if (q->period == FM_PERIOD_WEEK)
+		from.tm_mday -= (from.tm_wday + 6) % 7; /* on Monday */
+	if (q->period == FM_PERIOD_MONTH) {
+		from.tm_mon -= from.tm_mday < q->day;
+		from.tm_mday = q->day;
+	}
+	to = from;
+	to.tm_hour += q->period == FM_PERIOD_HOUR;
+	to.tm_mday += q->period == FM_PERIOD_DAY ? 1 : q->period == FM_PERIOD_WEEK ? 7 : 0;
+	to.tm_mon += q->period == FM_PERIOD_MONTH;
+	*end_s = (uint64_t)mktime(&to);
+	return (uint64_t)mktime(&from);
 }
 
 bool fm_value_number(const char *text, uint64_t max, uint64_t *out)

@@ -32,6 +32,9 @@ bool fm_value_bool(const char *text, bool *out);	       /* yes no, true false, o
 bool fm_value_address(const char *text, struct fm_ip *out);    /* IPv4 becomes v4-mapped */
 bool fm_value_prefix(const char *text, struct fm_prefix *out); /* host bits must be zero */
 
+/* Wall clock seconds when the period of @q began that @wall_s is in; @end_s: when it ends. */
+uint64_t fm_quota_period(const struct fm_quota *q, uint64_t wall_s, uint64_t *end_s);
+
 /* The number of @text among @words (NULL ends them); -1: none of them. */
 int fm_value_word(const char *text, const char *const *words);
 

@@ -37,6 +37,7 @@
 	X(HOOK_FAILED,       "hook-failed",         10, "run it by hand with the variables of flowmob.conf(5)") \
 	X(TYPE_REFUSED,      "type-refused",        10, "flowmob.conf(5): allow, max")    \
 	X(TYPES_OFF,         "address-types-off",    6, "sockets get no address by type; flowmob check says why") \
+	X(QUOTA,             "quota",               10, "")                             \
 	X(DROPPED,           "held-dropped",         2, "no path was there in time")    \
 	X(STAYED_ROOT,       "stayed-root",          1, "make the user flowmob by systemd-sysusers")
 

@@ -419,6 +419,8 @@ static void second(void *ctx, uint64_t now_us)
 	if (!d->host->is_leaving)
 		fm_host_sockets_second(d, now_us);
 	if (!d->host->is_leaving)
+		fm_host_quotas_second(d, now_us);
+	if (!d->host->is_leaving)
 		fm_host_guard_second(d);
 	fm_slow_offer(&d->host->slow, now_us);
 	fm_role_tell_dropped(d, &d->host->slow);
@@ -621,6 +623,7 @@ static const struct fm_role_step steps[] = {
 	{ "signalling", open_signal },
 	{ "flows", open_flows },
 	{ "the host's record", restore },
+	{ "what accesses carried", fm_host_quotas_restore },
 	{ "hooks of types", fm_host_hooks_open },
 	{ "accesses", open_accesses },
 	{ "the binding", start_core },
@@ -650,6 +653,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_host_check_close(&h->check);
 	fm_host_handover_close(&h->handover);
 	fm_host_hooks_close(d);
+	fm_host_quotas_close(d);
 	fm_accesses_close(&h->accesses);
 	fm_host_sockets_close(d);
 	fm_sockets_watch_close(&h->ends);

@@ -13,6 +13,7 @@
 #include "daemon/host_handover.h"
 #include "daemon/host_hook.h"
 #include "daemon/host_policy.h"
+#include "daemon/host_quota.h"
 #include "daemon/host_rules.h"
 #include "daemon/host_size.h"
 #include "daemon/host_sockets.h"
@@ -31,6 +32,7 @@
  * @is_dirty:   it must be made anew at the end of this turn
  * @is_taken:   the data path of an earlier run is ours now; before that it is left as it was
  * @attached:   interface whose ingress runs our program, per access; 0: none
+ * @usage:      what each access carried
  * @is_leaving: `down` was asked for; @leaving: who waits for its answer, NULL: nobody any more
  */
 struct fm_host_role {
@@ -63,6 +65,7 @@ struct fm_host_role {
 	struct fm_host_hooks hooks;
 	struct fm_host_policy policy;
 	struct fm_host_rules rules;
+	struct fm_host_usage usage[FM_ACCESSES_MAX];
 };
 
 /* The number of the access with that name; -1: none. */

@@ -24,7 +24,8 @@ static uint8_t path_of(const struct fm_daemon *d, const struct fm_ip *ip)
 
 	if (!slot)
 		return FM_NO_ACCESS;
-	return slot->type == FM_NONPERSISTENT ? slot->access : core->choices[core->conf.n_rules].first;
+	return slot->type == FM_NONPERSISTENT ? slot->access
+					      : core->choices[core->conf.n_rules].first;
 }
 
 /* Of a lease that ends for good; others are renewed while they are used. */

@@ -42,6 +42,26 @@ static void add_flow(void *ctx, const struct fm_live_flow *f)
 	t->down_bps += f->down_bps;
 }
 
+/* null where there is no quota. */
+static json_t *put_quota(const struct fm_daemon *d, uint8_t i, json_t *o)
+{
+	const struct fm_quota *q = &d->config->host.accesses[i].quota;
+	const struct fm_host_usage *u = &d->host->usage[i];
+	uint64_t end_s;
+
+	(void)fm_quota_period(q, fm_wall_us() / 1000000, &end_s);
+	json_object_set_new(o, "quota",
+			    q->bytes ? json_integer((json_int_t)q->bytes) : json_null());
+	json_object_set_new(o, "quota_used_bytes",
+			    q->bytes ? json_integer((json_int_t)u->used) : json_null());
+	json_object_set_new(o, "quota_used_percent",
+			    q->bytes ? json_real((double)u->used * 100 / (double)q->bytes)
+				     : json_null());
+	json_object_set_new(o, "quota_until_s",
+			    q->bytes ? json_integer((json_int_t)end_s) : json_null());
+	return o;
+}
+
 static json_t *access_json(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 {
 	const struct fm_conf_access *conf = &d->config->host.accesses[i];
@@ -53,14 +73,13 @@ static json_t *access_json(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 	t = (struct traffic){ .bid = s.bid };
 	fm_flows_each(&d->host->flows, add_flow, &t);
 	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:i, s:o, s:f, s:I, s:I, s:s, s:o, s:i, s:b, s:s*, s:f, s:i}",
+		"{s:s, s:s, s:s, s:o, s:i, s:o, s:f, s:I, s:I, s:s, s:i, s:b, s:s*, s:f, s:i}",
 		"name", conf->name, "interface", a->ifindex ? a->ifname : conf->interface, "state",
 		access_states[s.state], "care_of_address", fm_show_ip(&s.coa), "bid", (int)s.bid,
 		"rtt_ms", fm_show_ms(s.rtt_us), "loss_percent", (double)s.loss_ppm / 1e4,
 		"rate_up_bps", (json_int_t)t.up_bps, "rate_down_bps", (json_int_t)t.down_bps,
-		"cost", fm_cost_names[conf->cost], "quota",
-		conf->quota.bytes ? json_integer((json_int_t)conf->quota.bytes) : json_null(),
-		"flows", (int)t.flows, "registered", s.is_registered, "encapsulation",
+		"cost", fm_cost_names[conf->cost], "flows", (int)t.flows, "registered",
+		s.is_registered, "encapsulation",
 		s.is_udp	  ? "udp"
 		: s.is_registered ? "ip"
 				  : NULL,
@@ -73,7 +92,7 @@ static json_t *accesses_json(struct fm_daemon *d, uint64_t now_us)
 
 	fm_flows_look(&d->host->flows, now_us);
 	for (uint8_t i = 0; i < d->config->host.n_accesses; i++)
-		json_array_append_new(list, access_json(d, i, now_us));
+		json_array_append_new(list, put_quota(d, i, access_json(d, i, now_us)));
 	return list;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -310,6 +311,31 @@ void fm_accesses_close(struct fm_accesses *as)
 {
 	fm_monitor_close(&as->monitor);
 	fm_later_close(&as->later);
+}
+
+static int on_octets(const struct nlmsghdr *n, void *ctx)
+{
+	const struct nlattr *a = fm_attribute(n, sizeof(struct ifinfomsg), IFLA_STATS64);
+
+	if (a && mnl_attr_get_payload_len(a) >= sizeof(struct rtnl_link_stats64))
+		memcpy(ctx, mnl_attr_get_payload(a), sizeof(struct rtnl_link_stats64));
+	return MNL_CB_OK;
+}
+
+int fm_access_octets(struct fm_netlink *n, uint32_t ifindex, uint64_t *up, uint64_t *down)
+{
+	struct rtnl_link_stats64 stats = { .tx_bytes = UINT64_MAX };
+	struct fm_request r;
+	struct ifinfomsg *head = fm_request_start(&r, RTM_GETLINK, 0, sizeof(*head));
+	int err;
+
+	head->ifi_index = (int)ifindex;
+	err = fm_netlink_ask(n, &r, on_octets, &stats);
+	if (err < 0 || stats.tx_bytes == UINT64_MAX)
+		return err < 0 ? err : -ENODATA;
+	*up = stats.tx_bytes;
+	*down = stats.rx_bytes;
+	return 0;
 }
 
 int fm_accesses_find(const struct fm_accesses *as, uint32_t ifindex)

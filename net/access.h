@@ -71,6 +71,12 @@ struct fm_accesses {
 int fm_accesses_open(struct fm_accesses *as, uv_loop_t *loop);
 void fm_accesses_close(struct fm_accesses *as);
 
+/*
+ * Octets that an interface has sent and received since it is there, link headers included.
+ * Return: 0 or -errno; -ENODATA: it does not count.
+ */
+int fm_access_octets(struct fm_netlink *n, uint32_t ifindex, uint64_t *up, uint64_t *down);
+
 /* The index of the access with that interface, or -ENOENT. */
 int fm_accesses_find(const struct fm_accesses *as, uint32_t ifindex);
 

@@ -5,7 +5,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -81,6 +84,36 @@ static void prefixes_of_both_families(void **state)
 	}
 }
 
+/* Wall clock, UTC: 2026-03-11 10:30:05 is a Wednesday. */
+static void a_period_begins_and_ends(void **state)
+{
+	static const struct {
+		const char *quota;
+		uint64_t now_s, start_s, end_s;
+	} periods[] = {
+		{ "1M/hour", 1773225005, 1773223200, 1773226800 },
+		{ "1M/day", 1773225005, 1773187200, 1773273600 },
+		{ "1M/week", 1773225005, 1773014400, 1773619200 }, /* from Monday on */
+		{ "1M/week", 1773014399, 1772409600, 1773014400 },
+		{ "1M/month@12", 1773225005, 1770854400, 1773273600 },
+		{ "1M/month@11", 1773225005, 1773187200, 1775865600 },
+		{ "1M/month", 1767225599, 1764547200, 1767225600 }, /* the last second of 2025 */
+	};
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	tzset();
+	for (unsigned i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+		struct fm_quota q;
+		uint64_t end_s;
+
+		print_message("%s\n", periods[i].quota);
+		assert_true(fm_value_quota(periods[i].quota, &q));
+		assert_int_equal(fm_quota_period(&q, periods[i].now_s, &end_s), periods[i].start_s);
+		assert_int_equal(end_s, periods[i].end_s);
+	}
+}
+
 static void quotas_have_a_period(void **state)
 {
 	struct fm_quota q;
@@ -118,6 +151,7 @@ int main(void)
 		cmocka_unit_test(amounts_have_units),
 		cmocka_unit_test(prefixes_of_both_families),
 		cmocka_unit_test(quotas_have_a_period),
+		cmocka_unit_test(a_period_begins_and_ends),
 		cmocka_unit_test(endpoints_have_brackets),
 	};
 
