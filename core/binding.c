@@ -4,6 +4,7 @@
 #include "core/binding.h"
 
 #include "core/event.h"
+#include "core/ha_order.h"
 #include "core/home_agent.h"
 #include "core/notify.h"
 #include "core/record.h"
@@ -63,7 +64,9 @@ struct fm_binding *fm_binding_new(struct fm_ha *ha, struct fm_subscriber *s,
 	b->subscriber = s;
 	b->hoa = *hoa;
 	b->due.at_us = FM_NEVER;
+	b->orders_us = FM_NEVER;
 	fm_list_init(&b->flows);
+	fm_list_init(&b->orders);
 	fm_hash_add(&ha->by_hoa, &b->by_hoa, fm_hash_of(&ha->by_hoa, hoa->b, 16));
 	s->binding = b;
 	fm_ha_tell(ha, s, FM_EVENT_BINDING_NEW, hoa, 0);
@@ -83,6 +86,7 @@ void fm_binding_end(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
 
 	fm_ha_lease_release_all(ha, s, now_us);
 	fm_flowbinding_clear(ha, b);
+	fm_ha_orders_clear(ha, b);
 	fm_heap_set(&ha->heap, &b->due, FM_NEVER);
 	fm_hash_remove(&ha->by_hoa, &b->by_hoa);
 	fm_record_binding_gone(ha, b);
@@ -253,5 +257,6 @@ bool fm_binding_changed(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
 void fm_binding_wake(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
 {
 	fm_notify_wake(ha, b, now_us);
+	fm_ha_orders_run(ha, b, now_us);
 	fm_binding_changed(ha, b, now_us);
 }

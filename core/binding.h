@@ -27,6 +27,7 @@ struct fm_ha;
  * grant: what follows is only for sockets that are there already; 0: none
  * @home_address: configured home address that may carry user packets, or none (digest §14.2)
  * @is_barred:    its registrations are answered 129
+ * @classes:      bit n: flow class n of the policy is applied to it (core/ha_policy.h)
  */
 struct fm_ha_subscriber_conf {
 	uint8_t mn_id[FM_NAI_MAX], mn_id_len;
@@ -36,6 +37,13 @@ struct fm_ha_subscriber_conf {
 	uint64_t grace_us, lifetime_us, byte_limit;
 	struct fm_ip home_address;
 	bool is_barred;
+	uint16_t classes;
+};
+
+/* What flows are to leave: bit n: access class n; bit n: BID n + 1. */
+struct fm_drain {
+	uint8_t accesses;
+	uint32_t bids;
 };
 
 /**
@@ -48,6 +56,7 @@ struct fm_ha_subscriber_conf {
  * @withdrawn: prefixes that were taken from it, and it was not told yet
  * @told_refusals: bit status - 128: refusals of prefixes that an event has told
  * @own_sequence: of the messages that the anchor starts (digest D30)
+ * @drain:    accesses of this one that its flows are to leave
  */
 struct fm_subscriber {
 	struct fm_hash_entry by_id, by_home;
@@ -57,6 +66,7 @@ struct fm_subscriber {
 	struct fm_list held, reserved, withdrawn;
 	uint8_t n_held, n_fixed, told_refusals;
 	uint16_t own_sequence;
+	struct fm_drain drain;
 };
 
 /**
@@ -79,7 +89,7 @@ struct fm_coa {
 	uint32_t life_s;
 };
 
-/* What the anchor asked and is not answered yet: BRR, BRI or FBI. */
+/* What the anchor asked and is not answered yet: BRR, BRI, FBI or UPN. */
 struct fm_asked {
 	bool is_open;
 	uint8_t tries;
@@ -93,20 +103,24 @@ struct fm_asked {
  * @coas:   index is the index of its path for as long as the BID is registered
  * @flows:  in the order of their FID-PRI (struct fm_flow)
  * @active_us: when user packets last passed (fm_ha_traffic)
- * @speaks_odp: the host asked for prefixes or named a set once
+ * @orders: what the network wants of its flows (struct fm_order)
+ * @orders_us: when they are to be looked at
+ * @update_reason: of the Update Notification that is open
+ * @no_indications: the host knows no flow bindings by the network
  */
 struct fm_binding {
 	struct fm_hash_entry by_hoa;
 	struct fm_subscriber *subscriber;
 	struct fm_ip hoa;
 	struct fm_coa coas[FM_PATHS_MAX];
-	struct fm_list flows;
-	uint8_t n_flows;
+	struct fm_list flows, orders;
+	uint8_t n_flows, n_orders;
+	bool no_indications;
 	struct fm_due due;
-	uint64_t active_us, forward_hash;
-	struct fm_asked refresh, revoke, flow;
+	uint64_t active_us, forward_hash, orders_us;
+	struct fm_asked refresh, revoke, flow, update;
 	uint8_t revoke_trigger;
-	uint16_t flow_fid, flow_bid, revoke_bid; /* flow_bid 0: the flow is to be deleted */
+	uint16_t revoke_bid, update_reason;
 };
 
 /* Look-ups; NULL: none. */

@@ -28,6 +28,9 @@
 	X(POOL_EMPTY,         "pool-empty",            1,   "enlarge a pool or shorten quarantine") \
 	X(ANCHOR_FULL,        "anchor-full",           1,   "restart flowmobd: it makes room for twice the subscribers it finds") \
 	X(FLOW_UNANSWERED,    "flow-move-unanswered",  60,  "the host does not answer: look at its log") \
+	X(MOVE_DONE,          "move-obeyed",           600, "")                                    \
+	X(MOVE_REFUSED,       "move-refused",          60,  "a rule of the host wins, unless the move is administrative") \
+	X(UPDATE_UNANSWERED,  "update-unanswered",     60,  "the host does not answer: look at its log") \
 	X(REVOKED,            "revoked",               60,  "")                                    \
 	/* host */                                                                                 \
 	X(REGISTERED,         "registered",            60,  "")                                    \
@@ -40,6 +43,8 @@
 	X(ACCESS_LOST,        "access-lost",           600, "flowmob check")                       \
 	X(HANDOVER,           "handover",              600, "")                                    \
 	X(FLOW_MOVED,         "flow-moved",            600, "")                                    \
+	X(NETWORK_MOVED,      "network-move",          600, "")                                    \
+	X(NETWORK_REFUSED,    "network-move-refused",  60,  "")                                    \
 	X(FLOW_REFUSED,       "flow-refused",          60,  "the anchor keeps no binding for this flow; it still follows the host") \
 	X(LEASE_LOST,         "lease-lost",            60,  "")                                    \
 	X(LEASE_REFUSED,      "lease-refused",         60,  "what the status means: flowmobd(8)") \

@@ -87,7 +87,7 @@ static uint8_t take_option(struct fm_binding *b, const struct fm_msg *m,
 	f->fid = option->flow_id.fid;
 	f->priority = option->flow_id.fid_pri;
 	f->until_us = 0; /* the node has spoken: no longer provisional (D32) */
-	f->is_hidden = false;
+	f->is_hidden = f->is_added = false;
 	return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "core/ha_order.h"
 #include "core/home_agent.h"
 
 #define PROVISIONAL_US 10000000ull /* digest D32 */
@@ -62,34 +63,53 @@ uint16_t fm_flowbinding_paths(const struct fm_binding *b, const struct fm_flow *
 	return paths;
 }
 
-void fm_flowbinding_apply(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
+static void apply_add(struct fm_ha *ha, struct fm_binding *b, const struct fm_order *o,
+		      uint16_t priority, uint64_t until_us)
 {
-	struct fm_flow *f = fm_flowbinding_find(b, b->flow_fid);
+	struct fm_flow f = { .fid = o->fid,
+			     .priority = priority,
+			     .to = { .n = 1, .bids = { o->bid } },
+			     .selector = o->selector,
+			     .until_us = until_us,
+			     .is_added = true };
 
-	(void)ha;
+	(void)fm_flowbinding_put(ha, b, &f); /* no room: the next update tells */
+}
+
+void fm_flowbinding_apply(struct fm_ha *ha, struct fm_binding *b, const struct fm_order *o,
+			  uint16_t priority, uint64_t now_us)
+{
+	struct fm_flow *f = fm_flowbinding_find(b, o->fid);
+
+	if (!f && o->action == FM_ACTION_ADD)
+		apply_add(ha, b, o, priority, now_us + PROVISIONAL_US);
 	if (!f)
 		return;
 	if (f->until_us == 0)
 		f->before = f->to;
 	f->until_us = now_us + PROVISIONAL_US;
-	if (b->flow_bid == 0)
-		f->is_hidden = true;
-	else
-		f->to = (struct fm_bids){ .n = 1, .bids = { b->flow_bid } };
+	f->is_hidden = o->action == FM_ACTION_DELETE;
+	if (o->action != FM_ACTION_DELETE)
+		f->to = (struct fm_bids){ .n = 1, .bids = { o->bid } };
 }
 
 uint64_t fm_flowbinding_expire(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
 {
 	uint64_t next_us = FM_NEVER;
 
-	(void)ha;
-	for (struct fm_list *e = b->flows.next; e != &b->flows; e = e->next) {
+	for (struct fm_list *e = b->flows.next, *next; e != &b->flows; e = next) {
 		struct fm_flow *f = FM_ENTRY(e, struct fm_flow, list);
 
+		next = e->next;
 		if (f->until_us == 0)
 			continue;
 		if (f->until_us > now_us) {
 			next_us = f->until_us < next_us ? f->until_us : next_us;
+			continue;
+		}
+		fm_ha_orders_stale(b, now_us);
+		if (f->is_added) {
+			drop(ha, b, f);
 			continue;
 		}
 		f->to = f->before;

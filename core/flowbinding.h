@@ -29,6 +29,7 @@ struct fm_bids {
  * struct fm_flow - one flow binding
  * @until_us: 0; else it is as the anchor asked, and goes back to @before then (digest D32)
  * @is_hidden: the anchor deleted it, for the same time
+ * @is_added: the anchor made it, for the same time
  */
 struct fm_flow {
 	struct fm_list list;
@@ -36,7 +37,7 @@ struct fm_flow {
 	struct fm_bids to, before;
 	struct fm_selector selector;
 	uint64_t until_us;
-	bool is_hidden;
+	bool is_hidden, is_added;
 };
 
 #define FM_FLOWS_NEXT_MAX (2u * FM_RULES_MAX)
@@ -73,8 +74,10 @@ struct fm_flow *fm_flowbinding_find(const struct fm_binding *b, uint16_t fid);
 /* Bit i: coas[i] gets a copy; 0: the entry is Inactive (RFC 6089 §4.3). */
 uint16_t fm_flowbinding_paths(const struct fm_binding *b, const struct fm_flow *f);
 
-/* An FBA came with status 0: provisionally do what was asked (RFC 7109 §5, digest D32). */
-void fm_flowbinding_apply(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
+/* The host agreed: provisionally do what was asked (RFC 7109 §5, digest D32). */
+struct fm_order;
+void fm_flowbinding_apply(struct fm_ha *ha, struct fm_binding *b, const struct fm_order *o,
+			  uint16_t priority, uint64_t now_us);
 
 /* Provisional entries whose time is over go back; returns when the next one is. */
 uint64_t fm_flowbinding_expire(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);

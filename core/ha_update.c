@@ -250,7 +250,7 @@ static void change(struct fm_ha *ha, struct fm_update *u)
 	b = u->binding = binding_for(ha, u);
 	tell_coas(ha, b, next);
 	memcpy(b->coas, next, sizeof(next));
-	fm_notify_refreshed(b);
+	fm_notify_refreshed(ha, b);
 	update_ipv4(ha, u);
 	fm_ha_lease_update(ha, u->subscriber, u->m, u->now_us);
 	fm_flowbinding_update(ha, b, u->m);

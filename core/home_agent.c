@@ -31,6 +31,7 @@ void fm_ha_conf_init(struct fm_ha_conf *conf)
 		.max_bindings = 1000,
 		.max_flows = 8000,
 		.max_leases = 8000,
+		.max_orders = 2000,
 		.max_lifetime = 900,
 		.home_preferred_s = UINT32_MAX,
 		.home_valid_s = UINT32_MAX,
@@ -40,7 +41,7 @@ void fm_ha_conf_init(struct fm_ha_conf *conf)
 
 /* Everything whose size the configuration says. */
 struct tables {
-	struct fm_pool subscribers, bindings, flows, leases;
+	struct fm_pool subscribers, bindings, flows, leases, orders;
 	struct fm_hash by_id, by_home, by_hoa, by_prefix;
 	struct fm_heap heap;
 	struct fm_ha_pool_conf *pools;
@@ -57,6 +58,7 @@ static void cut(struct tables *t, struct fm_arena *a, const struct fm_ha_conf *c
 	fm_pool_init(&t->bindings, a, conf->max_bindings, sizeof(struct fm_binding));
 	fm_pool_init(&t->flows, a, conf->max_flows, sizeof(struct fm_flow));
 	fm_pool_init(&t->leases, a, conf->max_leases, sizeof(struct fm_lease));
+	fm_pool_init(&t->orders, a, conf->max_orders, sizeof(struct fm_order));
 	fm_hash_init(&t->by_id, a, conf->max_subscribers);
 	fm_hash_init(&t->by_home, a, conf->max_subscribers);
 	fm_hash_init(&t->by_hoa, a, conf->max_bindings);
@@ -104,6 +106,7 @@ struct fm_ha *fm_ha_init(void *block, const struct fm_ha_conf *conf, const struc
 	ha->bindings = t.bindings;
 	ha->flows = t.flows;
 	ha->leases = t.leases;
+	ha->orders = t.orders;
 	ha->by_id = t.by_id;
 	ha->by_home = t.by_home;
 	ha->by_hoa = t.by_hoa;
@@ -156,6 +159,7 @@ int fm_ha_subscriber_add(struct fm_ha *ha, const struct fm_ha_subscriber_conf *c
 		return 0;
 	if (fm_ha_lease_limit(s, ha->now_us))
 		fm_notify_changed(ha, s->binding);
+	fm_ha_orders_stale(s->binding, ha->now_us);
 	fm_binding_changed(ha, s->binding, ha->now_us);
 	return 0;
 }
@@ -193,7 +197,6 @@ static bool may_hint(struct fm_ha *ha)
 	if (ha->n_hints >= HINTS_MAX)
 		return false;
 	ha->n_hints++;
-	ha->count[FM_HA_HINTS]++;
 	return true;
 }
 
@@ -206,6 +209,7 @@ static int send_error(struct fm_ha *ha, const struct fm_via *via)
 
 	if (!fm_ip6_is_routable(&via->src) || !may_hint(ha))
 		return -EPROTONOSUPPORT;
+	ha->count[FM_HA_HINTS]++;
 	fm_msg_init(&ha->out, FM_MH_BE);
 	ha->out.be.status = BE_UNKNOWN_TYPE;
 	if (via->has_hoa)
@@ -222,8 +226,10 @@ static int send_error(struct fm_ha *ha, const struct fm_via *via)
 /* RFC 6275 §9.2. */
 static void send_problem(struct fm_ha *ha, const struct fm_via *via, uint32_t offset)
 {
-	if (ha->ops->problem && may_hint(ha))
-		ha->ops->problem(ha->world, via, offset);
+	if (!ha->ops->problem || !may_hint(ha))
+		return;
+	ha->count[FM_HA_HINTS]++;
+	ha->ops->problem(ha->world, via, offset);
 }
 
 static int refuse_form(struct fm_ha *ha, const struct fm_via *via, const struct fm_octets *mh,
@@ -268,7 +274,7 @@ static bool is_authentic(struct fm_ha *ha, const struct fm_binding *b, const str
 	return false;
 }
 
-/* BRA or FBA: answers to what we asked. */
+/* BRA, FBA or UPA: answers to what we asked. */
 static int receive_answer(struct fm_ha *ha, const struct fm_via *via, const struct fm_octets *mh)
 {
 	const struct fm_ip *hoa = via->has_hoa ? &via->hoa : &via->src;
@@ -282,7 +288,29 @@ static int receive_answer(struct fm_ha *ha, const struct fm_via *via, const stru
 	}
 	if (ha->in.type == FM_MH_REVOCATION)
 		return fm_notify_revoked(ha, b, &ha->in, ha->now_us);
+	if (ha->in.type == FM_MH_UPA)
+		return fm_notify_acknowledged(ha, b, &ha->in, ha->now_us);
 	return fm_notify_flow_answered(ha, b, &ha->in, ha->now_us);
+}
+
+/*
+ * RFC 7109 §4, RFC 7077 §5.2: a host that knows no such message is not asked again. The error is a
+ * hint that nobody signed: heeded only while something is open at that care-of address.
+ */
+static int receive_unknown(struct fm_ha *ha, const struct fm_via *via)
+{
+	bool may_look = may_hint(ha);
+
+	for (uint32_t i = 0; may_look && i < ha->conf.max_bindings; i++) {
+		struct fm_binding *b = fm_ha_binding_at(ha, i);
+
+		if (b && coa_from(b, via) && fm_notify_unknown(ha, b)) {
+			fm_binding_changed(ha, b, ha->now_us);
+			return 0;
+		}
+	}
+	ha->count[FM_HA_SILENT]++;
+	return -EINVAL;
 }
 
 static bool is_answer(const struct fm_msg *m)
@@ -292,6 +320,8 @@ static bool is_answer(const struct fm_msg *m)
 		return m->revocation.type == ANSWER;
 	case FM_MH_FLOW_BINDING:
 		return m->flow_binding.type == ANSWER;
+	case FM_MH_UPA:
+		return true;
 	default:
 		return false;
 	}
@@ -316,6 +346,8 @@ static int dispatch(struct fm_ha *ha, const struct fm_via *via, const struct fm_
 		return fm_ha_update_receive(ha, via, mh->p, mh->len);
 	if (is_answer(&ha->in))
 		return receive_answer(ha, via, mh);
+	if (ha->in.type == FM_MH_BE && ha->in.be.status == BE_UNKNOWN_TYPE)
+		return receive_unknown(ha, via);
 	if (is_unanswerable(ha->in.type)) {
 		ha->count[FM_HA_SILENT]++;
 		return -EINVAL;

@@ -13,6 +13,7 @@
 
 #include "core/binding.h"
 #include "core/flowbinding.h"
+#include "core/ha_order.h"
 #include "core/lease.h"
 #include "core/world.h"
 
@@ -28,7 +29,8 @@
  * @address, @address_v4: of the anchor; its own /64 is a home subnet
  * @vendor_id:  of the on-demand options; 32473
  * @wall_us:    CLOCK_REALTIME minus the clock of now_us, microseconds
- * @max_subscribers, @max_bindings, @max_flows, @max_leases: sizes; flows and leases of all together
+ * @max_subscribers, @max_bindings, @max_flows, @max_leases, @max_orders: sizes; flows, leases and
+ * orders of all together
  * @max_pools: that fm_ha_pools_set() may bring; fewer than n_pools: as many as those
  * @home:       further home subnets
  * @barred:     care-of addresses that are refused (174); those inside pools always are
@@ -42,7 +44,7 @@ struct fm_ha_conf {
 	struct fm_ip address, address_v4;
 	uint32_t vendor_id;
 	uint64_t wall_us;
-	uint32_t max_subscribers, max_bindings, max_flows, max_leases;
+	uint32_t max_subscribers, max_bindings, max_flows, max_leases, max_orders;
 	uint32_t n_pools, max_pools;
 	const struct fm_ha_pool_conf *pools;
 	uint8_t n_home, n_barred;
@@ -71,7 +73,15 @@ struct fm_ha_conf {
 	X(PREFIX_NOT_SUPPORTED, "prefix-refused-type-not-supported")                               \
 	X(PREFIX_NOT_AVAILABLE, "prefix-refused-not-available")                                    \
 	X(PREFIX_MALFORMED, "prefix-refused-malformed")                                            \
-	X(PREFIX_NO_LEASE, "prefix-refused-no-lease")
+	X(PREFIX_NO_LEASE, "prefix-refused-no-lease")                                              \
+	X(INDICATIONS, "flow-indications")                                                         \
+	X(INDICATIONS_DONE, "flow-indications-obeyed")                                             \
+	X(INDICATIONS_REFUSED, "flow-indications-refused")                                         \
+	X(INDICATIONS_SILENT, "flow-indications-unanswered")                                       \
+	X(NOTIFICATIONS, "update-notifications")                                                   \
+	X(NOTIFICATIONS_DONE, "update-notifications-acknowledged")                                 \
+	X(NOTIFICATIONS_FAILED, "update-notifications-failed")                                     \
+	X(NOTIFICATIONS_SILENT, "update-notifications-unanswered")
 
 #define FM_HA_COUNTER_ID(name, text) FM_HA_##name,
 enum fm_ha_counter { FM_HA_COUNTERS(FM_HA_COUNTER_ID) FM_HA_COUNTER_COUNT };
@@ -111,13 +121,18 @@ struct fm_update {
  * struct fm_ha - the home agent; callers read, and change nothing
  * @in, @out, @buf: the message at hand and its answer; too large for a stack
  * @resting: prefixes that rest, the longest first
+ * @drained: bit n: flows of all hosts are to leave access class n
+ * @loads:   of access class i + 1
  */
 struct fm_ha {
 	struct fm_ha_conf conf;
 	const struct fm_ops *ops;
 	void *world;
 	struct fm_ha_pool_conf *pools;
-	struct fm_pool subscribers, bindings, flows, leases;
+	struct fm_ha_policy policy;
+	struct fm_ha_load loads[FM_HA_ACCESSES_MAX];
+	uint8_t drained;
+	struct fm_pool subscribers, bindings, flows, leases, orders;
 	struct fm_hash by_id, by_home, by_hoa, by_prefix;
 	struct fm_heap heap;
 	struct fm_list resting;
@@ -209,12 +224,39 @@ int fm_ha_revoke(struct fm_ha *ha, struct fm_binding *b, uint16_t bid, uint8_t t
 		 uint64_t now_us);
 
 /**
- * fm_ha_flow_ask() - ask the host to move or delete one of its flow bindings (FBI)
+ * fm_ha_flow_ask() - ask the host to move or delete one of its flow bindings (FBI), administrative
  * @bid: where to; 0: delete it
  * Return: 0; -ENOENT no such flow; -ENETDOWN no such care-of address; -EALREADY one is being asked.
  */
 int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, uint16_t fid, uint16_t bid,
 		   uint64_t now_us);
+
+/* Ask for a move by hand (core/ha_order.h). Return: as fm_ha_order_move(). */
+int fm_ha_move(struct fm_ha *ha, struct fm_binding *b, const struct fm_move_ask *ask,
+	       uint64_t now_us);
+
+/* Whoever asked for the moves of @group has seen the answer: what failed goes. */
+void fm_ha_move_seen(struct fm_ha *ha, struct fm_binding *b, uint16_t group, uint64_t now_us);
+
+/**
+ * fm_ha_policy_set() - another policy; hosts are told what is different for them
+ * Classes and accesses keep their numbers only as long as they keep their places.
+ */
+void fm_ha_policy_set(struct fm_ha *ha, const struct fm_ha_policy *policy, uint64_t now_us);
+
+/* What an access class (from 1) carries now: placements and shedding follow. */
+void fm_ha_load(struct fm_ha *ha, uint8_t number, uint64_t rate_bps, uint64_t flows,
+		uint64_t now_us);
+
+/* All flows of all hosts are to leave these access classes (bit n: class n), or may come back. */
+void fm_ha_drain(struct fm_ha *ha, uint8_t accesses, uint64_t now_us);
+
+/* The same for one subscriber. */
+void fm_ha_drain_one(struct fm_ha *ha, struct fm_subscriber *s, const struct fm_drain *drain,
+		     uint64_t now_us);
+
+/* Ask a host to register again (RFC 7077 §4.1, reason 1). -ENETDOWN, -EALREADY. */
+int fm_ha_renew(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
 
 /* Asks for the next wake-up: every call into the core ends with it. */
 void fm_ha_rearm(struct fm_ha *ha);

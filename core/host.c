@@ -302,6 +302,8 @@ static int take(struct fm_host *h, const struct fm_via *via, const struct fm_msg
 		return fm_host_indication_revoke(h, via, m, mh, now_us);
 	case FM_MH_FLOW_BINDING:
 		return fm_host_flow_indication_take(h, via, m, mh, now_us);
+	case FM_MH_UPN:
+		return fm_host_notify_take(h, via, m, mh, now_us);
 	case FM_MH_BE:
 		return fm_host_indication_hint(h, m, now_us);
 	case FM_MH_FBACK:

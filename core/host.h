@@ -361,7 +361,7 @@ struct fm_host {
 		bool is_set;
 		uint16_t sequence;
 		uint8_t status;
-	} bri, fbi; /* the last one heeded, D30 */
+	} bri, fbi, upn; /* the last one heeded, D30 */
 	uint64_t sift_us, woken_us, ipv4_again_us, errors_us;
 	uint8_t n_errors;
 	struct fm_handover handover;

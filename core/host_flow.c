@@ -202,7 +202,8 @@ struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_
 	f->fid = fid != 0 ? fid : fm_host_flow_free_fid(h);
 	f->priority = priority;
 	f->selector = *selector;
-	f->has_tuple = tuple_of(selector, &f->tuple);
+	/* a pin would go before rules whose flows no selector tells */
+	f->has_tuple = tuple_of(selector, &f->tuple) && !fm_host_flow_rule_hides(h, priority);
 	fm_host_flow_send_over(h, f, access);
 	return f;
 }
@@ -422,14 +423,16 @@ static struct fm_selector mirror(const struct fm_selector *s)
 	return m;
 }
 
-uint8_t fm_host_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t room)
+uint8_t fm_host_flow_rules(const struct fm_host *h, uint16_t from, uint16_t to, struct fm_rule *out,
+			   uint8_t room)
 {
 	uint8_t n = 0;
 
 	for (unsigned i = 0; i < FM_HOST_FLOWS_MAX && n < room; i++) {
 		const struct fm_host_flow *f = &h->flows[i];
 
-		if (!f->is_used || f->has_tuple || f->rule)
+		if (!f->is_used || f->has_tuple || f->rule || f->priority < from ||
+		    f->priority > to)
 			continue;
 		uint8_t at = n++;
 		for (; at > 0 && out[at - 1].priority > f->priority; at--)

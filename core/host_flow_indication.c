@@ -1,6 +1,7 @@
 /*
  * Flow Binding Indications (RFC 7109): the anchor adds, moves or removes flow bindings of the host.
  * The host answers, does it, and repeats it in its next binding update, which is the truth (D32).
+ * Its own rules win, unless the anchor's operator insists (trigger 2), and final ones always.
  */
 #include "core/host_inner.h"
 
@@ -11,12 +12,17 @@ enum { WANTS_ANSWER = 0x80 };
 /* RFC 7109 §6.2.1. */
 enum { ADD = 11, DELETE = 12, MODIFY = 13, REFRESH = 14, MOVE = 15, REVOKE = 16 };
 enum { DONE = 0, NO_TARGET = 128, NOT_AUTHORIZED = 129 }; /* RFC 7109 §6.1.2 */
+enum { ADMINISTRATIVE = 2 };				  /* RFC 7109 §6.1.1 */
 
-/* One option of an indication, and what it names. */
+/*
+ * One option of an indication, and what it names.
+ * @priority: where it stands among the host's rules
+ */
 struct request {
 	const struct fm_opt_flow_id *id;
 	uint8_t action, access;
-	bool has_target, has_selector;
+	uint16_t priority;
+	bool has_target, has_selector, is_admin;
 	struct fm_selector selector;
 };
 
@@ -49,6 +55,24 @@ static void read_target(const struct fm_host *h, const struct fm_msg *m,
 		r->has_target = false; /* must for move, RFC 7109 §6.2.2 */
 }
 
+/* An Update Notification has no trigger: there the FID-PRI alone says what is insisted on. */
+static bool is_administrative(const struct fm_msg *m, const struct fm_opt_flow_id *id)
+{
+	if (m->type == FM_MH_UPN)
+		return id->fid_pri < FM_HOST_PRI_RULES;
+	return m->flow_binding.trigger_or_status == ADMINISTRATIVE;
+}
+
+/* A FID-PRI says no more than what the trigger allows. */
+static uint16_t priority_of(const struct request *r)
+{
+	uint16_t pri = r->id->fid_pri;
+
+	if (!r->is_admin)
+		return pri < FM_HOST_PRI_ORDINARY ? (uint16_t)(pri + FM_HOST_PRI_ORDINARY) : pri;
+	return pri < FM_HOST_PRI_ADMIN ? (uint16_t)(pri + FM_HOST_PRI_ADMIN) : pri;
+}
+
 static bool read_request(const struct fm_host *h, const struct fm_msg *m,
 			 const struct fm_item *option, struct request *r)
 {
@@ -59,37 +83,52 @@ static bool read_request(const struct fm_host *h, const struct fm_msg *m,
 	if (!action)
 		return false;
 	r->action = action->action;
+	r->is_admin = is_administrative(m, r->id);
+	r->priority = priority_of(r);
 	read_target(h, m, option, r);
 	r->has_selector = selector && fm_selector_read(selector->selector.format,
 						       &selector->selector.octets, &r->selector);
 	return true;
 }
 
-/* What a steering rule of the host made goes where that rule says, or not at all. */
+/* What the host's own rules let the network do with these flows. */
+static bool is_allowed(const struct fm_host *h, const struct request *r,
+		       const struct fm_host_flow *f)
+{
+	const struct fm_selector *s = r->has_selector ? &r->selector : f ? &f->selector : NULL;
+	uint16_t priority = r->is_admin ? FM_HOST_PRI_ADMIN : FM_HOST_PRI_ORDINARY;
+
+	return s && !fm_host_flow_rule_claims(h, priority, s);
+}
+
+static uint8_t judge_change(const struct fm_host *h, const struct request *r,
+			    const struct fm_host_flow *f)
+{
+	bool is_free = f && (f->rule == 0 || (r->is_admin && r->action == MOVE));
+
+	if (r->action == MOVE && !r->has_target)
+		return NOT_AUTHORIZED; /* D32 */
+	if (r->has_target && r->access == FM_NO_ACCESS)
+		return NO_TARGET;
+	return is_free && is_allowed(h, r, f) ? DONE : NOT_AUTHORIZED;
+}
+
+/* What a steering rule of the host made goes where that rule says, unless the operator insists. */
 static uint8_t judge(struct fm_host *h, const struct request *r)
 {
 	const struct fm_host_flow *f = r->id->fid != 0 ? fm_host_flow_find(h, r->id->fid) : NULL;
-	bool is_known = f && (f->rule == 0 || r->action == ADD || r->action == REFRESH);
 
 	switch (r->action) {
 	case ADD:
 		if (r->has_target && r->access == FM_NO_ACCESS)
 			return NO_TARGET;
-		return r->id->fid != 0 && r->has_target && (r->has_selector || is_known)
-			       ? DONE
-			       : NOT_AUTHORIZED;
+		return r->id->fid != 0 && r->has_target && is_allowed(h, r, f) ? DONE
+									       : NOT_AUTHORIZED;
 	case MOVE:
-		if (!r->has_target)
-			return NOT_AUTHORIZED; /* D32 */
-		if (r->access == FM_NO_ACCESS)
-			return NO_TARGET;
-		return is_known ? DONE : NOT_AUTHORIZED;
 	case MODIFY:
-		if (r->has_target && r->access == FM_NO_ACCESS)
-			return NO_TARGET;
-		return is_known ? DONE : NOT_AUTHORIZED;
+		return judge_change(h, r, f);
 	case REFRESH:
-		return is_known ? DONE : NOT_AUTHORIZED;
+		return f ? DONE : NOT_AUTHORIZED;
 	case DELETE:
 	case REVOKE:
 		return DONE;
@@ -103,7 +142,7 @@ static void add(struct fm_host *h, const struct request *r, struct fm_host_flow 
 {
 	const struct fm_selector *selector = r->has_selector ? &r->selector : &known->selector;
 	struct fm_host_flow *f =
-		fm_host_flow_adopt(h, known ? 0 : r->id->fid, r->id->fid_pri, selector, r->access);
+		fm_host_flow_adopt(h, known ? 0 : r->id->fid, r->priority, selector, r->access);
 
 	if (f && !known)
 		f->is_known = true;
@@ -111,7 +150,7 @@ static void add(struct fm_host *h, const struct request *r, struct fm_host_flow 
 
 static void modify(struct fm_host *h, const struct request *r, struct fm_host_flow *f)
 {
-	uint16_t fid = f->fid, priority = r->id->fid_pri ? r->id->fid_pri : f->priority;
+	uint16_t fid = f->fid, priority = r->id->fid_pri ? r->priority : f->priority;
 	struct fm_selector selector = r->has_selector ? r->selector : f->selector;
 	uint8_t access = r->has_target ? r->access : f->access;
 
@@ -129,6 +168,8 @@ static void apply(struct fm_host *h, const struct request *r)
 		add(h, r, f);
 	else if (!f)
 		return;
+	else if (r->action == MOVE && f->rule)
+		add(h, r, f); /* the rule stays, the operator's wish stands before it */
 	else if (r->action == MOVE)
 		fm_host_flow_send_over(h, f, r->access);
 	else if (r->action == MODIFY)
@@ -141,8 +182,7 @@ static void apply(struct fm_host *h, const struct request *r)
 		fm_host_flow_drop(h, f);
 }
 
-/* All or nothing: the acknowledgement has one status for the whole indication. */
-static uint8_t judge_all(struct fm_host *h, const struct fm_msg *m)
+uint8_t fm_host_flow_indication_judge(struct fm_host *h, const struct fm_msg *m)
 {
 	struct request r;
 
@@ -150,20 +190,26 @@ static uint8_t judge_all(struct fm_host *h, const struct fm_msg *m)
 	     o = fm_msg_next(m, FM_OPT_FLOW_ID, o)) {
 		uint8_t status = read_request(h, m, o, &r) ? judge(h, &r) : NOT_AUTHORIZED;
 
+		/* rules of a set stand where they stand: those before them leave them less */
+		if (m->type == FM_MH_UPN && status == NOT_AUTHORIZED && r.action == ADD &&
+		    r.has_selector && r.has_target)
+			continue;
 		if (status != DONE)
 			return status;
 	}
 	return DONE;
 }
 
-static void apply_all(struct fm_host *h, const struct fm_msg *m, uint64_t now_us)
+void fm_host_flow_indication_apply(struct fm_host *h, const struct fm_msg *m, uint64_t now_us)
 {
 	struct request r;
 
 	for (const struct fm_item *o = fm_msg_next(m, FM_OPT_FLOW_ID, NULL); o;
 	     o = fm_msg_next(m, FM_OPT_FLOW_ID, o)) {
-		if (read_request(h, m, o, &r))
-			apply(h, &r);
+		if (!read_request(h, m, o, &r))
+			continue;
+		apply(h, &r);
+		fm_host_tell(h, FM_EVENT_NETWORK_MOVED, r.access, r.id->fid);
 	}
 	h->reg.asked_us = now_us; /* RFC 7109 §4: a binding update must follow */
 }
@@ -217,10 +263,12 @@ int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via,
 		return -ESTALE;
 	h->fbi.is_set = true;
 	h->fbi.sequence = sequence;
-	h->fbi.status = judge_all(h, m);
+	h->fbi.status = fm_host_flow_indication_judge(h, m);
 	h->is_unsaved = true;
 	acknowledge(h, via, m, h->fbi.status);
 	if (h->fbi.status == DONE)
-		apply_all(h, m, now_us);
+		fm_host_flow_indication_apply(h, m, now_us);
+	else
+		fm_host_tell(h, FM_EVENT_NETWORK_REFUSED, via->access, h->fbi.status);
 	return 0;
 }

@@ -115,14 +115,30 @@ struct fm_host_flow *fm_host_flow_adopt(struct fm_host *h, uint16_t fid, uint16_
 					const struct fm_selector *selector, uint8_t access);
 void fm_host_flow_send_over(struct fm_host *h, struct fm_host_flow *f, uint8_t access);
 void fm_host_flow_drop(struct fm_host *h, struct fm_host_flow *f);
-uint8_t fm_host_flow_rules(const struct fm_host *h, struct fm_rule *out, uint8_t room);
+/* Those of FID-PRI @from to @to, in their order, at most @room. Return: how many. */
+uint8_t fm_host_flow_rules(const struct fm_host *h, uint16_t from, uint16_t to, struct fm_rule *out,
+			   uint8_t room);
 struct fm_host_flow *fm_host_flow_take_place(struct fm_host *h); /* NULL: no room */
 /* The lowest free FID; 0: none (D35), or the anchor knows no flow bindings. */
 uint16_t fm_host_flow_free_fid(struct fm_host *h);
 /* The anchor wants no flow binding of it: it is not asked again. */
 void fm_host_flow_forget_fid(struct fm_host *h, struct fm_host_flow *f, uint8_t status);
 
-/* host_flow_rule.c: flow bindings of steering rules, where one sends copies. */
+/*
+ * host_flow_rule.c: flow bindings of steering rules. The anchor's FID-PRI says where its rules
+ * stand among them: below FM_HOST_PRI_RULES it is administrative, from FM_HOST_PRI_ORDINARY on
+ * behind.
+ */
+#define FM_HOST_PRI_FINAL 1u /* and the rule's place */
+#define FM_HOST_PRI_ADMIN 40u
+#define FM_HOST_PRI_RULES 1000u /* and the rule's place */
+#define FM_HOST_PRI_ORDINARY 2000u
+uint16_t fm_host_flow_rule_priority(const struct fm_host *h, uint8_t i);
+/* Is there a rule before @priority that claims flows by more than a selector? */
+bool fm_host_flow_rule_hides(const struct fm_host *h, uint16_t priority);
+/* Does a rule before @priority claim all of @selector (seen from the anchor) already? */
+bool fm_host_flow_rule_claims(const struct fm_host *h, uint16_t priority,
+			      const struct fm_selector *selector);
 void fm_host_flow_rule_sync(struct fm_host *h);
 void fm_host_flow_rule_retry(struct fm_host *h); /* also what the anchor refused */
 
@@ -142,6 +158,13 @@ void fm_host_indication_answer(struct fm_host *h, const struct fm_via *via, stru
 int fm_host_flow_indication_take(struct fm_host *h, const struct fm_via *via,
 				 const struct fm_msg *m, const struct fm_octets *mh,
 				 uint64_t now_us);
+/* Flow options with actions, whatever message brings them: all or nothing, then all of them. */
+uint8_t fm_host_flow_indication_judge(struct fm_host *h, const struct fm_msg *m);
+void fm_host_flow_indication_apply(struct fm_host *h, const struct fm_msg *m, uint64_t now_us);
+
+/* host_notify.c: Update Notifications (RFC 7077). */
+int fm_host_notify_take(struct fm_host *h, const struct fm_via *via, const struct fm_msg *m,
+			const struct fm_octets *mh, uint64_t now_us);
 
 /* host_record.c */
 void fm_host_save(struct fm_host *h, uint64_t now_us);

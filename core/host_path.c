@@ -398,19 +398,42 @@ static void put_rule_of_types(const struct fm_host *h, uint8_t i, uint64_t now_u
 	}
 }
 
+static void put_own_rule(const struct fm_host *h, uint8_t i, uint64_t now_us,
+			 struct fm_forwarding *out)
+{
+	struct fm_rule r = rule_of(h, i);
+
+	if (h->resting >> i & 1)
+		return;
+	if (h->conf.rules[i].types)
+		put_rule_of_types(h, i, now_us, out);
+	else
+		put_rule(out, &r);
+}
+
+/* What the anchor asked for; it leaves room for the host's own rules. */
+static void put_network_rules(const struct fm_host *h, uint16_t from, uint16_t to,
+			      struct fm_forwarding *out)
+{
+	uint8_t own = h->conf.n_rules;
+	uint8_t room = out->n_rules + own < FM_RULES_MAX
+			       ? (uint8_t)(FM_RULES_MAX - own - out->n_rules)
+			       : 0;
+
+	out->n_rules += fm_host_flow_rules(h, from, to, out->rules + out->n_rules, room);
+}
+
+/* Final ones, what the network's operator insists on, the others, what the network proposes. */
 static void put_rules(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out)
 {
-	out->n_rules = fm_host_flow_rules(h, out->rules, FM_RULES_MAX - h->conf.n_rules);
-	for (uint8_t i = 0; i < h->conf.n_rules; i++) {
-		struct fm_rule r = rule_of(h, i);
+	uint8_t i = 0;
 
-		if (h->resting >> i & 1)
-			continue;
-		if (h->conf.rules[i].types)
-			put_rule_of_types(h, i, now_us, out);
-		else
-			put_rule(out, &r);
-	}
+	for (; i < h->conf.n_rules && h->conf.rules[i].is_final; i++)
+		put_own_rule(h, i, now_us, out);
+	put_network_rules(h, 0, FM_HOST_PRI_RULES - 1, out);
+	for (; i < h->conf.n_rules; i++)
+		put_own_rule(h, i, now_us, out);
+	put_network_rules(h, FM_HOST_PRI_RULES, UINT16_MAX, out);
 }
 
 /*

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION 2u /* 1: leases had no fields of their own (walk_own) */
+#define VERSION 3u /* 1: leases had no fields of their own (walk_own); 2: without upn */
 #define WITHOUT_END UINT64_MAX
 /*
  * Numbers that must never come twice are written this far ahead of the last one used, so that most
@@ -237,6 +237,11 @@ static void walk_all(struct tape *t, struct fm_host *h)
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++)
 		walk_lease(t, &h->leases[i]);
 	walk_flows(t, h);
+	if (t->version >= 3) {
+		walk_bool(t, &h->upn.is_set);
+		walk_u16(t, &h->upn.sequence);
+		walk_u8(t, &h->upn.status);
+	}
 }
 
 /* A record of another version, anchor or name says nothing about this binding. */

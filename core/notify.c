@@ -14,7 +14,9 @@
 #define BUSY_US (60 * SECOND_US) /* D48: user packets in the last minute */
 #define REFUSED 128u
 
-enum { ACTION_DELETE = 12, ACTION_MOVE = 15 }; /* RFC 7109 §6.2.1 */
+enum { UNSPECIFIED = 1, ADMINISTRATIVE = 2 }; /* triggers, RFC 7109 §6.1.1 */
+enum { WANTS_FBA = 0x80, WANTS_UPA = 0x8000, IS_REPEATED = 0x4000 };
+enum { REREGISTER = 1, PARAMETERS = 2 }; /* RFC 7077 §4.1 */
 
 /* Care-of address that a message goes to: that of @bid, or the best; -1: none. */
 static int coa_for(const struct fm_binding *b, uint16_t bid)
@@ -118,39 +120,42 @@ static void send_revoke(struct fm_ha *ha, struct fm_binding *b)
 	send_out(ha, b, b->revoke_bid);
 }
 
-static void add_target(struct fm_msg *m, const struct fm_coa *c)
-{
-	struct fm_item *it = fm_msg_add_sub(m, FM_SUB_TARGET_COA);
-
-	if (it) {
-		it->address.len = fm_ip_is_v4(&c->claimed) ? 4 : 16;
-		it->address.ip = c->claimed;
-	}
-}
-
-/* RFC 7109 §6.1.1, §6.2: one flow, its action and, to move it, where to. */
+/* RFC 7109 §6.1.1, §6.2: each flow with its action, to the care-of address concerned (§5). */
 static void send_flow(struct fm_ha *ha, struct fm_binding *b)
 {
-	const struct fm_flow *f = fm_flowbinding_find(b, b->flow_fid);
-	const struct fm_coa *target = fm_coa_find(b, b->flow_bid);
 	struct fm_msg *m = &ha->out;
 
 	fm_msg_init(m, FM_MH_FLOW_BINDING);
 	m->flow_binding.type = 1;
 	m->flow_binding.sequence = b->flow.sequence;
-	m->flow_binding.trigger_or_status = 2; /* administrative */
-	m->flow_binding.flags = 0x80;
-	struct fm_item *it = fm_msg_add(m, FM_OPT_FLOW_ID);
-	if (!it)
-		return;
-	it->flow_id.fid = b->flow_fid;
-	it->flow_id.fid_pri = f ? f->priority : 0;
-	it = fm_msg_add_sub(m, FM_SUB_ACTION);
-	if (it)
-		it->action = b->flow_bid ? ACTION_MOVE : ACTION_DELETE;
-	if (target)
-		add_target(m, target);
-	send_out(ha, b, b->flow_bid);
+	m->flow_binding.trigger_or_status =
+		fm_ha_orders_are_admin(b) ? ADMINISTRATIVE : UNSPECIFIED;
+	m->flow_binding.flags = WANTS_FBA;
+	fm_ha_orders_put(b, m);
+	ha->count[FM_HA_INDICATIONS]++;
+	send_out(ha, b, fm_ha_orders_bid(b));
+}
+
+/*
+ * RFC 7077 §5.1: no acknowledgement is asked for where a binding update is the answer; §5.2: the
+ * same once more, with D.
+ */
+static void send_update(struct fm_ha *ha, struct fm_binding *b)
+{
+	struct fm_msg *m = &ha->out;
+
+	fm_msg_init(m, FM_MH_UPN);
+	m->notification.sequence = b->update.sequence;
+	m->notification.reason = b->update_reason;
+	if (b->update_reason == PARAMETERS)
+		m->notification.flags |= WANTS_UPA;
+	if (b->update.tries > 1)
+		m->notification.flags |= IS_REPEATED;
+	add_mn_id(m, b->subscriber);
+	if (b->update_reason == PARAMETERS)
+		fm_ha_orders_put(b, m);
+	ha->count[FM_HA_NOTIFICATIONS]++;
+	send_out(ha, b, 0);
 }
 
 /* When a refresh request is due for the first time: the earliest care-of address decides. */
@@ -190,7 +195,16 @@ static void finish_revoke(struct fm_ha *ha, struct fm_binding *b)
 /* RFC 7109 §4, §8: an interface that never answers is taken as gone; the next update says so. */
 static void give_up_flow(struct fm_ha *ha, struct fm_binding *b)
 {
-	fm_ha_tell(ha, b->subscriber, FM_EVENT_FLOW_UNANSWERED, &b->hoa, b->flow_fid);
+	ha->count[FM_HA_INDICATIONS_SILENT]++;
+	fm_ha_orders_unanswered(ha, b);
+}
+
+static void give_up_update(struct fm_ha *ha, struct fm_binding *b)
+{
+	ha->count[FM_HA_NOTIFICATIONS_SILENT]++;
+	fm_ha_tell(ha, b->subscriber, FM_EVENT_UPDATE_UNANSWERED, &b->hoa, b->update_reason);
+	if (b->update_reason == PARAMETERS)
+		fm_ha_orders_unanswered(ha, b);
 }
 
 /*
@@ -221,12 +235,19 @@ static struct fm_asked *flow_of(struct fm_binding *b)
 	return &b->flow;
 }
 
-enum { REFRESH, REVOKE, FLOW, KINDS };
+static struct fm_asked *update_of(struct fm_binding *b)
+{
+	return &b->update;
+}
+
+enum { REFRESH, REVOKE, FLOW, UPDATE, KINDS };
 
 static const struct kind kinds[KINDS] = {
 	[REFRESH] = { refresh_of, send_refresh, give_up_refresh, 3, SECOND_US, true }, /* D48 */
 	[REVOKE] = { revoke_of, send_revoke, finish_revoke, 2, SECOND_US, true }, /* RFC 5846 §11 */
 	[FLOW] = { flow_of, send_flow, give_up_flow, 3, 3 * SECOND_US, false },	  /* RFC 7109 §8 */
+	[UPDATE] = { update_of, send_update, give_up_update, 2, SECOND_US,
+		     false }, /* RFC 7077 §7 */
 };
 
 static void ask(struct fm_ha *ha, struct fm_binding *b, const struct kind *k)
@@ -252,7 +273,10 @@ static void ask_first(struct fm_ha *ha, struct fm_binding *b, const struct kind 
 uint64_t fm_notify_due(const struct fm_binding *b)
 {
 	uint64_t due_us = refresh_due(b);
-	const struct fm_asked *asked[] = { &b->refresh, &b->revoke, &b->flow };
+	const struct fm_asked *asked[] = { &b->refresh, &b->revoke, &b->flow, &b->update };
+
+	if (!b->flow.is_open && !b->update.is_open && b->orders_us < due_us)
+		due_us = b->orders_us;
 
 	for (int i = 0; i < KINDS; i++) {
 		if (asked[i]->is_open && asked[i]->at_us < due_us)
@@ -297,9 +321,12 @@ void fm_notify_changed(struct fm_ha *ha, struct fm_binding *b)
 	ask_first(ha, b, &kinds[REFRESH]);
 }
 
-void fm_notify_refreshed(struct fm_binding *b)
+void fm_notify_refreshed(struct fm_ha *ha, struct fm_binding *b)
 {
 	b->refresh = (struct fm_asked){ 0 };
+	if (b->update_reason == REREGISTER)
+		b->update.is_open = false;
+	fm_ha_orders_bound(ha, b);
 }
 
 int fm_notify_revoked(struct fm_ha *ha, struct fm_binding *b, const struct fm_msg *m,
@@ -316,14 +343,59 @@ int fm_notify_revoked(struct fm_ha *ha, struct fm_binding *b, const struct fm_ms
 int fm_notify_flow_answered(struct fm_ha *ha, struct fm_binding *b, const struct fm_msg *m,
 			    uint64_t now_us)
 {
+	uint8_t status = m->flow_binding.trigger_or_status;
+
 	if (!b->flow.is_open || b->flow.sequence != m->flow_binding.sequence)
 		return -ESTALE;
 	b->flow.is_open = false;
-	if (m->flow_binding.trigger_or_status < REFUSED)
-		fm_flowbinding_apply(ha, b, now_us);
-	fm_ha_tell(ha, b->subscriber, FM_EVENT_FLOW_CHANGED, &b->hoa,
-		   m->flow_binding.trigger_or_status);
+	ha->count[status < REFUSED ? FM_HA_INDICATIONS_DONE : FM_HA_INDICATIONS_REFUSED]++;
+	fm_ha_orders_answered(ha, b, status);
 	fm_binding_changed(ha, b, now_us);
+	return 0;
+}
+
+int fm_notify_acknowledged(struct fm_ha *ha, struct fm_binding *b, const struct fm_msg *m,
+			   uint64_t now_us)
+{
+	uint8_t status = m->notification_ack.status;
+
+	if (!b->update.is_open || b->update.sequence != m->notification_ack.sequence)
+		return -ESTALE;
+	b->update.is_open = false;
+	ha->count[status < REFUSED ? FM_HA_NOTIFICATIONS_DONE : FM_HA_NOTIFICATIONS_FAILED]++;
+	if (b->update_reason == PARAMETERS)
+		fm_ha_orders_answered(ha, b, status);
+	fm_binding_changed(ha, b, now_us);
+	return 0;
+}
+
+bool fm_notify_unknown(struct fm_ha *ha, struct fm_binding *b)
+{
+	if (!b->flow.is_open && !b->update.is_open)
+		return false;
+	b->flow.is_open = b->update.is_open = false;
+	fm_ha_orders_unknown(ha, b);
+	return true;
+}
+
+void fm_notify_orders(struct fm_ha *ha, struct fm_binding *b)
+{
+	if (!fm_ha_orders_are_parameters(b)) {
+		ask_first(ha, b, &kinds[FLOW]);
+		return;
+	}
+	b->update_reason = PARAMETERS;
+	ask_first(ha, b, &kinds[UPDATE]);
+}
+
+int fm_notify_reregister(struct fm_ha *ha, struct fm_binding *b)
+{
+	if (!fm_binding_has_coas(b))
+		return -ENETDOWN;
+	if (b->update.is_open)
+		return -EALREADY;
+	b->update_reason = REREGISTER;
+	ask_first(ha, b, &kinds[UPDATE]);
 	return 0;
 }
 
@@ -342,24 +414,6 @@ int fm_ha_revoke(struct fm_ha *ha, struct fm_binding *b, uint16_t bid, uint8_t t
 		return -ENETDOWN;
 	}
 	ask_first(ha, b, &kinds[REVOKE]);
-	fm_binding_changed(ha, b, now_us);
-	fm_ha_rearm(ha);
-	return 0;
-}
-
-int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, uint16_t fid, uint16_t bid,
-		   uint64_t now_us)
-{
-	ha->now_us = now_us;
-	if (b->flow.is_open)
-		return -EALREADY;
-	if (!fm_flowbinding_find(b, fid))
-		return -ENOENT;
-	if (bid && !fm_coa_find(b, bid))
-		return -ENETDOWN;
-	b->flow_fid = fid;
-	b->flow_bid = bid;
-	ask_first(ha, b, &kinds[FLOW]);
 	fm_binding_changed(ha, b, now_us);
 	fm_ha_rearm(ha);
 	return 0;

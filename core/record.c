@@ -222,7 +222,7 @@ void fm_record_binding(struct fm_ha *ha, const struct fm_binding *b)
 {
 	const struct fm_subscriber *s = b->subscriber;
 	struct fm_writer w = start(ha, BINDING_VERSION);
-	uint8_t *n_leases;
+	uint8_t *n_leases, *n_flows;
 
 	put_ip(&w, &b->hoa);
 	for (uint8_t i = 0; i < FM_PATHS_MAX; i++) {
@@ -233,9 +233,15 @@ void fm_record_binding(struct fm_ha *ha, const struct fm_binding *b)
 	n_leases = fm_put_room(&w, 1);
 	for (struct fm_list *e = s->held.next; e != &s->held; e = e->next, ++*n_leases)
 		put_lease(&w, ha, FM_ENTRY(e, struct fm_lease, list));
-	fm_put_u8(&w, b->n_flows);
-	for (struct fm_list *e = b->flows.next; e != &b->flows; e = e->next)
-		put_flow(&w, FM_ENTRY(e, struct fm_flow, list));
+	n_flows = fm_put_room(&w, 1);
+	for (struct fm_list *e = b->flows.next; n_flows && e != &b->flows; e = e->next) {
+		const struct fm_flow *f = FM_ENTRY(e, struct fm_flow, list);
+
+		if (f->is_added)
+			continue; /* D32 */
+		put_flow(&w, f);
+		++*n_flows;
+	}
 	save(ha, FM_RECORD_BINDING, id_key(s), &w);
 }
 

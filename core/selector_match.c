@@ -92,6 +92,33 @@ static uint8_t swap_bits(uint8_t has, enum fm_selector_field a, enum fm_selector
 	return (uint8_t)(rest | (has & BIT(a) ? BIT(b) : 0) | (has & BIT(b) ? BIT(a) : 0));
 }
 
+/* A packet that stands on bound @i of every field that @s has. */
+static struct fm_packet_fields corner(const struct fm_selector *s, int i)
+{
+	struct fm_packet_fields p = { .is_v4 = s->format == 1, .has_ports = true, .has_spi = true };
+
+#define BOUND(bit, from) ((from)[s->has_end & BIT(bit) ? i : 0])
+	p.src = BOUND(FM_SEL_SRC, s->src);
+	p.dst = BOUND(FM_SEL_DST, s->dst);
+	p.spi = BOUND(FM_SEL_SPI, s->spi);
+	p.label = BOUND(FM_SEL_LABEL, s->label);
+	p.sport = BOUND(FM_SEL_SPORT, s->sport);
+	p.dport = BOUND(FM_SEL_DPORT, s->dport);
+	p.tc = BOUND(FM_SEL_TC, s->tc);
+	p.ip_proto = BOUND(FM_SEL_PROTO, s->proto);
+#undef BOUND
+	return p;
+}
+
+/* Selectors are boxes: the one with both corners inside is inside. */
+bool fm_selector_covers(const struct fm_selector *outer, const struct fm_selector *inner)
+{
+	const struct fm_packet_fields low = corner(inner, 0), high = corner(inner, 1);
+
+	return (outer->has_start & ~inner->has_start) == 0 && fm_selector_match(outer, &low) &&
+	       fm_selector_match(outer, &high);
+}
+
 struct fm_selector fm_selector_mirror(const struct fm_selector *s)
 {
 	struct fm_selector out = *s;

@@ -25,6 +25,9 @@ bool fm_selector_match(const struct fm_selector *s, const struct fm_packet_field
 /* No end without its start, and no start above its end (D24). */
 bool fm_selector_is_sound(const struct fm_selector *s);
 
+/* Is every packet of @inner one of @outer? Both with the same view of source and destination. */
+bool fm_selector_covers(const struct fm_selector *outer, const struct fm_selector *inner);
+
 /* Source and destination change places: the same flow seen from the other side (D26). */
 struct fm_selector fm_selector_mirror(const struct fm_selector *s);
 

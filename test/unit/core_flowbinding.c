@@ -111,6 +111,15 @@ static void each_flow_has_its_paths(void **state)
 	world_end(w);
 }
 
+static void apply(struct world *w, uint16_t fid, uint16_t bid, uint64_t now_us)
+{
+	const struct fm_order o = { .fid = fid,
+				    .bid = bid,
+				    .action = bid ? FM_ACTION_MOVE : FM_ACTION_DELETE };
+
+	fm_flowbinding_apply(w->ha, binding(w), &o, 0, now_us);
+}
+
 /* Asked by the anchor, at last at 0 s and 4 s: one goes back at 10 s, the other at 14 s. */
 static void what_the_anchor_changed_goes_back(void **state)
 {
@@ -122,15 +131,12 @@ static void what_the_anchor_changed_goes_back(void **state)
 	put(w, 1, 1, 1, 0);
 	put(w, 2, 2, 1, 2);
 	assert_true(fm_flowbinding_expire(w->ha, b, t) == FM_NEVER);
-	b->flow_fid = 1;
-	b->flow_bid = 2;
-	fm_flowbinding_apply(w->ha, b, t);
+	apply(w, 1, 2, t);
 	assert_int_equal(fm_flowbinding_paths(b, fm_flowbinding_find(b, 1)), 2);
-	b->flow_fid = 2;
-	fm_flowbinding_apply(w->ha, b, t + 3 * S);
+	apply(w, 2, 2, t + 3 * S);
 	assert_int_equal(fm_flowbinding_paths(b, fm_flowbinding_find(b, 2)), 2);
-	b->flow_bid = 0; /* and once more, before it went back: what was before is not forgotten */
-	fm_flowbinding_apply(w->ha, b, t + 4 * S);
+	/* and once more, before it went back: what was before is not forgotten */
+	apply(w, 2, 0, t + 4 * S);
 	assert_int_equal(fm_flowbinding_paths(b, fm_flowbinding_find(b, 2)), 0);
 
 	assert_true(fm_flowbinding_expire(w->ha, b, t + PROVISIONAL_US - 1) == t + PROVISIONAL_US);

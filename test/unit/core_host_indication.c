@@ -255,6 +255,156 @@ static void the_anchor_adds_a_flow(void **state)
 	world_free(w);
 }
 
+/* Adds flows to port @port of the correspondents, over access 1. */
+static void add_port(struct fm_msg *m, uint16_t fid, uint16_t priority, uint16_t port,
+		     uint8_t fields[96])
+{
+	struct fm_selector s = { .format = 2,
+				 .has_start = 1u << FM_SEL_SPORT,
+				 .sport = { port, 0 } };
+	struct fm_ip target = COA_X;
+	struct fm_item *ts;
+
+	add_flow(m, fid, 11, &target);
+	((struct fm_item *)fm_msg_next(m, FM_OPT_FLOW_ID, NULL))->flow_id.fid_pri = priority;
+	ts = fm_msg_add_sub(m, FM_SUB_TRAFFIC_SELECTOR);
+	ts->selector.format = 2;
+	ts->selector.octets.p = fields;
+	ts->selector.octets.len = (uint16_t)fm_selector_write(&s, fields);
+}
+
+/* The host's one rule: ports 400 to 500 go over access 0. */
+static const struct {
+	const char *name;
+	bool is_final;
+	uint8_t trigger;
+	uint16_t port;
+	uint8_t status, first; /* which rule is tried first: 0 the host's own, 1 the network's */
+} conflicts[] = {
+	{ "a rule of the host wins", false, 1, 443, 129, 0 },
+	{ "unless the operator insists", false, 2, 443, 0, 1 },
+	{ "a final one always wins", true, 2, 443, 129, 0 },
+	{ "what no rule claims is moved", false, 1, 80, 0, 0 },
+	{ "and stands before rules that are not final", false, 2, 80, 0, 1 },
+	{ "and behind final ones", true, 2, 80, 0, 0 },
+};
+
+static void each_conflict_has_its_winner(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
+		struct world *w = world_bound(2);
+		struct fm_host_conf conf = w->conf;
+		struct fm_msg m = flow_indication(1);
+		uint8_t fields[96];
+
+		print_message("%s\n", conflicts[i].name);
+		conf.n_rules = 1;
+		conf.rules[0] = (struct fm_host_rule_conf){
+			.number = 1,
+			.selector = { .format = 2,
+				      .has_start = 1u << FM_SEL_DPORT,
+				      .has_end = 1u << FM_SEL_DPORT,
+				      .dport = { 400, 500 } },
+			.steer = { .n_via = 1 },
+			.is_final = conflicts[i].is_final,
+		};
+		fm_host_reconfigure(&w->h, &conf, w->now_us);
+		world_settle(w, w->n_sent - 1);
+		unsigned next = w->n_sent;
+		m.flow_binding.trigger_or_status = conflicts[i].trigger;
+		add_port(&m, 0x8001, 50, conflicts[i].port, fields);
+		assert_int_equal(indicate(w, 0, &m, true), 0);
+		answer_of(w, next, FM_MH_FLOW_BINDING, &m);
+		assert_int_equal(m.flow_binding.trigger_or_status, conflicts[i].status);
+		assert_int_equal(w->forwarding.n_rules, conflicts[i].status ? 1 : 2);
+		assert_int_equal(w->forwarding.rules[0].selector.has_end ? 0 : 1,
+				 conflicts[i].first);
+		assert_int_equal(w->events[conflicts[i].status ? FM_EVENT_NETWORK_REFUSED
+							       : FM_EVENT_NETWORK_MOVED],
+				 1);
+		world_free(w);
+	}
+}
+
+static struct fm_msg notification(uint16_t sequence, uint16_t reason)
+{
+	static const uint8_t id[] = "mn@x.y";
+	struct fm_msg m;
+
+	fm_msg_init(&m, FM_MH_UPN);
+	m.notification.sequence = sequence;
+	m.notification.reason = reason;
+	m.notification.flags = 0x8000;
+	struct fm_item *it = fm_msg_add(&m, FM_OPT_MN_ID);
+	it->mn_id.subtype = 1;
+	it->mn_id.id = (struct fm_octets){ id, sizeof(id) - 1 };
+	return m;
+}
+
+/* RFC 7077 §4.1, §4.2, RFC 7222. */
+static const struct {
+	uint16_t reason;
+	uint8_t status;
+} reasons[] = { { 1, 0 }, { 2, 128 }, { 3, 129 }, { 4, 128 }, { 5, 130 }, { 8, 128 } };
+
+static void each_reason_has_its_answer(void **state)
+{
+	struct fm_msg m;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		struct world *w = world_bound(1);
+		unsigned next = w->n_sent;
+
+		m = notification(9, reasons[i].reason);
+		assert_int_equal(indicate(w, 0, &m, true), 0);
+		answer_of(w, next, FM_MH_UPA, &m);
+		assert_int_equal(m.notification_ack.sequence, 9);
+		assert_int_equal(m.notification_ack.status, reasons[i].status);
+		assert_non_null(fm_msg_next(&m, FM_OPT_MN_ID, NULL));
+		if (reasons[i].reason == 1) { /* it registers again */
+			world_read(w, next + 1, &m);
+			assert_int_equal(m.type, FM_MH_BU);
+		}
+		world_free(w);
+	}
+}
+
+/* A set of rules: behind the host's own ones, whatever those leave of it. */
+static void parameters_bring_rules(void **state)
+{
+	struct world *w = world_bound(2);
+	struct fm_msg m = notification(1, 2);
+	unsigned next = w->n_sent;
+	uint8_t fields[96];
+
+	(void)state;
+	assert_int_equal(indicate(w, 0, &m, false), -129);
+	assert_int_equal(w->n_sent, next);
+	m = notification(1, 2);
+	add_port(&m, 0x8001, 2100, 443, fields);
+	assert_int_equal(indicate(w, 0, &m, true), 0);
+	answer_of(w, next, FM_MH_UPA, &m);
+	assert_int_equal(m.notification_ack.status, 0);
+	assert_int_equal(w->forwarding.n_rules, 1);
+	assert_int_equal(w->forwarding.rules[0].priority, 2100);
+	world_read(w, next + 1, &m);
+	assert_int_equal(fm_msg_next(&m, FM_OPT_FLOW_ID, NULL)->flow_id.fid, 0x8001);
+	world_settle(w, next + 1);
+
+	m = notification(1, 2); /* again, with D: the answer again, and nothing else twice */
+	m.notification.flags |= 0x4000;
+	add_port(&m, 0x8001, 2100, 443, fields);
+	next = w->n_sent;
+	assert_int_equal(indicate(w, 0, &m, true), 0);
+	answer_of(w, next, FM_MH_UPA, &m);
+	assert_int_equal(w->forwarding.n_rules, 1);
+	m = notification(0, 1);
+	assert_int_equal(indicate(w, 0, &m, true), -116);
+	world_free(w);
+}
+
 /* D32: without an action, or a move without a target. */
 static void half_an_indication_is_129(void **state)
 {
@@ -348,6 +498,9 @@ int main(void)
 		cmocka_unit_test(a_move_to_an_unknown_address_is_128),
 		cmocka_unit_test(the_anchor_moves_a_flow),
 		cmocka_unit_test(the_anchor_adds_a_flow),
+		cmocka_unit_test(each_conflict_has_its_winner),
+		cmocka_unit_test(each_reason_has_its_answer),
+		cmocka_unit_test(parameters_bring_rules),
 		cmocka_unit_test(half_an_indication_is_129),
 		cmocka_unit_test(a_refresh_request_is_followed),
 		cmocka_unit_test(a_binding_error_is_asked_about),

@@ -770,7 +770,7 @@ static void the_largest_update_is_small_enough(void **state)
 /* The registration record before leases had fields of their own. */
 static void the_record_of_the_version_before_is_read(void **state)
 {
-	enum { LEASE_1 = 60, LEASE_2 = LEASE_1 + 50 };
+	enum { LEASE_1 = 60, LEASE_2 = LEASE_1 + 50, TAIL_3 = 4 };
 	struct anchor *a = calloc(1, sizeof(*a));
 	struct world *w = bound(a, 2, 0);
 	const unsigned head = 18 + w->conf.mn_id_len + 62 + FM_ACCESSES_MAX * 32;
@@ -783,8 +783,8 @@ static void the_record_of_the_version_before_is_read(void **state)
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++, len += LEASE_1)
 		memcpy(old + len, w->record + head + i * LEASE_2, LEASE_1);
 	memcpy(old + len, w->record + head + FM_LEASES_MAX * LEASE_2,
-	       w->record_len - head - FM_LEASES_MAX * LEASE_2);
-	len += w->record_len - head - FM_LEASES_MAX * LEASE_2;
+	       w->record_len - head - FM_LEASES_MAX * LEASE_2 - TAIL_3);
+	len += w->record_len - head - FM_LEASES_MAX * LEASE_2 - TAIL_3;
 	old[0] = 1;
 	fm_host_init(&w->h, &w->conf, &world_ops, w);
 	assert_int_equal(fm_host_restore(&w->h, old, len, w->now_us), 0);
