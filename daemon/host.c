@@ -421,6 +421,8 @@ static void second(void *ctx, uint64_t now_us)
 	if (!d->host->is_leaving)
 		fm_host_quotas_second(d, now_us);
 	if (!d->host->is_leaving)
+		fm_domains_second(d, now_us);
+	if (!d->host->is_leaving)
 		fm_host_guard_second(d);
 	fm_slow_offer(&d->host->slow, now_us);
 	fm_role_tell_dropped(d, &d->host->slow);
@@ -622,6 +624,7 @@ static const struct fm_role_step steps[] = {
 	{ "reassembled packets", open_reassembled },
 	{ "signalling", open_signal },
 	{ "flows", open_flows },
+	{ "names of destinations", fm_domains_open },
 	{ "the host's record", restore },
 	{ "what accesses carried", fm_host_quotas_restore },
 	{ "hooks of types", fm_host_hooks_open },
@@ -672,6 +675,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_tun_close(&h->tun);
 	fm_slow_close(&h->slow);
 	fm_flows_close(&h->flows);
+	fm_domains_close(d);
 }
 
 /* What names paths, or the peer, of this run: accesses by number, the anchor, who we are. */
@@ -707,6 +711,7 @@ static int host_reload(struct fm_daemon *d, const struct fm_config *old)
 		     fm_homes_default(&d->host->homes, conf.default_type));
 	fm_role_told_dp(d, fm_host_policy_apply(d));
 	fm_host_reconfigure(&d->host->core, &conf, fm_now_us());
+	fm_domains_apply(d);
 	changed(d);
 	return 0;
 }

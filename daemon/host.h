@@ -6,6 +6,7 @@
 
 #include "core/host.h"
 #include "daemon/daemon.h"
+#include "daemon/domains.h"
 #include "daemon/flows.h"
 #include "daemon/homes.h"
 #include "daemon/host_check.h"
@@ -66,6 +67,7 @@ struct fm_host_role {
 	struct fm_host_policy policy;
 	struct fm_host_rules rules;
 	struct fm_host_usage usage[FM_ACCESSES_MAX];
+	struct fm_domains domains;
 };
 
 /* The number of the access with that name; -1: none. */

@@ -204,6 +204,15 @@ int fm_dp_domain(struct fm_dp *dp, const struct fm_ip *address, uint32_t classes
 	return bpf_map_update_elem(fd, address->b, &classes, BPF_ANY) < 0 ? -errno : 0;
 }
 
+void fm_dp_domains_clear(struct fm_dp *dp)
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_domains_v1);
+	struct fm_ip key;
+
+	while (bpf_map_get_next_key(fd, NULL, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0)
+		continue;
+}
+
 int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
 		    const struct fm_dp_neighbour *n)
 {

@@ -103,6 +103,8 @@ int fm_dp_unforward(struct fm_dp *dp, uint32_t id);
  * it has none. The least used give way to new ones. Flows choose by them when they choose next.
  */
 int fm_dp_domain(struct fm_dp *dp, const struct fm_ip *address, uint32_t classes);
+/* No destination has any. */
+void fm_dp_domains_clear(struct fm_dp *dp);
 
 /* Host: this flow goes by path @bid from its next packet on; 0: as the rules say. */
 int fm_dp_pin(struct fm_dp *dp, const struct fm_tuple *flow, uint16_t bid);

@@ -73,6 +73,21 @@ def large():
         yield struct.pack('<BBHHHH', 1, 0, 0, 0, 40, offset) + ip6(body, proto)
 
 
+def names():
+    """Yield a DNS question and answers to it, alone and in packets that carry them."""
+    asks = b'\3www\7example\3org\0\0\1\0\1'
+    question = bytes.fromhex('123401000001000000000000') + asks
+    address = bytes.fromhex('c00c000100010000003c0004c0000201')
+    answer = bytes.fromhex('123481800001000100000000') + asks + address
+    alias = bytes.fromhex('c00c000500010000000a00060363646ec010') + bytes.fromhex('c02d000100010000003c0004c0000209')
+    for message in (question, answer, bytes.fromhex('123481800001000200000000') + asks + alias):
+        udp = struct.pack('>HHHH', 53, 53, len(message) + 8, 0) + message
+        yield message
+        yield ip6(udp, 17)
+        yield ip6(ip6(udp, 17), 41)
+        yield udp4(ip6(udp, 17), 4191)
+
+
 def updates():
     """Yield rows of binding updates of subscribers a and b, with the options of every vector."""
     options = [mh[12:] for mh in headers() if len(mh) > 16 and mh[2] in (5, 6)]
@@ -121,6 +136,9 @@ def make(name):
         return
     if name == 'home_agent':
         yield from updates()
+        return
+    if name == 'dns':
+        yield from names()
         return
     if name == 'selector':
         yield from selectors()
