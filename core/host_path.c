@@ -135,7 +135,16 @@ void fm_host_path_sift(struct fm_host *h, uint64_t now_us)
 	}
 }
 
-/* Probes since the registration: one that was answered proves the tunnel, few say no loss. */
+/* Few probes say nothing, and a single lost one of them is chance. */
+static uint32_t loss_of(const struct fm_health *health)
+{
+	uint32_t loss = fm_health_loss_ppm(health);
+	bool is_chance = (uint64_t)loss * health->n_judged < 1500000;
+
+	return health->n_judged < JUDGED_LEAST || is_chance ? 0 : loss;
+}
+
+/* Probes since the registration: one that was answered proves the tunnel. */
 static bool is_proven(const struct fm_health *health)
 {
 	return health->n_judged > 0 && fm_health_loss_ppm(health) < 1000000;
@@ -155,8 +164,7 @@ static void view(const struct fm_host *h, struct fm_view out[FM_ACCESSES_MAX])
 					   .is_congested = a->load.is_congested,
 					   .is_metered = h->conf.accesses[i].is_metered,
 					   .is_spent = a->is_spent };
-		if (a->health.n_judged >= JUDGED_LEAST)
-			out[i].loss_ppm = fm_health_loss_ppm(&a->health);
+		out[i].loss_ppm = loss_of(&a->health);
 	}
 }
 
@@ -227,9 +235,7 @@ static void note_load(struct fm_host *h, uint8_t access, uint64_t now_us)
 	if (a->rank <= FM_RANK_LAST)
 		a->load = (struct fm_load){ .capacity_bps = a->load.capacity_bps };
 	else if (a->rank != FM_RANK_SUSPECT && is_proven(&a->health))
-		fm_load_note(&a->load, a->health.srtt_us,
-			     a->health.n_judged < JUDGED_LEAST ? 0 : fm_health_loss_ppm(&a->health),
-			     now_us);
+		fm_load_note(&a->load, a->health.srtt_us, loss_of(&a->health), now_us);
 }
 
 static uint64_t load_due_us(const struct fm_host *h)

@@ -192,8 +192,7 @@ static uint8_t choose_one(const struct look *l, uint8_t current)
 	case FM_RANK_SUSPECT:
 		return current; /* one lost probe is no reason to move */
 	case FM_RANK_LOSSY:
-		return l->rank[best] == FM_RANK_GOOD && l->sight->of[best].is_proven ? best
-										     : current;
+		return is_settled(l, best) ? best : current; /* what it loses it loses anyway */
 	case FM_RANK_GOOD:
 		break;
 	}

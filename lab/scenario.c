@@ -363,7 +363,8 @@ static void settle_flow(struct fm_lab_reader *r, const struct fm_tree *t, struct
 		fm_tree_error(r->file, t->line,
 			      "traffic \"%s\": start, stop and duration do not follow each other",
 			      f->name);
-	if (f->type && strcmp(f->type, "session-lasting") != 0) {
+	if (f->type && strcmp(f->type, "session-lasting") != 0 &&
+	    strcmp(f->type, "nonpersistent") != 0) {
 		const struct fm_tree *type = fm_tree_find(t, "type");
 		if (fm_host_keys_is_type(f->type))
 			fm_key_not_yet(r, type, NULL);

@@ -23,6 +23,7 @@
 #include "lab/worker.h"
 
 #define MAGIC 0xf10b
+#define NONPERSISTENT 3 /* setsc() value of RFC 8653 Appendix A */
 #define NS_PER_S 1000000000ll
 
 #ifndef IPPROTO_MPTCP
@@ -113,6 +114,18 @@ void fm_worker_note(struct fm_lab_worker *w, int flow, enum fm_lab_what what, in
 		w->live->flows[flow].got[direction]++;
 }
 
+/*
+ * A program that asks for the access' own address (RFC 8653, digest D37); one without a daemon gets
+ * it anyway. What is session-lasting comes from the default block.
+ */
+static void ask_for_type(int fd, const struct fm_lab_flow *f)
+{
+	int wanted = NONPERSISTENT << 16;
+
+	if (f->type && strcmp(f->type, "nonpersistent") == 0)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &wanted, sizeof(wanted));
+}
+
 int fm_worker_socket(struct fm_lab_worker *w, const struct fm_lab_flow *f)
 {
 	bool is_udp = f->kind == FM_LAB_DATAGRAMS;
@@ -129,6 +142,7 @@ int fm_worker_socket(struct fm_lab_worker *w, const struct fm_lab_flow *f)
 		setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
 	else
 		setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
+	ask_for_type(fd, f);
 	if (is_udp)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	if (is_udp)

@@ -72,6 +72,7 @@ static const struct {
 	{ "dead, and via has no other: any", { VIA(0) }, "lsg", { 0 }, 0, 2, LATER },
 	{ "a lossy one is left for a good one", { 0 }, "ygg", { 0 }, 0, 1, LATER },
 	{ "a lossy one is not left for an unproven one", { 0 }, "yu-", { 0 }, 0, 0, LATER },
+	{ "a lossy one is not left for one that may go again", { 0 }, "yr-", { 0 }, 0, 0, NOW + 1000000 },
 	{ "a lossy one is kept when all are", { 0 }, "yyy", { 0 }, 1, 1, LATER },
 	{ "a recovered one waits two seconds", { 0 }, "rgg", { 0 }, 1, 1, NOW + 1000000 },
 	{ "a damped one waits until it is no longer", { 0 }, "dgg", { 0 }, 1, 1, NOW + 3000000 },
