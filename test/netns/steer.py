@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Writes the scenarios steer-MODE-EVENT.scenario: every steering mode beside everything that may
+happen to the access it prefers. Without an argument it writes them beside itself; with --check it
+says which of them differ from what the tables here say.
+
+What is expected stands in EXPECT, by event and mode; a figure that is not there is the event's.
+"""
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+# Mode: what stands in the default block, and what is played over it.
+MODES = {
+    'active-standby': ('mode = active-standby', ('call', 'session')),
+    'smallest-delay': ('mode = smallest-delay', ('call', 'session')),
+    'load-balancing': ('mode = load-balancing  weights = {"wifi=60", "lte=40"}', ('call', 'call2', 'call3', 'session')),
+    'priority-based': ('mode = priority-based', ('call', 'session')),
+    'redundant': ('mode = redundant', ('call', 'session')),
+}
+TRAFFIC = {
+    'call': 'traffic "call"    { proto = "udp"  rate = "200/s"  direction = "both" }',
+    'call2': 'traffic "call2"   { proto = "udp"  rate = "100/s"  direction = "both" }',
+    'call3': 'traffic "call3"   { proto = "udp"  rate = "100/s"  direction = "both" }',
+    'session': 'traffic "session" { proto = "tcp"  kind = "echo" }',
+}
+
+# Event: what it plays, how long the world runs, and its events.
+EVENTS = {
+    'carrier-loss': ('The preferred access loses its carrier and does not come back.', '6s',
+                     ['at = "2s"  do = "link-down"  access = "wifi"']),
+    'silent-cut': ('Packets of the preferred access vanish in both directions, the carrier stays.', '6s',
+                   ['at = "2s"  do = "cut"  access = "wifi"']),
+    'one-way-cut': ('Only what goes up by the preferred access vanishes.', '6s',
+                    ['at = "2s"  do = "cut"  access = "wifi"  direction = "up"']),
+    'slow-decay': ('The preferred access gets slower second by second, and loses nothing.', '10s',
+                   [f'at = "{at}s"  do = "set"  access = "wifi"  delay = "{delay}ms"'
+                    for at, delay in ((2, 20), (3, 40), (4, 80), (5, 160), (6, 300))]),
+    'loss-ramp': ('The preferred access loses more second by second.', '14s',
+                  [f'at = "{at}s"  do = "set"  access = "wifi"  loss = "{loss}%"'
+                   for at, loss in ((2, 2), (3, 5), (4, 10), (5, 20), (6, 40))]),
+    'flapping': ('The preferred access loses its carrier five times in five seconds.', '9s',
+                 ['at = "1s"  do = "flap"  access = "wifi"  period = "1s"  count = 5']),
+    'recovery': ('The preferred access is away for two seconds, and everything goes on.', '8s',
+                 ['at = "2s"  do = "link-down"  access = "wifi"', 'at = "4s"  do = "restore"  access = "wifi"']),
+}
+
+# Event: mode ('' for all that say nothing themselves): what every flow must hold, {} of one flow beside it.
+EXPECT = {
+    'carrier-loss': {'': 'max-gap = "150ms"  max-duplicated = 0  last-path = "lte"',
+                     'redundant': 'max-gap = "100ms"  max-lost = 0'},
+    'silent-cut': {'': 'max-gap = "600ms"  max-duplicated = 0  last-path = "lte"',
+                   'redundant': 'max-gap = "100ms"  max-lost = 0'},
+    'one-way-cut': {'': 'max-gap = "600ms"  max-duplicated = 0  last-path = "lte"',
+                    'redundant': 'max-gap = "100ms"  max-lost = 0'},
+    'slow-decay': {'': 'max-gap = "450ms"  max-lost = 0  max-duplicated = 0  last-path = "lte"',
+                   'redundant': 'max-gap = "100ms"  max-lost = 0'},
+    'loss-ramp': {'': 'max-lost = "12%"  max-duplicated = 0  last-path = "lte"',
+                  'redundant': 'max-lost = 0'},
+    'flapping': {'': 'max-gap = "250ms"  max-duplicated = 0',
+                 'redundant': 'max-gap = "100ms"  max-lost = 0'},
+    'recovery': {'': 'max-gap = "150ms"  max-duplicated = 0  last-path = "wifi"',
+                 'load-balancing': 'max-gap = "150ms"  max-duplicated = 0',
+                 'redundant': 'max-gap = "100ms"  max-lost = 0'},
+}
+
+
+def name_of(mode, event):
+    return f'steer-{mode}-{event}'
+
+
+def text_of(mode, event):
+    host, flows = MODES[mode]
+    what, duration, events = EVENTS[event]
+    expect = EXPECT[event].get(mode, EXPECT[event][''])
+    lines = [
+        f'# {what} Mode {mode}.',
+        '# Written by steer.py.',
+        f'scenario "{name_of(mode, event)}" {{',
+        f'  duration = "{duration}"',
+        '  peer   { delay = "5ms" }',
+        '  access "wifi" { family = "ipv6"      delay = "10ms"  rate = "50mbit" }',
+        '  access "lte"  { family = "ipv4-nat"  delay = "40ms"  rate = "20mbit" }',
+        f'  host   {{ default {{ type = "session-lasting"  {host}  via = {{"wifi", "lte"}} }} }}',
+        '',
+    ]
+    lines += [f'  {TRAFFIC[flow]}' for flow in flows]
+    lines += [f'  event {{ {e} }}' for e in events]
+    for flow in flows:
+        wanted = expect
+        if flow == 'session':  # TCP loses and doubles nothing; a lost segment is a retransmission away
+            wanted = '  '.join(w for w in expect.split('  ') if not w.startswith('max-'))
+        lines.append(f'  expect "{flow}" {{ broken = false  {wanted} }}'.replace('  }', ' }'))
+    return '\n'.join(lines + ['}', ''])
+
+
+def main():
+    differ = []
+    for mode in MODES:
+        for event in EVENTS:
+            path = HERE / f'{name_of(mode, event)}.scenario'
+            text = text_of(mode, event)
+            if '--check' not in sys.argv[1:]:
+                path.write_text(text, encoding='utf-8')
+            elif not path.exists() or path.read_text(encoding='utf-8') != text:
+                differ.append(path.name)
+    for name in differ:
+        print(f'{name} differs: run test/netns/steer.py')
+    return 1 if differ else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
