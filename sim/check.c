@@ -65,6 +65,32 @@ void fm_sim_check_forward(struct fm_sim *s, const struct fm_forwarding *f)
 	fm_sim_digest(s, all, len);
 }
 
+/* A host that has a path sends there, and new flows go nowhere else. */
+void fm_sim_check_steering(struct fm_sim *s, uint32_t host, const struct fm_forwarding *f)
+{
+	uint16_t usable = 0;
+
+	for (uint8_t i = 0; i < f->n_paths; i++)
+		usable |= (uint16_t)((f->paths[i].encap != FM_ENCAP_NONE) << i);
+	if (usable != 0 && (f->default_path >= f->n_paths || !(usable >> f->default_path & 1)))
+		fm_sim_violate(s, host, "a host with a path has no default path");
+	for (uint8_t i = 0; i < f->n_rules; i++) {
+		const struct fm_rule *r = &f->rules[i];
+		bool has_share = !r->is_sticky;
+
+		for (uint8_t k = 0; k < FM_PATHS_MAX; k++) {
+			bool is_path = r->paths >> k & 1 && usable >> k & 1;
+
+			has_share |= r->weights[k] != 0;
+			if (r->weights[k] != 0 && !is_path)
+				fm_sim_violate(s, host, "new flows go where there is no path");
+		}
+		if (!has_share)
+			fm_sim_violate(s, host,
+				       "a rule with several paths lets new flows take none");
+	}
+}
+
 /* No binding outlives its lifetime, nor does a lease. */
 void fm_sim_check_binding(struct fm_sim *s, const struct fm_binding *b)
 {

@@ -80,11 +80,12 @@ static void host_save(void *world, enum fm_record_kind kind, const struct fm_oct
 	save(((struct fm_sim_host *)world)->sim, kind, key, value);
 }
 
-/* The data path of a host is not simulated: what is checked is what both ends believe. */
+/* The data path of a host is not simulated, but what it is told must lead somewhere. */
 static void host_forward(void *world, const struct fm_forwarding *f)
 {
 	struct fm_sim_host *h = world;
 
+	fm_sim_check_steering(h->sim, h->index, f);
 	fm_sim_digest(h->sim, f->paths, f->n_paths * sizeof(f->paths[0]));
 }
 

@@ -212,6 +212,9 @@ static void make_host(struct fm_sim *s, uint32_t i)
 	h->conf.types[FM_TYPE_SESSION_LASTING].byte_limit = i % 3 == 0 ? 1000000 : 0;
 	h->conf.types[FM_TYPE_GRACEFUL_REPLACEMENT].lifetime_s = 600;
 	h->conf.keep_ready = i % 4 == 0 ? 1u << FM_TYPE_GRACEFUL_REPLACEMENT : 0;
+	/* every mode but redundant: the agreement of flows is about one BID each */
+	h->conf.fallback.mode = (uint8_t)(i % FM_STEER_REDUNDANT);
+	h->conf.fallback.recovery = (uint8_t)(i % 3);
 	h->conf.n_accesses = FM_SIM_ACCESSES;
 	for (uint8_t a = 0; a < FM_SIM_ACCESSES; a++) {
 		h->conf.accesses[a].preference = a;

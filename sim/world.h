@@ -95,6 +95,7 @@ void fm_sim_calm(struct fm_sim_host *h);
 /* check.c */
 void fm_sim_check_answer(struct fm_sim *s, uint32_t host, const uint8_t *mh, size_t len);
 void fm_sim_check_forward(struct fm_sim *s, const struct fm_forwarding *f);
+void fm_sim_check_steering(struct fm_sim *s, uint32_t host, const struct fm_forwarding *f);
 void fm_sim_check_unforward(struct fm_sim *s, uint32_t id);
 void fm_sim_check_binding(struct fm_sim *s, const struct fm_binding *b);
 void fm_sim_check_all(struct fm_sim *s);

@@ -126,9 +126,33 @@ static void a_table_forgets_what_is_deleted(void **state)
 	fm_sim_table_free(&t);
 }
 
+static void steering_into_nothing_is_found(void **state)
+{
+	struct fm_sim_result result = { 0 };
+	struct fm_sim s = { .result = &result };
+	struct fm_forwarding f = { .n_paths = 2, .n_rules = 1, .default_path = 1 };
+
+	(void)state;
+	f.paths[1].encap = FM_ENCAP_IP6;
+	f.rules[0] = (struct fm_rule){ .paths = 3, .is_sticky = true, .weights = { 0, 1 } };
+	fm_sim_check_steering(&s, 0, &f);
+	assert_int_equal(result.n_violations, 0);
+	f.rules[0].weights[0] = 1;
+	fm_sim_check_steering(&s, 0, &f);
+	assert_int_equal(result.n_violations, 1);
+	f.rules[0].weights[0] = f.rules[0].weights[1] = 0;
+	fm_sim_check_steering(&s, 0, &f);
+	assert_int_equal(result.n_violations, 2);
+	f.n_rules = 0;
+	f.default_path = 0;
+	fm_sim_check_steering(&s, 0, &f);
+	assert_int_equal(result.n_violations, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(steering_into_nothing_is_found),
 		cmocka_unit_test(events_come_in_order),
 		cmocka_unit_test(a_table_forgets_what_is_deleted),
 		cmocka_unit_test(a_violation_is_seen),
