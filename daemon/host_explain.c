@@ -55,6 +55,51 @@ static void append_accesses(const struct fm_daemon *d, uint16_t mask, char why[W
 	}
 }
 
+/* "60 wifi, 40 lte take new flows; those that run stay on wifi, lte" */
+static void say_shares(const struct fm_daemon *d, const struct fm_choice *c, char why[WHY_MAX])
+{
+	const char *comma = "";
+	unsigned n = 0;
+
+	for (uint8_t i = 0; i < d->config->host.n_accesses; i++)
+		n += c->weights[i] != 0;
+	for (uint8_t i = 0; i < d->config->host.n_accesses; i++) {
+		char share[8];
+
+		if (c->weights[i] == 0)
+			continue;
+		(void)snprintf(share, sizeof(share), "%u ", c->weights[i]);
+		append(why, comma);
+		append(why, n > 1 ? share : "");
+		append(why, d->config->host.accesses[i].name);
+		comma = ", ";
+	}
+	append(why, n > 1 ? " take new flows; those that run stay on "
+			  : " takes new flows; those that run stay on ");
+	append_accesses(d, c->paths, why);
+}
+
+/* What steering holds against an access of the rule. */
+static void say_objections(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
+{
+	const struct fm_host *h = &d->host->core;
+	const struct fm_steer *s = steer_at(h, i);
+
+	for (uint8_t k = 0; k < s->n_via; k++) {
+		const struct fm_host_access *a = &h->accesses[s->via[k]];
+		bool is_full = s->mode == FM_STEER_PRIORITY_BASED && a->load.is_congested;
+		bool is_over = h->choices[i].over >> s->via[k] & 1;
+
+		if (!a->is_spent && !is_over && !is_full)
+			continue;
+		append(why, "; ");
+		append(why, d->config->host.accesses[s->via[k]].name);
+		append(why, a->is_spent ? ": quota used up"
+			    : is_over	? ": above a limit of the rule"
+					: ": congested");
+	}
+}
+
 /* "active-standby via wifi, lte: now lte" */
 static void say_choice(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
 {
@@ -71,11 +116,14 @@ static void say_choice(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
 	append(why, ": now ");
 	if (c->copies)
 		append_accesses(d, c->copies, why);
+	else if (c->paths)
+		say_shares(d, c, why);
 	else if (c->access != FM_NO_ACCESS)
 		append(why, d->config->host.accesses[c->access].name);
 	else
 		append(why, s->is_wait ? "none of them works: packets wait"
 				       : "no access works: packets wait");
+	say_objections(d, i, why);
 }
 
 static void say_wanted(const struct fm_conf_rule *rule, char why[WHY_MAX])
