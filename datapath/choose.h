@@ -5,7 +5,7 @@
 #ifndef FM_DATAPATH_CHOOSE_H
 #define FM_DATAPATH_CHOOSE_H
 
-#include "datapath/packet.h"
+#include "datapath/rules.h"
 
 /*
  * The block that @word names, if it owns @a. Hash values may be another key's by the time they are
@@ -14,7 +14,7 @@
 static __always_inline struct fm_dp_block *fm_block_at(__u32 word, const union fm_addr *a, __u8 len)
 {
 	__u32 slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
-	struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v2, &slot);
+	struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v3, &slot);
 
 	if (!b || index >= FM_DP_PREFIXES)
 		return NULL;
@@ -66,7 +66,7 @@ static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, _
 	__u32 word = (__u32)fm_word_of(a), slot = FM_DP_WORD_SLOT(word);
 
 	*flags = word && FM_DP_WORD_INDEX(word) == 0 ? FM_DP_PREFIX_REGISTRATION : 0;
-	return word ? bpf_map_lookup_elem(&fm_blocks_v2, &slot) : NULL;
+	return word ? bpf_map_lookup_elem(&fm_blocks_v3, &slot) : NULL;
 }
 
 /* The same, for packets of users: the registration address carries none. */
@@ -99,82 +99,22 @@ static __always_inline __u32 fm_lowest(__u32 mask)
 }
 
 /* Mask of the path with that BID, if packets can leave by it. */
-static __always_inline __u32 fm_path_of_bid(const struct fm_dp_block *b, __u32 bid)
+FM_SUBPROGRAM int fm_path_of_bid(const struct fm_dp_block *b, __u32 bid)
 {
 	__u32 mask = 0;
 
+	if (!b)
+		return 0;
 	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
 		if (i < b->n_paths && FM_DP_PATH(b, i)->bid == bid)
 			mask = 1u << i;
 	}
-	return mask & b->usable;
+	return (int)(mask & b->usable);
 }
-
-/**
- * struct fm_match - a packet beside the rules of its binding
- * Source and destination as the anchor sees them towards the host (RFC 6088 §3.1, D26).
- */
-struct fm_match {
-	const struct fm_dp_rules *rules;
-	__u64 src[2], dst[2], classes;
-	__u32 spi, label, usable, count;
-	__u16 sport, dport;
-	__u8 tc, ip_proto, family, has;
-	__u32 found; /* index of the rule that decides; FM_DP_RULES: none */
-};
 
 /* Instead of a mask of paths: the rule that fits would rather wait, or have the packet dropped. */
 #define FM_WAITS 0x10000u
 #define FM_BLOCKS 0x20000u
-
-static __always_inline bool fm_addr_in(const __u64 v[2], const __u64 range[2][2])
-{
-	bool above = v[0] > range[0][0] || (v[0] == range[0][0] && v[1] >= range[0][1]);
-	bool below = v[0] < range[1][0] || (v[0] == range[1][0] && v[1] <= range[1][1]);
-
-	return above && below;
-}
-
-static __always_inline bool fm_rule_fits(const struct fm_dp_rule *r, const struct fm_match *m)
-{
-	__u8 has = r->has;
-
-	if (r->family != m->family || (has & ~m->has) || (r->need & ~m->classes))
-		return false;
-	if ((has & FM_DP_HAS_PROTO) && (m->ip_proto < r->proto[0] || m->ip_proto > r->proto[1]))
-		return false;
-	if ((has & FM_DP_HAS_SPORT) && (m->sport < r->sport[0] || m->sport > r->sport[1]))
-		return false;
-	if ((has & FM_DP_HAS_DPORT) && (m->dport < r->dport[0] || m->dport > r->dport[1]))
-		return false;
-	if ((has & FM_DP_HAS_TC) && (m->tc < r->tc[0] || m->tc > r->tc[1]))
-		return false;
-	if ((has & FM_DP_HAS_SRC) && !fm_addr_in(m->src, r->src))
-		return false;
-	if ((has & FM_DP_HAS_DST) && !fm_addr_in(m->dst, r->dst))
-		return false;
-	if ((has & FM_DP_HAS_LABEL) && (m->label < r->label[0] || m->label > r->label[1]))
-		return false;
-	return !(has & FM_DP_HAS_SPI) || (m->spi >= r->spi[0] && m->spi <= r->spi[1]);
-}
-
-/*
- * RFC 6089 §4.3: the first entry that is active decides, and is active with one BID left. A host's
- * rule with on-none = wait or block decides in any case.
- */
-static long fm_try_rule(__u64 i, struct fm_match *m)
-{
-	if (i >= FM_DP_RULES || i >= m->count)
-		return 1;
-	const struct fm_dp_rule *r = &m->rules->rules[i];
-
-	if (!(r->paths & m->usable) && !(r->flags & (FM_DP_RULE_WAITS | FM_DP_RULE_BLOCKS)))
-		return 0;
-	if (!fm_rule_fits(r, m))
-		return 0;
-	m->found = i;
-	return 1;
-}
 
 static __always_inline void fm_words(__u64 to[2], const union fm_addr *a)
 {
@@ -182,13 +122,26 @@ static __always_inline void fm_words(__u64 to[2], const union fm_addr *a)
 	to[1] = bpf_be64_to_cpu(a->d[1]);
 }
 
-/* The rules of a binding; NULL: it has none. */
-static __always_inline const struct fm_dp_rules *fm_rules_of(const struct fm_dp_block *b)
+/* Are these the rules that the block speaks of? */
+static __always_inline bool fm_rules_are(const struct fm_dp_rules_head *head,
+					 const struct fm_dp_block *b)
 {
-	__u32 slot = b->rules;
-	const struct fm_dp_rules *r = b->n_rules ? bpf_map_lookup_elem(&fm_rules_v2, &slot) : NULL;
+	return head->id == b->id && head->generation == b->rules_generation;
+}
 
-	return r && r->id == b->id && r->generation == b->rules_generation ? r : NULL;
+/* One of a binding's rules blocks. */
+static __always_inline bool fm_rules_block(const struct fm_dp_block *b)
+{
+	const struct fm_dp_rules_head *head;
+	__u32 slot = b->rules;
+
+	if (!b->n_rules)
+		return false;
+	if (b->n_rules <= FM_DP_FEW)
+		head = bpf_map_lookup_elem(&fm_few_v1, &slot);
+	else
+		head = bpf_map_lookup_elem(&fm_many_v1, &slot);
+	return head && fm_rules_are(head, b) && (head->flags & FM_DP_RULE_BLOCKS);
 }
 
 /* The same for all packets of a flow, and for both directions. */
@@ -210,15 +163,15 @@ static __always_inline __u32 fm_flow_hash(const struct fm_packet *p, const bool 
  * The path of @among on which @hash falls, in shares of the weights; 0: they have none. Without
  * branches: each would double what the verifier looks at.
  */
-static __always_inline __u32 fm_by_weight(const struct fm_dp_rule *r, __u32 among, __u32 hash)
+static __always_inline __u32 fm_by_weight(const struct fm_dp_weights *w, __u32 among, __u32 hash)
 {
 	__u64 total = 0, end = 0, at, index = 0;
 
 	for (__u32 i = 0; i < FM_DP_PATHS; i++)
-		total += r->weights[i] & -(among >> i & 1);
+		total += w->of[i] & -(among >> i & 1);
 	at = hash * total >> 32;
 	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
-		end += r->weights[i] & -(among >> i & 1);
+		end += w->of[i] & -(among >> i & 1);
 		__u64 below = end - 1 - at;
 
 		FM_FORGET(below);
@@ -232,41 +185,39 @@ static __always_inline __u32 fm_by_weight(const struct fm_dp_rule *r, __u32 amon
  * fails, and when it comes back, the flows of the others stay where they are (RFC 2992 §2 on what
  * moves otherwise). @hash is cut in two so that the second choice is not bound to the first.
  */
-FM_SUBPROGRAM int fm_one_path(const struct fm_dp_rule *r, __u32 usable, __u32 hash)
+FM_SUBPROGRAM int fm_one_path(const struct fm_dp_weights *w, __u32 usable, __u32 hash)
 {
-	if (!r)
+	if (!w)
 		return 0;
-	__u32 mask = fm_by_weight(r, (1u << FM_DP_PATHS) - 1, hash);
+	__u32 mask = fm_by_weight(w, (1u << FM_DP_PATHS) - 1, hash);
 
-	usable &= r->paths;
 	if (!(mask & usable))
-		mask = fm_by_weight(r, usable, hash * 0x9e3779b1u);
+		mask = fm_by_weight(w, usable, hash * 0x9e3779b1u);
 	return (int)(mask ? mask : usable & -usable);
 }
 
 /**
  * struct fm_choice - how rules choose for a flow
+ * @is_uplink: source and destination change places
  * @kept: host: mask of the path that it has; 0: none
  * @fid:  of the rule that chose; 0: none did
  */
 struct fm_choice {
-	__u32 kept;
+	bool is_uplink;
 	__u16 fid;
+	__u32 kept;
 };
 
-static __always_inline __u32 fm_by_rule(const struct fm_dp_rule *r, const struct fm_dp_block *b,
-					const struct fm_packet *p, const bool is_uplink,
-					struct fm_choice *c)
+/* The rule that decides: its usable paths. */
+static __always_inline __u32 fm_by_rule(const struct fm_packet *p, __u32 paths, __u32 flags,
+					const struct fm_dp_weights *w, const struct fm_choice *c)
 {
-	__u32 paths = r->paths & b->usable;
-
-	c->fid = r->fid;
 	if (!paths)
-		return r->flags & FM_DP_RULE_BLOCKS ? FM_BLOCKS : FM_WAITS;
-	if ((r->flags & FM_DP_RULE_STICKY) && (paths & c->kept))
+		return flags & FM_DP_RULE_BLOCKS ? FM_BLOCKS : FM_WAITS;
+	if ((flags & FM_DP_RULE_STICKY) && (paths & c->kept))
 		return c->kept;
-	if (r->flags & (FM_DP_RULE_STICKY | FM_DP_RULE_WEIGHED))
-		return (__u32)fm_one_path(r, b->usable, fm_flow_hash(p, is_uplink));
+	if (flags & (FM_DP_RULE_STICKY | FM_DP_RULE_WEIGHED))
+		return (__u32)fm_one_path(w, paths, fm_flow_hash(p, c->is_uplink));
 	return paths;
 }
 
@@ -283,36 +234,65 @@ static __always_inline __u64 fm_destination_classes(__u64 need, const struct fm_
 	return classes ? (__u64)*classes << 32 : 0;
 }
 
+static __always_inline void fm_match_of(struct fm_match *m, const struct fm_packet *p,
+					const bool is_uplink)
+{
+	fm_words(m->src, is_uplink ? &p->dst : &p->src);
+	fm_words(m->dst, is_uplink ? &p->src : &p->dst);
+	m->sport = bpf_ntohs(is_uplink ? p->dport : p->sport);
+	m->dport = bpf_ntohs(is_uplink ? p->sport : p->dport);
+	m->spi = p->spi;
+	m->label = p->label;
+	m->tc = p->tc & 0xfc; /* RFC 6088 §3.1: ECN never counts */
+	m->ip_proto = p->ip_proto;
+	m->family = p->family;
+	m->has = p->has | FM_DP_HAS_SRC | FM_DP_HAS_DST | FM_DP_HAS_TC | FM_DP_HAS_PROTO;
+}
+
 /*
- * Mask of paths by the rules; 0: none fits; or FM_WAITS, FM_BLOCKS. @is_uplink: source and
- * destination change places.
+ * RFC 6089 §4.3: the first entry that is active decides, and is active with one BID left. A host's
+ * rule with on-none = wait or block is active in any case.
  */
+#define FM_BY_FITTING(b, p, r, fit, count, c)                                                      \
+	({                                                                                         \
+		__u64 fits = (fit) & (b)->active;                                                  \
+		__u32 i = fm_lowest_bit(fits) & ((count)-1);                                       \
+		__u32 mask = 0;                                                                    \
+		if (fits) {                                                                        \
+			(c)->fid = (r)->fid[i];                                                    \
+			mask = fm_by_rule(p, (r)->paths[i] & (b)->usable, (r)->flags[i],           \
+					  &(r)->weights[i], c);                                    \
+		}                                                                                  \
+		mask;                                                                              \
+	})
+
+/* Mask of paths by the rules; 0: none fits; or FM_WAITS, FM_BLOCKS. */
 static __always_inline __u32 fm_by_rules(const struct fm_dp_block *b, const struct fm_packet *p,
 					 const bool is_uplink, struct fm_choice *c)
 {
-	struct fm_match m = { .found = FM_DP_RULES };
+	__u32 slot = b->rules;
+	struct fm_match m = {};
 
-	m.count = b->n_rules;
-	m.rules = fm_rules_of(b);
-	if (!m.rules)
+	if (!b->n_rules)
+		return 0;
+	c->is_uplink = is_uplink;
+	fm_match_of(&m, p, is_uplink);
+	if (b->n_rules <= FM_DP_FEW) {
+		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v1, &slot);
+
+		if (!r || !fm_rules_are(&r->head, b))
+			return 0;
+		if (is_uplink)
+			m.classes = fm_destination_classes(r->head.need, p);
+		return FM_BY_FITTING(b, p, r, fm_few_fit(r, &m), FM_DP_FEW, c);
+	}
+	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v1, &slot);
+
+	if (!r || !fm_rules_are(&r->head, b))
 		return 0;
 	if (is_uplink)
-		m.classes = fm_destination_classes(m.rules->need, p);
-	fm_words(m.src, is_uplink ? &p->dst : &p->src);
-	fm_words(m.dst, is_uplink ? &p->src : &p->dst);
-	m.sport = bpf_ntohs(is_uplink ? p->dport : p->sport);
-	m.dport = bpf_ntohs(is_uplink ? p->sport : p->dport);
-	m.spi = p->spi;
-	m.label = p->label;
-	m.tc = p->tc & 0xfc; /* RFC 6088 §3.1: ECN never counts */
-	m.ip_proto = p->ip_proto;
-	m.family = p->family;
-	m.has = p->has | FM_DP_HAS_SRC | FM_DP_HAS_DST | FM_DP_HAS_TC | FM_DP_HAS_PROTO;
-	m.usable = b->usable;
-	bpf_loop(FM_DP_RULES, fm_try_rule, &m, 0);
-	if (m.found >= FM_DP_RULES)
-		return 0;
-	return fm_by_rule(&m.rules->rules[m.found], b, p, is_uplink, c);
+		m.classes = fm_destination_classes(r->head.need, p);
+	return FM_BY_FITTING(b, p, r, fm_many_fit(r, &m), FM_DP_RULES, c);
 }
 
 static __always_inline __u32 fm_by_default(const struct fm_dp_block *b)
@@ -352,9 +332,7 @@ static __always_inline __u32 fm_by_first_fragment(const struct fm_dp_block *b,
 	if (mask & b->usable)
 		return mask & b->usable;
 	/* Nobody knows whether a rule that blocks would have claimed its first: then it has. */
-	const struct fm_dp_rules *r = fm_rules_of(b);
-
-	return r && (r->flags & FM_DP_RULE_BLOCKS) ? FM_BLOCKS : fm_by_default(b);
+	return fm_rules_block(b) ? FM_BLOCKS : fm_by_default(b);
 }
 
 static __always_inline void fm_remember_fragment(const struct fm_packet *p, __u32 mask)
@@ -383,13 +361,13 @@ static __always_inline __u32 fm_flow_choose(const struct fm_dp_block *b, const s
 					    const struct fm_dp_flow *old, struct fm_dp_flow *f)
 {
 	const __u32 *pin = bpf_map_lookup_elem(&fm_pins_v1, t);
-	__u32 mask = pin ? fm_path_of_bid(b, *pin) : 0;
+	__u32 mask = pin ? (__u32)fm_path_of_bid(b, *pin) : 0;
 	struct fm_choice c = {};
 
 	f->pinned = mask != 0;
 	if (!mask) {
 		if (old && old->id == b->id && old->bid && !old->pinned)
-			c.kept = fm_path_of_bid(b, old->bid);
+			c.kept = (__u32)fm_path_of_bid(b, old->bid);
 		mask = fm_by_rules(b, p, true, &c);
 	}
 	f->fid = c.fid;

@@ -8,16 +8,25 @@
 
 #include "datapath/loader.h"
 
+struct bpf_map;
 struct fm_path_bpf;
 struct ring_buffer;
 
-/* Slots of one array map: free ones, and those that rest until no program can still read them. */
+/**
+ * struct fm_slots - of one array map: free ones, and those that rest until no program can read them
+ * @what:    is kept in them, for a person
+ * @is_used: only while an earlier run's are adopted
+ * Slot 0 is never given out.
+ */
 struct fm_slots {
+	const char *what;
+	int fd;
 	uint32_t count, n_free, n_resting;
 	uint32_t *free, *resting;
+	uint8_t *is_used;
 };
 
-/* One binding that is in the data path. The table is open-addressed; slot 0 is never given out. */
+/* One binding that is in the data path. The table is open-addressed; slot 0: none. */
 struct fm_dp_entry {
 	uint32_t id, slot;
 	bool is_used, is_confirmed;
@@ -49,12 +58,16 @@ struct fm_dp {
 		void (*woken)(void *ctx, uint8_t access);
 		void *ctx;
 	} watches;
-	struct fm_slots blocks, rules;
+	struct fm_slots blocks, few, many;
 	struct fm_dp_entry *entries;
 	uint32_t n_entries, entries_size, generation;
 	struct fm_dp_sync sync;
 	bool is_syncing;
-	struct fm_dp_rules scratch, old_rules;
+	union fm_any_rules {
+		struct fm_dp_rules_head head;
+		struct fm_dp_few few;
+		struct fm_dp_many many;
+	} rules, old_rules; /* made and read here */
 };
 
 /* Keeps a text for fm_dp_error() and returns @err. */
@@ -75,9 +88,29 @@ void fm_programs_init(struct fm_dp *dp);
 void fm_programs_clear(const struct fm_dp *dp);
 void fm_programs_free(struct fm_dp *dp);
 
+int fm_slots_init(struct fm_slots *s, const char *what, const struct bpf_map *map);
+void fm_slots_rest_unused(struct fm_slots *s);
+void fm_slots_free(struct fm_slots *s);
+int fm_slot_take(struct fm_slots *s, uint32_t *slot);
+void fm_slot_rest(struct fm_slots *s, uint32_t slot);
+void fm_slot_give_back(struct fm_slots *s, uint32_t slot);
+
+/**
+ * fm_rules_place() - @f's rules into a fresh slot, unless they are those of @old (NULL: none)
+ * Fills what @b says of rules; its paths are there already.
+ */
+int fm_rules_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct fm_dp_block *old,
+		   struct fm_dp_block *b);
+bool fm_rules_same(const struct fm_dp_block *a, const struct fm_dp_block *b);
+void fm_rules_rest(struct fm_dp *dp, const struct fm_dp_block *b);
+void fm_rules_give_back(struct fm_dp *dp, const struct fm_dp_block *b);
+/* An earlier run's block uses them. */
+void fm_rules_adopt(struct fm_dp *dp, const struct fm_dp_block *b);
+
 /* Makes the slot lists and the table of bindings, from what the adopted maps hold. */
 int fm_forward_init(struct fm_dp *dp);
 void fm_forward_free(struct fm_dp *dp);
+uint32_t fm_forward_generation(struct fm_dp *dp);
 /* A new generation for the binding that owns @local, so that its flows choose again. */
 int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16]);
 

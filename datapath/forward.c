@@ -40,7 +40,7 @@ void fm_dp_wait_for_readers(void)
 		nanosleep(&rest, NULL);
 }
 
-static int take_slot(struct fm_slots *s, uint32_t *slot)
+int fm_slot_take(struct fm_slots *s, uint32_t *slot)
 {
 	if (s->n_free == 0 && s->n_resting > 0) {
 		fm_dp_wait_for_readers();
@@ -49,29 +49,51 @@ static int take_slot(struct fm_slots *s, uint32_t *slot)
 		s->n_resting = 0;
 	}
 	if (s->n_free == 0)
-		return fm_dp_fail(-ENOSPC,
-				  "data path: no room for another binding; restart flowmobd");
+		return fm_dp_fail(
+			-ENOSPC, "data path: no room for another binding with %s; restart flowmobd",
+			s->what);
 	*slot = s->free[--s->n_free];
 	return 0;
 }
 
-static void rest_slot(struct fm_slots *s, uint32_t slot)
+void fm_slot_rest(struct fm_slots *s, uint32_t slot)
 {
 	s->resting[s->n_resting++] = slot;
 }
 
 /* What was taken and is seen by nobody yet. */
-static void give_slot_back(struct fm_slots *s, uint32_t slot)
+void fm_slot_give_back(struct fm_slots *s, uint32_t slot)
 {
 	s->free[s->n_free++] = slot;
 }
 
-static int slots_init(struct fm_slots *s, uint32_t count)
+int fm_slots_init(struct fm_slots *s, const char *what, const struct bpf_map *map)
 {
-	s->count = count;
-	s->free = calloc(count, sizeof(*s->free));
-	s->resting = calloc(count, sizeof(*s->resting));
-	return s->free && s->resting ? 0 : -ENOMEM;
+	s->what = what;
+	s->fd = bpf_map__fd(map);
+	s->count = bpf_map__max_entries(map);
+	s->free = calloc(s->count, sizeof(*s->free));
+	s->resting = calloc(s->count, sizeof(*s->resting));
+	s->is_used = calloc(s->count, 1);
+	return s->free && s->resting && s->is_used ? 0 : -ENOMEM;
+}
+
+/* At the start: slots that no binding uses rest, as an earlier run may have left them just now. */
+void fm_slots_rest_unused(struct fm_slots *s)
+{
+	for (uint32_t i = 1; i < s->count; i++) {
+		if (!s->is_used[i])
+			fm_slot_rest(s, i);
+	}
+	free(s->is_used);
+	s->is_used = NULL;
+}
+
+void fm_slots_free(struct fm_slots *s)
+{
+	free(s->free);
+	free(s->resting);
+	free(s->is_used);
 }
 
 static struct fm_dp_entry *find_entry(struct fm_dp *dp, uint32_t id, bool make)
@@ -112,7 +134,7 @@ static void adopt_word(struct fm_dp *dp, uint32_t word, const uint8_t *key, uint
 	struct fm_dp_block b;
 	uint32_t slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
 
-	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v2), &slot, &b) < 0)
+	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v3), &slot, &b) < 0)
 		return;
 	if (index >= FM_DP_PREFIXES || b.generation == 0 || b.prefixes[index].len != len ||
 	    memcmp(b.prefixes[index].ip, key, len / 8) != 0)
@@ -139,44 +161,36 @@ static void adopt_words(struct fm_dp *dp, int fd, uint8_t len)
 	}
 }
 
-/* Slots that no binding uses rest first: an earlier run may have left them a moment ago. */
 static void rest_unused(struct fm_dp *dp)
 {
-	uint8_t *block_used = calloc(dp->blocks.count, 1), *rules_used = calloc(dp->rules.count, 1);
 	struct fm_dp_block b;
 
-	for (uint32_t i = 0; block_used && rules_used && i < dp->entries_size; i++) {
+	for (uint32_t i = 0; i < dp->entries_size; i++) {
 		uint32_t slot = dp->entries[i].slot;
 
 		if (!dp->entries[i].is_used || slot >= dp->blocks.count ||
-		    bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v2), &slot, &b) < 0)
+		    bpf_map_lookup_elem(dp->blocks.fd, &slot, &b) < 0)
 			continue;
-		block_used[slot] = 1;
-		if (b.n_rules && b.rules < dp->rules.count)
-			rules_used[b.rules] = 1;
+		dp->blocks.is_used[slot] = 1;
+		fm_rules_adopt(dp, &b);
 	}
-	for (uint32_t i = 1; block_used && i < dp->blocks.count; i++) {
-		if (!block_used[i])
-			rest_slot(&dp->blocks, i);
-	}
-	for (uint32_t i = 1; rules_used && i < dp->rules.count; i++) {
-		if (!rules_used[i])
-			rest_slot(&dp->rules, i);
-	}
-	free(block_used);
-	free(rules_used);
+	fm_slots_rest_unused(&dp->blocks);
+	fm_slots_rest_unused(&dp->few);
+	fm_slots_rest_unused(&dp->many);
 }
 
 int fm_forward_init(struct fm_dp *dp)
 {
-	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v2);
+	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v3);
 
 	dp->entries_size = 64;
 	while (dp->entries_size < blocks)
 		dp->entries_size *= 2;
 	dp->entries = calloc(dp->entries_size, sizeof(*dp->entries));
-	if (!dp->entries || slots_init(&dp->blocks, blocks) < 0 ||
-	    slots_init(&dp->rules, bpf_map__max_entries(dp->skel->maps.fm_rules_v2)) < 0)
+	if (!dp->entries ||
+	    fm_slots_init(&dp->blocks, "any rules", dp->skel->maps.fm_blocks_v3) < 0 ||
+	    fm_slots_init(&dp->few, "rules", dp->skel->maps.fm_few_v1) < 0 ||
+	    fm_slots_init(&dp->many, "more than 8 rules", dp->skel->maps.fm_many_v1) < 0)
 		return fm_dp_fail(-ENOMEM, "data path: out of memory");
 	adopt_words(dp, fd_of(dp->skel->maps.fm_prefix_v1), 64);
 	adopt_words(dp, fd_of(dp->skel->maps.fm_address_v1), 128);
@@ -187,10 +201,9 @@ int fm_forward_init(struct fm_dp *dp)
 void fm_forward_free(struct fm_dp *dp)
 {
 	free(dp->entries);
-	free(dp->blocks.free);
-	free(dp->blocks.resting);
-	free(dp->rules.free);
-	free(dp->rules.resting);
+	fm_slots_free(&dp->blocks);
+	fm_slots_free(&dp->few);
+	fm_slots_free(&dp->many);
 }
 
 static uint32_t overhead(enum fm_encap encap)
@@ -263,80 +276,6 @@ static int make_prefixes(struct fm_dp_block *b, const struct fm_forwarding *f)
 	return 0;
 }
 
-static uint64_t get_u64(const uint8_t *p)
-{
-	uint64_t v = 0;
-
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
-/* A range that has only a start is that value (RFC 6088 §3.1). */
-static void make_addresses(__u64 to[2][2], const struct fm_ip from[2], bool has_end)
-{
-	for (int i = 0; i < 2; i++) {
-		const uint8_t *p = from[has_end ? i : 0].b;
-
-		to[i][0] = get_u64(p);
-		to[i][1] = get_u64(p + 8);
-	}
-}
-
-#define MAKE_RANGE(to, from, bit, mask)                                                            \
-	do {                                                                                       \
-		(to)[0] = (from)[0] & (mask);                                                      \
-		(to)[1] = (from)[s->has_end & (bit) ? 1 : 0] & (mask);                             \
-	} while (0)
-
-_Static_assert(FM_DP_PATHS == FM_PATHS_MAX, "weights are copied as they are");
-
-static uint8_t flags_of(const struct fm_rule *r)
-{
-	uint8_t flags = (uint8_t)((r->is_wait ? FM_DP_RULE_WAITS : 0) |
-				  (r->is_block ? FM_DP_RULE_BLOCKS : 0) |
-				  (r->is_sticky ? FM_DP_RULE_STICKY : 0));
-
-	for (uint32_t i = 0; i < FM_PATHS_MAX; i++) {
-		if (r->weights[i])
-			flags |= FM_DP_RULE_WEIGHED;
-	}
-	return flags;
-}
-
-static void make_rule(struct fm_dp_rule *to, const struct fm_rule *from)
-{
-	const struct fm_selector *s = &from->selector;
-
-	to->family = s->format == 2 ? 6 : 4;
-	to->has = s->has_start;
-	to->paths = from->paths;
-	to->flags = flags_of(from);
-	to->need = from->need;
-	memcpy(to->weights, from->weights, sizeof(to->weights));
-	to->fid = from->fid;
-	to->priority = from->priority;
-	make_addresses(to->src, s->src, s->has_end & FM_DP_HAS_SRC);
-	make_addresses(to->dst, s->dst, s->has_end & FM_DP_HAS_DST);
-	MAKE_RANGE(to->spi, s->spi, FM_DP_HAS_SPI, 0xffffffff);
-	MAKE_RANGE(to->label, s->label, FM_DP_HAS_LABEL, 0xfffffu); /* D25 */
-	MAKE_RANGE(to->sport, s->sport, FM_DP_HAS_SPORT, 0xffff);
-	MAKE_RANGE(to->dport, s->dport, FM_DP_HAS_DPORT, 0xffff);
-	MAKE_RANGE(to->tc, s->tc, FM_DP_HAS_TC, 0xfc); /* RFC 6088 §3.1: ECN never counts */
-	MAKE_RANGE(to->proto, s->proto, FM_DP_HAS_PROTO, 0xff);
-}
-
-static void make_rules(struct fm_dp_rules *r, const struct fm_forwarding *f)
-{
-	memset(r, 0, sizeof(*r));
-	r->id = f->id;
-	for (uint32_t i = 0; i < f->n_rules && i < FM_DP_RULES; i++) {
-		make_rule(&r->rules[i], &f->rules[i]);
-		r->need |= r->rules[i].need;
-		r->flags |= r->rules[i].flags;
-	}
-}
-
 static int map_of(struct fm_dp *dp, const struct fm_dp_prefix *p)
 {
 	return fd_of(p->len == 64 ? dp->skel->maps.fm_prefix_v1 : dp->skel->maps.fm_address_v1);
@@ -389,7 +328,7 @@ static void drop_words(struct fm_dp *dp, const struct fm_dp_block *old, uint32_t
 	}
 }
 
-static uint32_t next_generation(struct fm_dp *dp)
+uint32_t fm_forward_generation(struct fm_dp *dp)
 {
 	if (++dp->generation == 0)
 		dp->generation = 1;
@@ -398,34 +337,7 @@ static uint32_t next_generation(struct fm_dp *dp)
 
 static bool get_block(struct fm_dp *dp, uint32_t slot, struct fm_dp_block *b)
 {
-	return slot && bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v2), &slot, b) == 0;
-}
-
-/* Keeps the old rules when they say the same as dp->scratch, else writes a fresh slot. */
-static int place_rules(struct fm_dp *dp, const struct fm_dp_block *old, struct fm_dp_block *b)
-{
-	int fd = fd_of(dp->skel->maps.fm_rules_v2);
-
-	if (b->n_rules == 0)
-		return 0;
-	if (old && old->n_rules == b->n_rules &&
-	    bpf_map_lookup_elem(fd, &old->rules, &dp->old_rules) == 0 &&
-	    dp->old_rules.id == b->id && dp->old_rules.generation == old->rules_generation &&
-	    memcmp(dp->old_rules.rules, dp->scratch.rules, sizeof(dp->scratch.rules)) == 0) {
-		b->rules = old->rules;
-		b->rules_generation = old->rules_generation;
-		return 0;
-	}
-	int err = take_slot(&dp->rules, &b->rules);
-
-	if (err < 0)
-		return err;
-	dp->scratch.generation = b->rules_generation = next_generation(dp);
-	if (bpf_map_update_elem(fd, &b->rules, &dp->scratch, BPF_ANY) == 0)
-		return 0;
-	err = -errno;
-	give_slot_back(&dp->rules, b->rules);
-	return fm_dp_fail(err, "data path: cannot write the rules of a binding");
+	return slot && bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v3), &slot, b) == 0;
 }
 
 /* Writes @b to a fresh slot and turns everything to it; @old (NULL: none) goes to rest. */
@@ -433,23 +345,23 @@ static int publish(struct fm_dp *dp, struct fm_dp_entry *e, struct fm_dp_block *
 		   const struct fm_dp_block *old)
 {
 	uint32_t slot, old_slot = e->slot;
-	int err = take_slot(&dp->blocks, &slot);
+	int err = fm_slot_take(&dp->blocks, &slot);
 
 	if (err < 0)
 		return err;
-	b->generation = next_generation(dp);
-	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v2), &slot, b, BPF_ANY) < 0) {
+	b->generation = fm_forward_generation(dp);
+	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v3), &slot, b, BPF_ANY) < 0) {
 		err = -errno;
-		give_slot_back(&dp->blocks, slot);
+		fm_slot_give_back(&dp->blocks, slot);
 		return fm_dp_fail(err, "data path: cannot write a binding");
 	}
 	err = turn_words(dp, b, slot);
 	if (old)
 		drop_words(dp, old, old_slot, b);
 	if (old_slot)
-		rest_slot(&dp->blocks, old_slot);
-	if (old && old->n_rules && (!b->n_rules || old->rules != b->rules))
-		rest_slot(&dp->rules, old->rules);
+		fm_slot_rest(&dp->blocks, old_slot);
+	if (old && !fm_rules_same(old, b))
+		fm_rules_rest(dp, old);
 	e->slot = slot;
 	return err;
 }
@@ -488,13 +400,12 @@ static void count_sync(struct fm_dp *dp, struct fm_dp_entry *e, uint32_t *kind)
 
 int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 {
-	struct fm_dp_block b = { .id = f->id, .n_rules = f->n_rules }, old;
+	struct fm_dp_block b = { .id = f->id }, old;
 	int err = make_prefixes(&b, f);
 
 	if (err < 0)
 		return err;
 	make_paths(&b, f);
-	make_rules(&dp->scratch, f);
 	struct fm_dp_entry *e = find_entry(dp, f->id, true);
 
 	if (!e)
@@ -502,7 +413,7 @@ int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 				  "data path: no room for another binding; restart flowmobd");
 	bool has_old = get_block(dp, e->slot, &old);
 
-	err = place_rules(dp, has_old ? &old : NULL, &b);
+	err = fm_rules_place(dp, f, has_old ? &old : NULL, &b);
 	if (err < 0)
 		return err;
 	if (has_old && is_same(&old, &b) && words_stand(dp, &old, e->slot)) {
@@ -513,8 +424,8 @@ int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 	uint32_t slot = e->slot;
 
 	err = publish(dp, e, &b, has_old ? &old : NULL);
-	if (err < 0 && e->slot == slot && b.n_rules && (!has_old || b.rules != old.rules))
-		give_slot_back(&dp->rules, b.rules); /* no block names them */
+	if (err < 0 && e->slot == slot && !(has_old && fm_rules_same(&old, &b)))
+		fm_rules_give_back(dp, &b); /* no block names them */
 	return err;
 }
 
@@ -524,11 +435,10 @@ static void forget(struct fm_dp *dp, struct fm_dp_entry *e)
 
 	if (get_block(dp, e->slot, &old)) {
 		drop_words(dp, &old, e->slot, NULL);
-		if (old.n_rules)
-			rest_slot(&dp->rules, old.rules);
+		fm_rules_rest(dp, &old);
 	}
 	if (e->slot)
-		rest_slot(&dp->blocks, e->slot);
+		fm_slot_rest(&dp->blocks, e->slot);
 	remove_entry(dp, e);
 }
 

@@ -51,8 +51,9 @@
 	} map SEC(".maps")
 
 FM_MAP(fm_settings_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
-FM_MAP(fm_blocks_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_block, 64);
-FM_MAP(fm_rules_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_rules, 64);
+FM_MAP(fm_blocks_v3, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_block, 64);
+FM_MAP(fm_few_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_few, 64);
+FM_MAP(fm_many_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_many, 64);
 FM_MAP(fm_prefix_v1, BPF_MAP_TYPE_HASH, __u64, __u32, 64);
 FM_MAP(fm_address_v1, BPF_MAP_TYPE_HASH, union fm_addr, __u32, 64);
 FM_MAP(fm_ended_v1, BPF_MAP_TYPE_LRU_HASH, __u64, __u32, 1024);

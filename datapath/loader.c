@@ -23,6 +23,7 @@
 #define FM_ANCHOR_BINDINGS 4096u
 #define FM_FLOWS 65536u
 #define FM_SPARE_SLOTS 64u
+#define FM_MANY_SLOTS 16384u
 #define FM_DOMAIN_ADDRESSES 16384u /* of names that rules speak of; the least used give way */
 
 static _Thread_local char error_text[512], libbpf_text[256];
@@ -84,6 +85,12 @@ struct map_plan {
 	bool is_pinned;
 };
 
+/* Most bindings have few rules or none; a slot for many takes 16 KiB. */
+static uint32_t many_slots(uint32_t bindings)
+{
+	return bindings / 4 < FM_MANY_SLOTS ? bindings / 4 : FM_MANY_SLOTS;
+}
+
 static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 {
 	const struct fm_dp_conf *c = &dp->conf;
@@ -92,8 +99,9 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		 prefixes = n * (is_host ? FM_DP_PREFIXES : 4);
 	const struct map_plan rows[] = {
 		{ dp->skel->maps.fm_settings_v1, 1, true },
-		{ dp->skel->maps.fm_blocks_v2, 2 * n + FM_SPARE_SLOTS, true },
-		{ dp->skel->maps.fm_rules_v2, (is_host ? 2 * n : n / 2) + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_blocks_v3, 2 * n + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_few_v1, (is_host ? 2 * n : n) + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_many_v1, many_slots(n) + FM_SPARE_SLOTS, true },
 		{ dp->skel->maps.fm_prefix_v1, prefixes, true },
 		{ dp->skel->maps.fm_address_v1, prefixes, true },
 		{ dp->skel->maps.fm_ended_v1, is_host ? 1024 : 1, true },

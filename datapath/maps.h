@@ -67,8 +67,9 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
  * Path 0, the head and the first prefixes are all that most packets need: they lie together in two
  * or three cache lines, and so the paths stand in reverse. FM_DP_PATH() finds them.
  * @id, @generation: of the binding, and of this state of it; generation 0: slot not in use
- * @rules:           slot in fm_rules_v2, when @n_rules is above 0; the rules there are ours if they
- *                   carry @id and @rules_generation
+ * @rules:           slot in fm_few_v1, with more than FM_DP_FEW rules in fm_many_v1; the rules
+ * there are ours if they carry @id and @rules_generation
+ * @active:          bit i: rule i decides if it fits: it has a usable path, or is not to give way
  * @prefixes:        the first is the registration address (len 0: there is none)
  * @usable:          bit i: packets can leave by path i
  * @least_mtu:       smallest mtu of the usable paths: no TCP segment shall be larger
@@ -76,11 +77,13 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
 struct fm_dp_block {
 	struct fm_dp_path paths[FM_DP_PATHS];
 	__u32 id, generation, rules, rules_generation;
+	__u64 active;
 	__u16 usable, least_mtu;
 	__u8 n_paths, n_prefixes, n_rules, default_path;
 	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
+	__u32 pad;
 };
-_Static_assert(sizeof(struct fm_dp_block) == 1024 + 24 + 380,
+_Static_assert(sizeof(struct fm_dp_block) == 1024 + 32 + 384,
 	       "changes a pinned map: raise its version");
 #define FM_DP_PATH(block, i) (&(block)->paths[~(i) & (FM_DP_PATHS - 1)])
 
@@ -94,40 +97,94 @@ _Static_assert(sizeof(struct fm_dp_block) == 1024 + 24 + 380,
 #define FM_DP_HAS_TC 0x40u
 #define FM_DP_HAS_PROTO 0x80u
 
-/**
- * struct fm_dp_rule - one traffic selector, RFC 6088, as the anchor sees it: towards the host
- * Host order, [0] to [1] inclusive; addresses as two numbers, high one first, IPv4 v4-mapped.
- * @family: 4 or 6
- * @need:    classes, all of them: FM_CLASS_SENDER and FM_CLASS_DESTINATION of core/world.h
- * @flags:   FM_DP_RULE_
- * @weights: of path i: each flow takes one of @paths in these shares; all 0 (and no
- *           FM_DP_RULE_WEIGHED): all of @paths get a copy
- */
-#define FM_DP_RULE_WAITS 1u   /* while none of @paths is usable packets wait */
-#define FM_DP_RULE_BLOCKS 2u  /* then they are dropped; neither flag: the next rule decides */
-#define FM_DP_RULE_STICKY 4u  /* a flow keeps its path while that is usable and in @paths */
-#define FM_DP_RULE_WEIGHED 8u /* one of @paths, and not all */
-struct fm_dp_rule {
-	__u64 src[2][2], dst[2][2];
-	__u32 spi[2], label[2];
-	__u16 sport[2], dport[2];
-	__u8 tc[2], proto[2];
-	__u16 paths, fid, priority;
-	__u8 has, family, flags, pad[3];
-	__u8 weights[FM_DP_PATHS];
-	__u64 need;
-};
-_Static_assert(sizeof(struct fm_dp_rule) == 128, "changes a pinned map: raise its version");
+#define FM_DP_FIELD(bit)                                                                           \
+	((bit) == 1    ? 0                                                                         \
+	 : (bit) == 2  ? 1                                                                         \
+	 : (bit) == 4  ? 2                                                                         \
+	 : (bit) == 8  ? 3                                                                         \
+	 : (bit) == 16 ? 4                                                                         \
+	 : (bit) == 32 ? 5                                                                         \
+	 : (bit) == 64 ? 6                                                                         \
+		       : 7)
 
-/* Rules in the order in which they are tried; @need, @flags: what any of them has. */
-struct fm_dp_rules {
+#define FM_DP_FEW 8u	 /* so many rules are compared; above that edges are searched */
+#define FM_DP_EDGES 128u /* of 64 ranges */
+
+#define FM_DP_RULE_WAITS 1u   /* while none of its paths is usable packets wait */
+#define FM_DP_RULE_BLOCKS 2u  /* then they are dropped; neither flag: the next rule decides */
+#define FM_DP_RULE_STICKY 4u  /* a flow keeps its path while that is usable and of this rule */
+#define FM_DP_RULE_WEIGHED 8u /* one of its paths, by the weights, and not all */
+
+/**
+ * struct fm_dp_rules_head - what all rules of a binding have in common
+ * Rules are traffic selectors (RFC 6088) as the anchor sees them: towards the host. In all masks
+ * bit i is rule i, in the order in which they are tried.
+ * @id, @generation: of the binding; of the block that these rules were written for
+ * @need:   classes that any of them needs: FM_CLASS_SENDER, FM_CLASS_DESTINATION of core/world.h
+ * @family: those for IPv4, those for IPv6
+ * @has:    FM_DP_HAS_ bits of the fields that any of them compares
+ * @flags:  FM_DP_RULE_ bits that any of them has
+ */
+struct fm_dp_rules_head {
 	__u32 id, generation;
-	__u64 need;
-	__u32 flags, pad;
-	struct fm_dp_rule rules[FM_DP_RULES];
+	__u64 need, family[2];
+	__u16 has, flags, pad[2];
 };
-_Static_assert(sizeof(struct fm_dp_rules) == 24 + 64 * 128,
-	       "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_rules_head) == 40, "changes a pinned map: raise its version");
+
+/* Of path i: each flow takes one of the rule's paths in these shares. */
+struct fm_dp_weights {
+	__u8 of[FM_DP_PATHS];
+};
+
+/**
+ * struct fm_dp_few - up to FM_DP_FEW rules, by columns: what most packets need comes first
+ * Numbers are in host order, [0][i] to [1][i] inclusive, and hold everything where rule i does not
+ * compare them; addresses [i][0] to [i][1], as two numbers, high one first, IPv4 v4-mapped.
+ * @any:  of each field: the rules that do not compare it
+ * @need: classes that a packet must have, all of them
+ * @paths, @flags, @fid: what becomes of it
+ */
+struct fm_dp_few {
+	struct fm_dp_rules_head head;
+	__u16 paths[FM_DP_FEW];
+	__u8 flags[FM_DP_FEW];
+	__u8 any[8], proto[2][FM_DP_FEW], tc[2][FM_DP_FEW];
+	__u16 dport[2][FM_DP_FEW], sport[2][FM_DP_FEW], fid[FM_DP_FEW];
+	__u32 label[2][FM_DP_FEW], spi[2][FM_DP_FEW];
+	__u64 src[FM_DP_FEW][2][2], dst[FM_DP_FEW][2][2], need[FM_DP_FEW];
+	struct fm_dp_weights weights[FM_DP_FEW];
+	__u64 pad; /* whole cache lines */
+};
+_Static_assert(sizeof(struct fm_dp_few) == 1024, "changes a pinned map: raise its version");
+
+/*
+ * One field of many rules. @edges: sorted, where a range starts or has just ended; unused ones
+ * repeat the last value that there is. @fit[i]: the rules that a value fits with i edges at or
+ * below it.
+ */
+#define FM_DP_COLUMN(column, type)                                                                 \
+	struct column {                                                                            \
+		__u64 fit[FM_DP_EDGES + 1];                                                        \
+		type edges[FM_DP_EDGES];                                                           \
+	}
+FM_DP_COLUMN(fm_dp_column16, __u16);
+FM_DP_COLUMN(fm_dp_column32, __u32);
+typedef __u64 fm_dp_address[2];
+FM_DP_COLUMN(fm_dp_column_address, fm_dp_address);
+
+/* Up to FM_DP_RULES rules. @tc is by the six bits of the DS field. */
+struct fm_dp_many {
+	struct fm_dp_rules_head head;
+	__u16 paths[FM_DP_RULES], fid[FM_DP_RULES];
+	__u8 flags[FM_DP_RULES];
+	__u64 any[8], proto[256], tc[64], need[FM_DP_RULES];
+	struct fm_dp_column16 sport, dport;
+	struct fm_dp_column32 label, spi;
+	struct fm_dp_column_address src, dst;
+	struct fm_dp_weights weights[FM_DP_RULES];
+};
+_Static_assert(sizeof(struct fm_dp_many) == 16344, "changes a pinned map: raise its version");
 
 /* Value of fm_prefix_v1 (key: first 8 octets of a /64) and fm_address_v1 (key: 16 octets). */
 #define FM_DP_WORD(slot, index) ((__u32)(slot) << 8 | (index))
@@ -141,7 +198,7 @@ _Static_assert(sizeof(struct fm_dp_rules) == 24 + 64 * 128,
 
 /*
  * fm_domains_v1: address (16 octets, IPv4 v4-mapped) to its classes, the upper half of
- * fm_dp_rule.need: what names the host's programs were told it has.
+ * fm_dp_rules_head.need: what names the host's programs were told it has.
  */
 
 /* A flow as its host sees it; ICMP echo: the identifier in both ports. */

@@ -6,6 +6,8 @@ Usage: cases.py DRIVE; exit code 77 where it is not permitted.
 """
 import logging
 import os
+import random
+import socket
 import struct
 import subprocess
 import sys
@@ -369,6 +371,91 @@ def signs_of_life(d):
     tell("the answer to a probe is no user's packet", seen(4) == before, f"{seen(4)} {before}")
 
 
+def path_taken(d, packet):
+    """By its source outside, the path that a packet took: a name of PATHS; None: it did not leave."""
+    words = d.say(f"run test_host_out {frame(packet).hex()} 0 0")[-1].split()
+    out = bytes.fromhex(words[3])
+    source = socket.inet_ntop(socket.AF_INET6, out[22:38]) if out[12:14] == b"\x86\xdd" else socket.inet_ntop(socket.AF_INET, out[26:30])
+    return {COA6: "ip6", COA4: "ip4", NAT4: "udp4", ALT6: "alt"}.get(source) if int(words[1]) == REDIRECT else None
+
+
+def draw_rule(r):
+    """Path, format and ranges of a rule, by field: few values, so that many rules fit."""
+    fields = {}
+    if r.random() < .5:
+        fields["src"] = sorted(r.sample(range(1, 7), 2))
+    if r.random() < .2:
+        fields["dst"] = sorted(r.sample(range(5, 9), 2))
+    for name, values in (("sport", range(2000, 2008)), ("dport", range(1000, 1008)), ("tc", range(0, 256, 4)),
+                         ("label", range(0, 8)), ("spi", range(70, 78)), ("proto", (0, 6, 17, 50, 255))):
+        if r.random() < .25:
+            fields[name] = sorted(r.choices(values, k=2))
+    family = r.choice((1, 2, 2))
+    if family == 1:
+        fields.pop("label", None)
+    return r.choice(("ip6", "ip4", "alt")), family, fields
+
+
+def rule_lines(rule):
+    path, family, fields = rule
+    out = [f"rule 7 {1 << PATHS[path] - 1} {family} 0 0 0"]
+    net = {("src", 1): "203.0.113.{}", ("src", 2): "2001:db8:ffff::{}", ("dst", 1): "203.0.113.{}", ("dst", 2): "2001:db8:100:1::{}"}
+    for name, (low, high) in fields.items():
+        text = net.get((name, family), "{}")
+        # a range of one value may come without its end
+        out.append(f"field {name} {text.format(low)}" + (f" {text.format(high)}" if low != high else ""))
+    return out
+
+
+def draw_packet(r):
+    """An uplink packet, and its fields as a rule names them (the anchor's view)."""
+    f = {"src": r.randint(1, 6), "dst": r.randint(5, 8), "tc": r.randrange(0, 256, 4), "proto": r.choice((6, 17, 50))}
+    six = r.random() < .6
+    if six:
+        f["label"] = r.randint(0, 7)
+        head = IPv6(src=f"2001:db8:100:1::{f['dst']}", dst=f"2001:db8:ffff::{f['src']}", tc=f["tc"] | r.randint(0, 1), fl=f["label"])
+    else:
+        f["label"] = 0
+        f["dst"] = 17
+        head = IP(src=HOME4, dst=f"203.0.113.{f['src']}", tos=f["tc"], flags="DF")
+    if f["proto"] == 50:
+        f["spi"] = r.randint(70, 77)
+        return six, f, head / ESP(spi=f["spi"], seq=1, data=b"e" * 20)
+    f["sport"], f["dport"] = r.randint(2000, 2007), r.randint(1000, 1007)
+    port = {"sport": f["dport"], "dport": f["sport"]}
+    return six, f, head / (TCP(flags="A", **port) if f["proto"] == 6 else UDP(**port)) / Raw(b"r" * 20)
+
+
+def linear(drawn, six, f):
+    """The first rule that fits, by RFC 6088 and RFC 6089 §4.3."""
+    for path, family, fields in drawn:
+        if (family == 2) == six and all(name in f and low <= f[name] <= high for name, (low, high) in fields.items()):
+            return path
+    return "udp4"
+
+
+def rules_at_random(d):
+    """Columns of few rules and masks of many, against going through them one by one."""
+    r = random.Random(6088)
+    for n in (1, 2, 7, 8, 9, 10, 33, 63, 64):
+        wrong, taken = [], set()
+        for _ in range(3):
+            drawn = [draw_rule(r) for _ in range(n)]
+            bind(d, "host", "udp4", [line for rule in drawn for line in rule_lines(rule)])
+            flows = set()  # the first packet of each: the others go its way
+            for _ in range(60):
+                six, f, p = draw_packet(r)
+                flow = (six, *(f.get(name) for name in ("src", "dst", "proto", "sport", "dport")))
+                if flow in flows:
+                    continue
+                flows.add(flow)
+                got, want = path_taken(d, p), linear(drawn, six, f)
+                taken.add(want)
+                if got != want:
+                    wrong.append((f, got, want, drawn))
+        tell(f"{n} rules at random choose as one by one", not wrong and len(taken) > 1, f"{len(wrong)} {wrong[:1]}")
+
+
 def first_fragment(first, ident):
     """A first fragment of UDP, or one behind it."""
     f = IPv6(src=HOME6, dst=PEER6) / IPv6ExtHdrFragment(id=ident, offset=0 if first else 100, m=1 if first else 0, nh=17)
@@ -400,13 +487,6 @@ def rules_that_block(d):
     drops(d, run, "let go, it is", up6(), "rule-block")
     bind(d, "host", "ip6", gone, usable=False)
     drops(d, run, "with no access at all it is blocked, and does not wait", up6(), "rule-block")
-
-
-def path_taken(d, packet):
-    """Which path's addresses are outside: a name of PATHS; None: it did not leave."""
-    verdict, out, _, _ = d.run("test_host_out", frame(packet))
-    got = blank_id(body(out))
-    return next((e for e in PATHS if e != "small" and got == blank_id(expect_frame(wrap(e, packet)))), None) if verdict == REDIRECT else None
 
 
 def rules_that_stick(d):
@@ -736,6 +816,9 @@ def main():
         d = Drive(program, namespace, [host_line])
         loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3", "fm_host_guard")
         for part in (host_out, host_guard, signs_of_life, sizes, rules, rules_that_block, rules_that_stick, rules_that_share, rules_with_classes,
+
+
+        for part in (host_out, host_guard, sizes, rules, rules_at_random, rules_that_block, rules_that_stick, rules_that_share, rules_with_classes,
                      moves, host_in):
             part(d)
         restart(program, namespace, host_line, d)

@@ -173,6 +173,48 @@ static int do_rule(struct drive *d, char **w)
 	return 0;
 }
 
+/* Fields of a selector by the names of RFC 6088; numbers, or addresses. */
+static bool put_field(struct fm_selector *s, const char *name, int end, const char *text)
+{
+	uint32_t v = (uint32_t)strtoul(text, NULL, 0);
+	const struct {
+		const char *name;
+		uint8_t bit, size;
+		void *at;
+	} fields[] = {
+		{ "src", FM_DP_HAS_SRC, 0, &s->src[end] },
+		{ "dst", FM_DP_HAS_DST, 0, &s->dst[end] },
+		{ "spi", FM_DP_HAS_SPI, 4, &s->spi[end] },
+		{ "label", FM_DP_HAS_LABEL, 4, &s->label[end] },
+		{ "sport", FM_DP_HAS_SPORT, 2, &s->sport[end] },
+		{ "dport", FM_DP_HAS_DPORT, 2, &s->dport[end] },
+		{ "tc", FM_DP_HAS_TC, 1, &s->tc[end] },
+		{ "proto", FM_DP_HAS_PROTO, 1, &s->proto[end] },
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (strcmp(fields[i].name, name) != 0)
+			continue;
+		if (fields[i].size == 0)
+			*(struct fm_ip *)fields[i].at = ip_of(text);
+		else
+			memcpy(fields[i].at, &v, fields[i].size); /* little-endian, as BPF here */
+		*(end ? &s->has_end : &s->has_start) |= fields[i].bit;
+		return true;
+	}
+	return false;
+}
+
+/* field NAME LOW [HIGH]: of the rule before it, as the anchor sees it */
+static int do_field(struct drive *d, char **w)
+{
+	struct fm_selector *s = &d->f.rules[d->f.n_rules - 1].selector;
+
+	if (!put_field(s, w[1], 0, w[2]) || (w[3] && !put_field(s, w[1], 1, w[3])))
+		return -EINVAL;
+	return 0;
+}
+
 static int do_forward(struct drive *d, char **w)
 {
 	(void)w;
@@ -387,7 +429,7 @@ static const struct {
 	{ "watch", 1, do_watch },	  { "arm", 2, do_arm },
 	{ "seen", 2, do_seen },		  { "sync", 2, do_sync },
 	{ "down", 1, do_down },		  { "run", 3, do_run },
-	{ "neighbour", 6, do_neighbour },
+	{ "field", 3, do_field },	  { "neighbour", 6, do_neighbour },
 };
 
 static int run_line(struct drive *d, char *line)

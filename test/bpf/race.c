@@ -93,7 +93,7 @@ static void *take_away_first(void *r)
 static void *update_in_place(void *arg)
 {
 	struct race *r = arg;
-	int fd = fm_dp_map_fd(r->dp, "fm_blocks_v2"), words = fm_dp_map_fd(r->dp, "fm_prefix_v1");
+	int fd = fm_dp_map_fd(r->dp, "fm_blocks_v3"), words = fm_dp_map_fd(r->dp, "fm_prefix_v1");
 	uint8_t key[8] = RACE_PREFIX;
 	struct fm_dp_block b;
 	uint32_t word, slot;
