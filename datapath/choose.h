@@ -6,6 +6,7 @@
 #define FM_DATAPATH_CHOOSE_H
 
 #include "datapath/rules.h"
+#include "datapath/sender.h"
 
 /*
  * The block that @word names, if it owns @a. Hash values may be another key's by the time they are
@@ -200,12 +201,13 @@ FM_SUBPROGRAM int fm_one_path(const struct fm_dp_weights *w, __u32 usable, __u32
  * struct fm_choice - how rules choose for a flow
  * @is_uplink: source and destination change places
  * @kept: host: mask of the path that it has; 0: none
+ * @sender: host: classes of its program
  * @fid:  of the rule that chose; 0: none did
  */
 struct fm_choice {
 	bool is_uplink;
 	__u16 fid;
-	__u32 kept;
+	__u32 kept, sender;
 };
 
 /* The rule that decides: its usable paths. */
@@ -267,23 +269,25 @@ static __always_inline void fm_match_of(struct fm_match *m, const struct fm_pack
 	})
 
 /* Mask of paths by the rules; 0: none fits; or FM_WAITS, FM_BLOCKS. */
-static __always_inline __u32 fm_by_rules(const struct fm_dp_block *b, const struct fm_packet *p,
-					 const bool is_uplink, struct fm_choice *c)
+FM_SUBPROGRAM int fm_by_rules(const struct fm_dp_block *b, const struct fm_packet *p,
+			      struct fm_choice *c)
 {
-	__u32 slot = b->rules;
 	struct fm_match m = {};
 
-	if (!b->n_rules)
+	if (!b || !p || !c || !b->n_rules)
 		return 0;
-	c->is_uplink = is_uplink;
+	__u32 slot = b->rules;
+	bool is_uplink = c->is_uplink;
+
 	fm_match_of(&m, p, is_uplink);
+	m.classes = c->sender;
 	if (b->n_rules <= FM_DP_FEW) {
 		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v1, &slot);
 
 		if (!r || !fm_rules_are(&r->head, b))
 			return 0;
 		if (is_uplink)
-			m.classes = fm_destination_classes(r->head.need, p);
+			m.classes |= fm_destination_classes(r->head.need, p);
 		return FM_BY_FITTING(b, p, r, fm_few_fit(r, &m), FM_DP_FEW, c);
 	}
 	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v1, &slot);
@@ -291,7 +295,7 @@ static __always_inline __u32 fm_by_rules(const struct fm_dp_block *b, const stru
 	if (!r || !fm_rules_are(&r->head, b))
 		return 0;
 	if (is_uplink)
-		m.classes = fm_destination_classes(r->head.need, p);
+		m.classes |= fm_destination_classes(r->head.need, p);
 	return FM_BY_FITTING(b, p, r, fm_many_fit(r, &m), FM_DP_RULES, c);
 }
 
@@ -318,29 +322,32 @@ static __always_inline void fm_fragment_key(struct fm_dp_fragment *k, const stru
 	k->id = p->frag_id;
 }
 
-static __always_inline __u32 fm_by_first_fragment(const struct fm_dp_block *b,
-						  const struct fm_packet *p)
+FM_SUBPROGRAM int fm_by_first_fragment(const struct fm_dp_block *b, const struct fm_packet *p)
 {
 	struct fm_dp_fragment k = {};
 
+	if (!b || !p)
+		return 0;
 	fm_fragment_key(&k, p);
 	const __u32 *seen = bpf_map_lookup_elem(&fm_fragments_v1, &k);
 	__u32 mask = seen ? *seen : 0;
 
 	if (mask & (FM_WAITS | FM_BLOCKS))
-		return mask;
+		return (int)mask;
 	if (mask & b->usable)
-		return mask & b->usable;
+		return (int)(mask & b->usable);
 	/* Nobody knows whether a rule that blocks would have claimed its first: then it has. */
-	return fm_rules_block(b) ? FM_BLOCKS : fm_by_default(b);
+	return (int)(fm_rules_block(b) ? FM_BLOCKS : fm_by_default(b));
 }
 
-static __always_inline void fm_remember_fragment(const struct fm_packet *p, __u32 mask)
+FM_SUBPROGRAM int fm_remember_fragment(const struct fm_packet *p, __u32 mask)
 {
 	struct fm_dp_fragment k = {};
 
+	if (!p)
+		return 0;
 	fm_fragment_key(&k, p);
-	bpf_map_update_elem(&fm_fragments_v1, &k, &mask, BPF_ANY);
+	return (int)bpf_map_update_elem(&fm_fragments_v1, &k, &mask, BPF_ANY);
 }
 
 static __always_inline void fm_flow_seen(struct fm_dp_flow *f, const struct fm_packet *p)
@@ -352,40 +359,75 @@ static __always_inline void fm_flow_seen(struct fm_dp_flow *f, const struct fm_p
 		f->tcp_out |= p->tcp_flags;
 }
 
+/* Classes of the program that sends; @before: those that its flow had. */
+FM_SUBPROGRAM int fm_sender(struct __sk_buff *skb, __u32 before)
+{
+	return (int)fm_sender_classes(skb, &before);
+}
+
+/* An entry for a flow that has none; its paths are not chosen yet: no block has generation 0. */
+FM_SUBPROGRAM int fm_flow_begin(const struct fm_packet *p)
+{
+	struct fm_dp_flow new = {};
+	struct fm_dp_tuple t = {};
+
+	if (!p)
+		return 0;
+	fm_tuple_of(&t, p, true);
+	new.first_ns = bpf_ktime_get_coarse_ns();
+	return (int)bpf_map_update_elem(&fm_flows_v2, &t, &new, BPF_NOEXIST);
+}
+
+static __always_inline void fm_flow_goes(struct fm_dp_flow *f, const struct fm_dp_block *b,
+					 __u32 mask, const struct fm_choice *c, bool is_pinned)
+{
+	__u16 paths = mask, bid = paths ? fm_path_at(b, fm_lowest(paths))->bid : 0;
+
+	if (bid && f->bid && bid != f->bid)
+		__sync_fetch_and_add(&f->moves, 1);
+	f->paths = paths;
+	f->bid = bid;
+	f->fid = c->fid;
+	f->sender = c->sender;
+	f->pinned = is_pinned;
+	f->is_blocked = mask == FM_BLOCKS;
+	f->id = b->id;
+	f->generation = b->generation;
+}
+
 /*
- * Host: a flow without a valid entry: its pin, else the rules, else the default. @old: the entry
- * that it has, NULL: none.
+ * Host: a flow without a valid entry: its pin, else the rules, else the default. @f: what was known
+ * of it, and what is now; NULL: there is no room for it.
  */
-static __always_inline __u32 fm_flow_choose(const struct fm_dp_block *b, const struct fm_packet *p,
-					    const struct fm_dp_tuple *t,
-					    const struct fm_dp_flow *old, struct fm_dp_flow *f)
+static __always_inline __u32 fm_flow_choose(struct __sk_buff *skb, const struct fm_dp_block *b,
+					    const struct fm_packet *p, const struct fm_dp_tuple *t,
+					    struct fm_dp_flow *f)
 {
 	const __u32 *pin = bpf_map_lookup_elem(&fm_pins_v1, t);
 	__u32 mask = pin ? (__u32)fm_path_of_bid(b, *pin) : 0;
-	struct fm_choice c = {};
+	struct fm_choice c = {}; /* all zero: other values would lie in a map of constants */
+	bool is_pinned = mask != 0;
 
-	f->pinned = mask != 0;
-	if (!mask) {
-		if (old && old->id == b->id && old->bid && !old->pinned)
-			c.kept = (__u32)fm_path_of_bid(b, old->bid);
-		mask = fm_by_rules(b, p, true, &c);
+	c.is_uplink = true;
+	c.sender = (__u32)fm_sender(skb, f ? f->sender : 0);
+	if (!is_pinned) {
+		if (f && f->id == b->id && f->bid && !f->pinned)
+			c.kept = (__u32)fm_path_of_bid(b, f->bid);
+		mask = (__u32)fm_by_rules(b, p, &c);
 	}
-	f->fid = c.fid;
-	f->is_blocked = mask == FM_BLOCKS;
-	return mask ? mask : fm_by_default(b);
-}
-
-/* What an entry says of its flow's next packet. */
-static __always_inline __u32 fm_flow_paths(const struct fm_dp_flow *f)
-{
-	return f->is_blocked ? FM_BLOCKS : f->paths;
+	if (!mask)
+		mask = fm_by_default(b);
+	if (f)
+		fm_flow_goes(f, b, mask, &c, is_pinned);
+	return mask;
 }
 
 /* Host, outgoing: mask of paths, 0: none now; FM_BLOCKS: none, and the packet shall not wait. */
-FM_SUBPROGRAM int fm_choose_uplink(const struct fm_dp_block *b, const struct fm_packet *p)
+FM_SUBPROGRAM int fm_choose_uplink(struct __sk_buff *skb, const struct fm_dp_block *b,
+				   const struct fm_packet *p)
 {
 	struct fm_dp_tuple t = {};
-	struct fm_dp_flow new = {};
+	struct fm_dp_flow *f;
 	__u32 mask;
 
 	if (!b || !p)
@@ -393,39 +435,20 @@ FM_SUBPROGRAM int fm_choose_uplink(const struct fm_dp_block *b, const struct fm_
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return fm_by_first_fragment(b, p) & ~FM_WAITS;
 	fm_tuple_of(&t, p, true);
-	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v1, &t);
-
-	if (f && f->generation == b->generation && f->id == b->id) {
-		fm_flow_seen(f, p);
-		mask = fm_flow_paths(f);
-	} else {
-		mask = fm_flow_choose(b, p, &t, f, &new);
-		new.paths = mask;
-		__u16 bid = new.paths ? fm_path_at(b, fm_lowest(mask))->bid : 0;
-
-		if (f) {
-			if (bid && f->bid && bid != f->bid)
-				__sync_fetch_and_add(&f->moves, 1);
-			f->paths = new.paths;
-			f->bid = bid;
-			f->fid = new.fid;
-			f->pinned = new.pinned;
-			f->is_blocked = new.is_blocked;
-			f->id = b->id;
-			fm_flow_seen(f, p);
-			f->generation = b->generation;
-		} else {
-			new.id = b->id;
-			new.generation = b->generation;
-			new.bid = bid;
-			new.first_ns = bpf_ktime_get_coarse_ns();
-			fm_flow_seen(&new, p);
-			bpf_map_update_elem(&fm_flows_v1, &t, &new, BPF_ANY);
-		}
+	f = bpf_map_lookup_elem(&fm_flows_v2, &t);
+	if (!f) {
+		fm_flow_begin(p);
+		f = bpf_map_lookup_elem(&fm_flows_v2, &t);
 	}
+	if (f && f->generation == b->generation && f->id == b->id)
+		mask = f->is_blocked ? FM_BLOCKS : f->paths;
+	else
+		mask = fm_flow_choose(skb, b, p, &t, f);
+	if (f)
+		fm_flow_seen(f, p);
 	if (p->fragment == FM_FRAGMENT_FIRST)
 		fm_remember_fragment(p, mask ? mask : FM_WAITS);
-	return mask & ~FM_WAITS;
+	return (int)(mask & ~FM_WAITS);
 }
 
 /* Host, incoming: a flow that is known counts both ways. */
@@ -436,7 +459,7 @@ FM_SUBPROGRAM int fm_count_incoming(const struct fm_packet *p)
 	if (!p || p->fragment == FM_FRAGMENT_LATER)
 		return 0;
 	fm_tuple_of(&t, p, false);
-	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v1, &t);
+	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v2, &t);
 
 	if (!f)
 		return 0;
@@ -473,7 +496,7 @@ FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct f
 		return 0;
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return fm_by_first_fragment(b, p) & ~FM_WAITS;
-	mask = fm_by_rules(b, p, false, &c);
+	mask = (__u32)fm_by_rules(b, p, &c);
 	if (!mask) {
 		fm_tuple_of(&t, p, false);
 		mask = fm_by_uplink(b, &t);

@@ -57,7 +57,7 @@ FM_MAP(fm_many_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_many, 64);
 FM_MAP(fm_prefix_v1, BPF_MAP_TYPE_HASH, __u64, __u32, 64);
 FM_MAP(fm_address_v1, BPF_MAP_TYPE_HASH, union fm_addr, __u32, 64);
 FM_MAP(fm_ended_v1, BPF_MAP_TYPE_LRU_HASH, __u64, __u32, 1024);
-FM_MAP(fm_flows_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_flow, 1024);
+FM_MAP(fm_flows_v2, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_flow, 1024);
 FM_MAP(fm_pins_v1, BPF_MAP_TYPE_HASH, struct fm_dp_tuple, __u32, 4096);
 FM_MAP(fm_uplink_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_uplink, 1024);
 FM_MAP(fm_domains_v1, BPF_MAP_TYPE_LRU_HASH, union fm_addr, __u32, 1024);

@@ -105,7 +105,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_prefix_v1, prefixes, true },
 		{ dp->skel->maps.fm_address_v1, prefixes, true },
 		{ dp->skel->maps.fm_ended_v1, is_host ? 1024 : 1, true },
-		{ dp->skel->maps.fm_flows_v1, is_host ? flows : 1024, true },
+		{ dp->skel->maps.fm_flows_v2, is_host ? flows : 1024, true },
 		{ dp->skel->maps.fm_pins_v1, is_host ? 4096 : 1, true },
 		{ dp->skel->maps.fm_uplink_v1, is_host ? 1024 : flows, true },
 		{ dp->skel->maps.fm_domains_v1, is_host ? FM_DOMAIN_ADDRESSES : 1, true },

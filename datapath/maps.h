@@ -214,6 +214,7 @@ _Static_assert(sizeof(struct fm_dp_tuple) == 40, "changes a pinned map: raise it
  * @generation: of the block by which @paths was chosen; another: choose again
  * @bid:        of the first path in @paths
  * @is_blocked: @paths is empty because its rule says so
+ * @sender:     classes of its program, as last seen
  * @tcp_out, @tcp_in: TCP flags seen, ORed
  * Times are CLOCK_MONOTONIC, coarse.
  */
@@ -222,8 +223,9 @@ struct fm_dp_flow {
 	__u32 id, generation, moves;
 	__u16 paths, bid, fid;
 	__u8 tcp_out, tcp_in, pinned, is_blocked, pad[2];
+	__u32 sender, more;
 };
-_Static_assert(sizeof(struct fm_dp_flow) == 72, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_flow) == 80, "changes a pinned map: raise its version");
 
 /**
  * struct fm_dp_uplink - anchor: where a flow's last authentic uplink packet came from

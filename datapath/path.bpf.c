@@ -169,7 +169,7 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 		FM_CTX_SET(skb->mark, 0);
 		mask = 1u << (copy & (FM_DP_PATHS - 1)) & b->usable;
 	} else {
-		mask = is_host ? fm_choose_uplink(b, &p) : fm_downlink_paths(b, &p);
+		mask = is_host ? fm_choose_uplink(skb, b, &p) : fm_downlink_paths(b, &p);
 	}
 	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
 	if (is_host && sent == FM_SENT_OUT)

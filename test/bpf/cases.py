@@ -815,11 +815,8 @@ def main():
         host_line = f"open host {bpffs}/h fm0 {ANCHOR6} {ANCHOR4}"
         d = Drive(program, namespace, [host_line])
         loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3", "fm_host_guard")
-        for part in (host_out, host_guard, signs_of_life, sizes, rules, rules_that_block, rules_that_stick, rules_that_share, rules_with_classes,
-
-
-        for part in (host_out, host_guard, sizes, rules, rules_at_random, rules_that_block, rules_that_stick, rules_that_share, rules_with_classes,
-                     moves, host_in):
+        for part in (host_out, host_guard, signs_of_life, sizes, rules, rules_at_random, rules_that_block, rules_that_stick,
+                     rules_that_share, rules_with_classes, moves, host_in):
             part(d)
         restart(program, namespace, host_line, d)
         d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4}"])
