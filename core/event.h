@@ -41,6 +41,10 @@
 	X(ONE_ACCESS_ONLY,    "one-access-only",       6,   "the anchor knows no binding identifiers") \
 	X(ACCESS_UP,          "access-up",             600, "")                                    \
 	X(ACCESS_LOST,        "access-lost",           600, "flowmob check")                       \
+	X(ACCESS_POOR,        "access-poor",           60,  "it loses packets or is slow: flows go elsewhere") \
+	X(ACCESS_GOOD,        "access-good",           60,  "")                                    \
+	X(ACCESS_DAMPED,      "access-damped",         60,  "it failed too often: flows do not go back to it for a while") \
+	X(ACCESS_STEADY,      "access-steady",         60,  "")                                    \
 	X(HANDOVER,           "handover",              600, "")                                    \
 	X(FLOW_MOVED,         "flow-moved",            600, "")                                    \
 	X(NETWORK_MOVED,      "network-move",          600, "")                                    \

@@ -1,7 +1,9 @@
 /*
  * Health of one path by probes (digest D50): round trip, loss, and silent death.
  * A probe unanswered for longer than usual makes the path suspect; while it is, probes go fast.
- * When nothing at all has been answered for long enough, it is down. What follows is for others.
+ * When nothing at all has been answered for long enough, it is down. Doubt from outside (user
+ * packets without answer, a router that is gone) brings a burst of probes, which decides at once.
+ * What follows is for others.
  */
 #ifndef FM_CORE_HEALTH_H
 #define FM_CORE_HEALTH_H
@@ -27,16 +29,23 @@ enum fm_health_state {
  * @since_us:  when @state last changed
  * @next_us:   when the next probe is due
  * @deaf_us:   when the oldest probe of those missed in a row was sent
+ * @doubt_us:  since when a burst of probes is to decide; 0: there is no doubt
+ * @user_us:   when a user packet was last heard; @late_us: how late we ourselves were lately
+ * @base_us:   the round trip that it has had in better times
+ * @is_slow:   far above that; hysteresis is in it
  */
 struct fm_health {
 	enum fm_health_state state;
 	uint32_t srtt_us, rttvar_us;
 	uint64_t history[2];
 	uint8_t n_judged, missed, n_sent;
-	uint64_t heard_us, since_us, next_us, deaf_us;
+	bool is_slow;
+	uint32_t n_total, base_us, late_us;
+	uint64_t heard_us, since_us, next_us, deaf_us, doubt_us, user_us;
 	struct {
 		uint64_t nonce, sent_us;
-		bool is_missed; /* judged lost, may still be answered late */
+		uint32_t judged; /* n_total when it was missed */
+		bool is_missed;	 /* judged lost, may still be answered late */
 	} sent[FM_PROBES_MAX];
 };
 
@@ -57,11 +66,31 @@ void fm_health_sent(struct fm_health *h, uint64_t nonce, uint64_t now_us);
 /* Return: false when no such probe is under way. */
 bool fm_health_answered(struct fm_health *h, uint64_t nonce, uint64_t now_us);
 
+/* A sign that the path may be dead: a burst of probes decides. fm_health_wake() sends its first. */
+void fm_health_doubt(struct fm_health *h, uint64_t now_us);
+
+/* A user packet came at @heard_us. Return: true when that ends a doubt. */
+bool fm_health_heard(struct fm_health *h, uint64_t heard_us);
+
+/* Probes stay without answer while users' packets come: it is the way up that is cut. */
+bool fm_health_hears_users(const struct fm_health *h);
+
+/* We were woken so much later than asked for: answers may wait unread, probes may have left late.
+ */
+void fm_health_late(struct fm_health *h, uint64_t late_us);
+
+/* Probes go faster from now on: the next one comes sooner. */
+void fm_health_hurry(struct fm_health *h, uint64_t interval_us, uint64_t now_us);
+
 /* When to call fm_health_wake() next. */
 uint64_t fm_health_due_us(const struct fm_health *h);
 
-/* Lost among the last 128 probes, parts per million. */
+/* Lost among the last 128 probes, and among the last 32, parts per million. */
 uint32_t fm_health_loss_ppm(const struct fm_health *h);
+uint32_t fm_health_recent_loss_ppm(const struct fm_health *h);
+
+/* In so much time an answer comes on a path that lives: round trip + 4 x jitter and a little. */
+uint64_t fm_health_answer_us(const struct fm_health *h);
 
 /* How long an answer may take before its probe is suspicious. */
 uint64_t fm_health_patience_us(const struct fm_health *h);

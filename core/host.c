@@ -10,8 +10,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define PROBE_INTERVAL_US 200000u
+#define PROBE_INTERVAL_US 250000u /* 880 octets a second, both ways, with Ethernet's */
+#define PROBE_METERED_US 1000000u
+#define PROBE_SHARE 16u /* while users' packets flow: one octet in so many */
+#define PROBE_METERED_SHARE 64u
 #define REPORT_US (3 * FM_SECOND_US) /* netlink's time to show the accesses after a start */
+#define LATE_US 1000u		     /* a timer may be so late */
 #define TICK_US 1000u		     /* never asked to be woken sooner than this */
 
 void fm_host_tell(struct fm_host *h, enum fm_event_id id, uint8_t access, int32_t detail)
@@ -178,9 +182,13 @@ void fm_host_access(struct fm_host *h, uint8_t index, const struct fm_host_facts
 
 void fm_host_probe_answered(struct fm_host *h, uint8_t access, uint64_t nonce, uint64_t now_us)
 {
-	if (access >= h->conf.n_accesses ||
-	    !fm_health_answered(&h->accesses[access].health, nonce, now_us))
+	struct fm_host_access *a = &h->accesses[access];
+	bool was_in_doubt = a->health.doubt_us != 0;
+
+	if (access >= h->conf.n_accesses || !fm_health_answered(&a->health, nonce, now_us))
 		return;
+	if (was_in_doubt)
+		fm_passive_cleared(&a->passive, now_us);
 	if (!fm_host_has_path(h, access, now_us))
 		h->accesses[access].reg.try_us = now_us; /* it was taken off too soon */
 	fm_host_wake(h, now_us);
@@ -201,26 +209,95 @@ static uint64_t interval_of(const struct fm_host *h, uint8_t access)
 {
 	uint64_t interval_us = h->conf.accesses[access].probe_interval_us;
 
-	return interval_us ? interval_us : PROBE_INTERVAL_US;
+	if (interval_us)
+		return interval_us;
+	return h->conf.accesses[access].is_metered ? PROBE_METERED_US : PROBE_INTERVAL_US;
+}
+
+static struct fm_passive_limits limits_of(const struct fm_host *h, uint8_t access)
+{
+	const struct fm_health *health = &h->accesses[access].health;
+
+	return (struct fm_passive_limits){
+		.limit_us = fm_health_answer_us(health),
+		.alive_us = health->heard_us,
+		.share = h->conf.accesses[access].is_metered ? PROBE_METERED_SHARE : PROBE_SHARE,
+	};
+}
+
+/* What the data path saw of user packets, while there are any. */
+static void look(struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	struct fm_host_access *a = &h->accesses[access];
+	const struct fm_passive_limits limits = limits_of(h, access);
+	struct fm_seen seen;
+
+	if (!h->ops->look)
+		return;
+	if (a->passive.is_busy) {
+		h->ops->look(h->world, access, &seen);
+		if (fm_health_heard(&a->health, seen.heard_us))
+			fm_passive_cleared(&a->passive, now_us);
+		if (fm_passive_look(&a->passive, &seen, &limits, now_us))
+			fm_health_doubt(&a->health, now_us);
+	}
+	if (!a->passive.is_busy && !a->passive.is_armed) {
+		a->passive.is_armed = true;
+		h->ops->arm(h->world, access);
+	}
+}
+
+void fm_host_woken(struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	if (access >= h->conf.n_accesses)
+		return;
+	fm_passive_wake(&h->accesses[access].passive, now_us);
+	fm_host_wake(h, now_us);
+}
+
+void fm_host_doubt(struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	if (access >= h->conf.n_accesses)
+		return;
+	fm_health_doubt(&h->accesses[access].health, now_us);
+	fm_host_wake(h, now_us);
+}
+
+static void probe(struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	struct fm_host_access *a = &h->accesses[access];
+	uint64_t interval_us =
+		fm_passive_interval_us(&a->passive, interval_of(h, access), a->health.srtt_us);
+	uint64_t nonce;
+
+	fm_health_hurry(&a->health, interval_us, now_us);
+	if (!fm_health_wake(&a->health, interval_us, now_us))
+		return;
+	h->ops->random(h->world, &nonce, sizeof(nonce));
+	fm_health_sent(&a->health, nonce, now_us);
+	fm_passive_probed(&a->passive);
+	h->ops->probe(h->world, access, nonce);
 }
 
 /* D50: probes go where there is a path. */
 static uint64_t wake_health(struct fm_host *h, uint64_t now_us)
 {
-	uint64_t due_us = FM_NEVER;
+	uint64_t due_us = FM_NEVER, late_us = 0;
 
+	if (h->due_us != 0 && now_us > h->due_us + LATE_US)
+		late_us = now_us - h->due_us;
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
-		struct fm_health *health = &h->accesses[i].health;
-		uint64_t nonce;
+		struct fm_host_access *a = &h->accesses[i];
+		struct fm_passive_limits limits;
 
 		if (!fm_host_has_path(h, i, now_us))
 			continue;
-		if (fm_health_wake(health, interval_of(h, i), now_us)) {
-			h->ops->random(h->world, &nonce, sizeof(nonce));
-			fm_health_sent(health, nonce, now_us);
-			h->ops->probe(h->world, i, nonce);
-		}
-		due_us = fm_min_u64(due_us, fm_health_due_us(health));
+		fm_health_late(&a->health, late_us);
+		look(h, i, now_us);
+		probe(h, i, now_us);
+		limits = limits_of(h, i);
+		due_us = fm_min_u64(due_us, fm_health_due_us(&a->health));
+		due_us = fm_min_u64(due_us, fm_passive_due_us(&a->passive, &limits));
 	}
 	return due_us;
 }
@@ -275,7 +352,8 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us)
 	forward(h, now_us);
 	if (h->is_unsaved)
 		fm_host_save(h, now_us);
-	h->ops->wake_at(h->world, fm_max_u64(due_us, now_us + TICK_US));
+	h->due_us = fm_max_u64(due_us, now_us + TICK_US);
+	h->ops->wake_at(h->world, h->due_us);
 }
 
 /*

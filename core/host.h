@@ -11,8 +11,10 @@
 #ifndef FM_CORE_HOST_H
 #define FM_CORE_HOST_H
 
+#include "core/damp.h"
 #include "core/health.h"
 #include "core/load.h"
+#include "core/passive.h"
 #include "core/steer.h"
 #include "core/world.h"
 
@@ -32,7 +34,7 @@
  */
 struct fm_host_access_conf {
 	uint32_t preference, loss_limit_ppm;
-	uint64_t probe_interval_us; /* 0: 200 ms */
+	uint64_t probe_interval_us; /* 0: 250 ms, metered 1 s */
 	bool is_metered;
 };
 
@@ -136,6 +138,7 @@ enum fm_handover_reason {
 	FM_HANDOVER_FIRST,     /* the first access */
 	FM_HANDOVER_CARRIER,   /* link or address lost */
 	FM_HANDOVER_SILENT,    /* probes unanswered */
+	FM_HANDOVER_SILENT_UP, /* the same, while packets still come down: the way up is cut */
 	FM_HANDOVER_LOSS,      /* above its loss limit */
 	FM_HANDOVER_REVOKED,   /* the anchor took it off */
 	FM_HANDOVER_RECOVERED, /* a better one is back */
@@ -207,10 +210,12 @@ struct fm_host_access {
 	struct fm_host_registration reg;
 	struct fm_health health;
 	struct fm_load load;
+	struct fm_passive passive;
+	struct fm_damp damp;
 	enum fm_rank rank;
 	uint64_t changed_us, good_since_us, lost_us;
 	enum fm_handover_reason lost_by;
-	bool has_failed, is_lossy, is_reported, is_spent;
+	bool has_failed, is_lossy, is_poor, is_reported, is_spent;
 };
 
 enum fm_lease_state {
@@ -325,7 +330,7 @@ struct fm_registration {
  * @hoa_serves: the anchor knows no on-demand prefixes: @hoa is for user packets (§14.7)
  * @hoa4:     IPv4 home address, v4-mapped; none: not granted (yet)
  * @sift_us:  until then accesses may still show themselves after a start; 0: it is over
- * @woken_us: the last time that was seen
+ * @due_us: when we last asked to be woken; @woken_us: the last time that was seen
  * @choices:  of each rule, then (at n_rules) of the default
  * @resting:  bit i: rule i claims nothing now, fm_host_rest()
  * @current:  by type: fm_host_current()
@@ -362,7 +367,7 @@ struct fm_host {
 		uint16_t sequence;
 		uint8_t status;
 	} bri, fbi, upn; /* the last one heeded, D30 */
-	uint64_t sift_us, woken_us, ipv4_again_us, errors_us;
+	uint64_t sift_us, due_us, woken_us, ipv4_again_us, errors_us;
 	uint8_t n_errors;
 	struct fm_handover handover;
 };
@@ -422,6 +427,12 @@ int fm_host_receive(struct fm_host *h, const struct fm_via *via, const uint8_t *
 
 /* The answer to a probe of ops->probe() came back; an unknown nonce changes nothing. */
 void fm_host_probe_answered(struct fm_host *h, uint8_t access, uint64_t nonce, uint64_t now_us);
+
+/* ops->arm() was asked for, and a user packet passed by that access. */
+void fm_host_woken(struct fm_host *h, uint8_t access, uint64_t now_us);
+
+/* Something speaks against that access (its router is unreachable): probes decide, now. */
+void fm_host_doubt(struct fm_host *h, uint8_t access, uint64_t now_us);
 
 /* Probes found that no outer packet above @size passes an access; 0: all that routers let pass. */
 void fm_host_path_size(struct fm_host *h, uint8_t access, uint16_t size, uint64_t now_us);
@@ -510,15 +521,19 @@ bool fm_host_is_down(const struct fm_host *h);
 /**
  * struct fm_access_status - one access as `flowmob access` shows it
  * @coa: none: nothing to register; @bid: index + 1
- * @rtt_us: 0: not measured; @changed_us: when @state last changed
+ * @rtt_us, @jitter_us: 0: not measured; @changed_us: when @state last changed
+ * @rate_up_bps, @rate_down_bps: octets of user packets, of the last second
+ * @is_lossy, @is_slow: it works, and is left where there is a better one
+ * @penalty: of its failures; @damped_until_us: flows do not go back to it before; 0: it is not
  */
 struct fm_access_status {
 	enum fm_access_state state;
 	struct fm_ip coa;
 	uint16_t bid;
-	uint32_t rtt_us, loss_ppm;
-	uint64_t changed_us;
-	bool is_registered, is_udp;
+	uint32_t rtt_us, jitter_us, loss_ppm, penalty;
+	uint64_t rate_up_bps, rate_down_bps;
+	uint64_t changed_us, damped_until_us;
+	bool is_registered, is_udp, is_lossy, is_slow;
 };
 void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_us,
 			   struct fm_access_status *out);

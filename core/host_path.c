@@ -32,7 +32,7 @@ enum fm_rank fm_host_rank(const struct fm_host *h, uint8_t access, uint64_t now_
 	case FM_HEALTH_UP:
 		break;
 	}
-	return a->is_lossy ? FM_RANK_LOSSY : FM_RANK_GOOD;
+	return a->is_lossy || a->health.is_slow ? FM_RANK_LOSSY : FM_RANK_GOOD;
 }
 
 uint8_t fm_host_carrier(const struct fm_host *h, uint16_t skip, uint64_t now_us)
@@ -54,13 +54,21 @@ uint8_t fm_host_carrier(const struct fm_host *h, uint16_t skip, uint64_t now_us)
 	return best;
 }
 
-/* Loss limit with some hysteresis: above it the access is lossy, below half of it no longer. */
+#define LOSS_SOON_PPM 100000u /* so much is seen in few probes */
+
+/*
+ * Loss limit with some hysteresis: above it the access is lossy, below half of it no longer. Where
+ * the limit is high, the last 32 probes tell it too: it is left before it is dead.
+ */
 static void note_loss(struct fm_host *h, uint8_t access)
 {
 	struct fm_host_access *a = &h->accesses[access];
 	uint32_t limit = h->conf.accesses[access].loss_limit_ppm;
 	uint32_t loss = fm_health_loss_ppm(&a->health);
+	uint32_t recent = fm_health_recent_loss_ppm(&a->health);
 
+	if (limit >= LOSS_SOON_PPM && recent > loss)
+		loss = recent;
 	if (limit == 0 || a->health.n_judged < JUDGED_LEAST || loss <= limit / 2)
 		a->is_lossy = false;
 	else if (loss > limit)
@@ -69,11 +77,29 @@ static void note_loss(struct fm_host *h, uint8_t access)
 
 static enum fm_handover_reason reason_of(const struct fm_host_access *a, enum fm_rank rank)
 {
+	enum fm_handover_reason silent =
+		fm_health_hears_users(&a->health) ? FM_HANDOVER_SILENT_UP : FM_HANDOVER_SILENT;
+
 	if (rank == FM_RANK_LAST)
-		return FM_HANDOVER_SILENT;
+		return silent;
 	if (fm_ip_is_none(&a->reg.coa) || !fm_ip_equal(&a->reg.coa, &a->reg.bound_coa))
 		return FM_HANDOVER_CARRIER;
-	return a->health.state == FM_HEALTH_DOWN ? FM_HANDOVER_SILENT : FM_HANDOVER_REVOKED;
+	return a->health.state == FM_HEALTH_DOWN ? silent : FM_HANDOVER_REVOKED;
+}
+
+static bool is_silent(enum fm_handover_reason reason)
+{
+	return reason == FM_HANDOVER_SILENT || reason == FM_HANDOVER_SILENT_UP;
+}
+
+/* RFC 2439 §4.2: what fails again and again does not pull flows back each time. */
+static void damp(struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	struct fm_damp *d = &h->accesses[access].damp;
+
+	if (fm_damp_fail(d, now_us))
+		fm_host_tell(h, FM_EVENT_ACCESS_DAMPED, access,
+			     (int32_t)((fm_damp_until_us(d) - now_us) / FM_SECOND_US));
 }
 
 /*
@@ -89,8 +115,9 @@ static void lose(struct fm_host *h, uint8_t access, enum fm_rank rank, uint64_t 
 	a->lost_by = reason_of(a, rank);
 	if (a->health.state == FM_HEALTH_DOWN)
 		fm_registration_died(h, access, now_us);
-	a->lost_us = a->lost_by == FM_HANDOVER_SILENT ? a->health.heard_us : now_us;
+	a->lost_us = is_silent(a->lost_by) ? a->health.heard_us : now_us;
 	fm_host_tell(h, FM_EVENT_ACCESS_LOST, access, (int32_t)a->lost_by);
+	damp(h, access, now_us);
 	fm_host_flow_access_lost(h, access);
 }
 
@@ -104,12 +131,34 @@ static void win(struct fm_host *h, uint8_t access, uint64_t now_us)
 	fm_host_tell(h, FM_EVENT_ACCESS_UP, access, 0);
 }
 
+/* It works, and yet flows leave it where there is a better one; or it is as it was again. */
+static void note_quality(struct fm_host *h, uint8_t access, enum fm_rank was, uint64_t now_us)
+{
+	struct fm_host_access *a = &h->accesses[access];
+
+	if (a->rank == FM_RANK_LOSSY && !a->is_poor) {
+		a->is_poor = true;
+		fm_host_tell(h, FM_EVENT_ACCESS_POOR, access,
+			     a->is_lossy ? FM_HANDOVER_LOSS : FM_HANDOVER_DELAY);
+		damp(h, access, now_us);
+	}
+	if (a->rank != FM_RANK_GOOD)
+		return;
+	if (a->is_poor)
+		fm_host_tell(h, FM_EVENT_ACCESS_GOOD, access, 0);
+	if (a->is_poor || was == FM_RANK_LOSSY)
+		a->good_since_us = now_us;
+	a->is_poor = false;
+}
+
 static void note_rank(struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	struct fm_host_access *a = &h->accesses[access];
 	enum fm_rank was = a->rank, rank;
 
 	note_loss(h, access);
+	if (fm_damp_wake(&a->damp, now_us))
+		fm_host_tell(h, FM_EVENT_ACCESS_STEADY, access, 0);
 	rank = fm_host_rank(h, access, now_us);
 	if (rank == was)
 		return;
@@ -120,8 +169,7 @@ static void note_rank(struct fm_host *h, uint8_t access, uint64_t now_us)
 		win(h, access, now_us);
 	else if (rank == FM_RANK_SUSPECT)
 		a->changed_us = now_us;
-	else if (rank == FM_RANK_GOOD && was == FM_RANK_LOSSY)
-		a->good_since_us = now_us;
+	note_quality(h, access, was, now_us);
 	if ((was == FM_RANK_NONE) != (rank == FM_RANK_NONE))
 		h->is_dirty = true;
 }
@@ -158,8 +206,11 @@ static void view(const struct fm_host *h, struct fm_view out[FM_ACCESSES_MAX])
 		out[i] = (struct fm_view){ .rank = a->rank,
 					   .rtt_us = a->health.srtt_us,
 					   .jitter_us = a->health.rttvar_us,
+					   .rate_up_bps = a->passive.rate_up_bps,
+					   .rate_down_bps = a->passive.rate_down_bps,
 					   .capacity_bps = a->load.capacity_bps,
 					   .good_since_us = a->good_since_us,
+					   .damped_until_us = fm_damp_until_us(&a->damp),
 					   .is_proven = is_proven(&a->health),
 					   .is_congested = a->load.is_congested,
 					   .is_metered = h->conf.accesses[i].is_metered,
@@ -178,9 +229,9 @@ static enum fm_handover_reason reason_to_leave(const struct fm_host *h, uint8_t 
 
 	if (a->is_spent)
 		return FM_HANDOVER_QUOTA;
-	if (a->rank == FM_RANK_LOSSY || (c->over & 1u << from && !is_slow))
+	if ((a->rank == FM_RANK_LOSSY && a->is_lossy) || (c->over & 1u << from && !is_slow))
 		return FM_HANDOVER_LOSS;
-	if (c->over & 1u << from || s->mode == FM_STEER_SMALLEST_DELAY)
+	if (a->rank == FM_RANK_LOSSY || c->over & 1u << from || s->mode == FM_STEER_SMALLEST_DELAY)
 		return FM_HANDOVER_DELAY;
 	return FM_HANDOVER_RECOVERED;
 }
@@ -242,8 +293,12 @@ static uint64_t load_due_us(const struct fm_host *h)
 {
 	uint64_t due_us = FM_NEVER;
 
-	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
+		uint64_t damped_us = fm_damp_until_us(&h->accesses[i].damp);
+
 		due_us = fm_min_u64(due_us, fm_load_due_us(&h->accesses[i].load));
+		due_us = fm_min_u64(due_us, damped_us ? damped_us : FM_NEVER);
+	}
 	return due_us;
 }
 
@@ -481,7 +536,14 @@ void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_
 	*out = (struct fm_access_status){ .coa = a->reg.coa,
 					  .bid = fm_host_bid(index),
 					  .rtt_us = a->health.srtt_us,
+					  .jitter_us = a->health.rttvar_us,
 					  .loss_ppm = fm_health_loss_ppm(&a->health),
+					  .penalty = fm_damp_penalty(&a->damp, now_us),
+					  .rate_up_bps = fm_passive_up_bps(&a->passive, now_us),
+					  .rate_down_bps = fm_passive_down_bps(&a->passive, now_us),
+					  .damped_until_us = fm_damp_until_us(&a->damp),
+					  .is_lossy = a->is_lossy,
+					  .is_slow = a->health.is_slow,
 					  .changed_us = a->changed_us,
 					  .is_registered = fm_host_has_path(h, index, now_us),
 					  .is_udp = a->reg.is_udp };

@@ -162,9 +162,7 @@ static const struct role {
 static const struct fm_conf_home home_default = { .ipv4 = true,
 						  .vendor_id = VENDOR_ID,
 						  .deadline_us = 5000000 };
-static const struct fm_conf_access access_default = { .preference = 100,
-						      .probe_interval_us = 100000,
-						      .loss_limit_ppm = 200000 };
+static const struct fm_conf_access access_default = { .preference = 100, .loss_limit_ppm = 200000 };
 static const struct fm_conf_type type_default = { .is_set = true, .lifetime_us = 86400000000 };
 static const struct fm_conf_pool pool_default = { .quarantine_us = 86400000000 };
 static const struct fm_conf_subscriber subscriber_default = { .max_prefixes = FM_LEASES_MAX,
@@ -374,7 +372,8 @@ static void read_accesses(struct fm_conf_reading *r, cfg_t *host)
 		a->place = place_of(r, block);
 		copy_title(r, block, a->name, sizeof(a->name));
 		fill(r, block, access_keys, a);
-		if (a->probe_interval_us < 10000 || a->probe_interval_us > 60000000)
+		if (a->probe_interval_us != 0 &&
+		    (a->probe_interval_us < 10000 || a->probe_interval_us > 60000000))
 			refuse(r, block, "probe-interval is out of range", "write 10ms to 60s");
 		out->n_accesses++;
 	}

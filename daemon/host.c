@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/selector_match.h"
 #include "daemon/host_runs.h"
@@ -101,6 +102,20 @@ static void op_probe(void *world, uint8_t access, uint64_t nonce)
 				    &h->core.conf.anchor, nonce, 0);
 }
 
+static void op_look(void *world, uint8_t access, struct fm_seen *out)
+{
+	struct fm_daemon *d = world;
+
+	fm_dp_seen(d->host->dp, access, out);
+}
+
+static void op_arm(void *world, uint8_t access)
+{
+	struct fm_daemon *d = world;
+
+	fm_dp_arm(d->host->dp, access);
+}
+
 static void op_lease(void *world, const struct fm_odp *lease, const struct fm_ip *address)
 {
 	struct fm_daemon *d = world;
@@ -120,6 +135,8 @@ static const struct fm_ops ops = {
 	.unforward = op_unforward,
 	.pin = op_pin,
 	.probe = op_probe,
+	.look = op_look,
+	.arm = op_arm,
 	.lease = op_lease,
 	.tell = fm_daemon_tell,
 };
@@ -188,6 +205,12 @@ static void neighbour_changed(void *ctx, const struct fm_neighbour *n)
 	struct fm_daemon *d = ctx;
 
 	fm_role_tell_next_hop(d, n);
+	for (uint8_t i = 0; !n->is_valid && i < d->host->forwarding.n_paths; i++) {
+		const struct fm_path *p = &d->host->forwarding.paths[i];
+
+		if (p->ifindex == n->ifindex && fm_ip_equal(&p->next_hop, &n->ip))
+			fm_host_doubt(&d->host->core, i, core_now_us(d));
+	}
 	changed(d);
 }
 
@@ -313,6 +336,7 @@ static void leave(struct fm_daemon *d)
 	fm_host_sockets_down(d);
 	fm_homes_drop(&h->homes);
 	fm_host_guard_down(d);
+	fm_watch_close(&h->signs);
 	fm_dp_down(h->dp);
 	h->dp = NULL;
 	(void)fm_tun_remove(&d->netlink, FM_TUN_NAME);
@@ -363,8 +387,11 @@ static void host_turn(struct fm_daemon *d)
 	fm_slow_offer(&h->slow, now_us);
 }
 
+/* Answers that wait are read first: what we were too slow to read is not missed. */
 static void host_wake(struct fm_daemon *d, uint64_t now_us)
 {
+	fm_probe_read(&d->host->probe);
+	now_us = fm_now_us() > now_us ? fm_now_us() : now_us;
 	fm_host_sockets_ahead(d, now_us);
 	fm_host_wake(&d->host->core, now_us);
 }
@@ -470,6 +497,32 @@ static int open_datapath(struct fm_daemon *d)
 	if (ret < 0)
 		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
 	return ret;
+}
+
+static void access_woken(void *ctx, uint8_t access)
+{
+	struct fm_daemon *d = ctx;
+
+	fm_host_woken(&d->host->core, access, core_now_us(d));
+	fm_daemon_changed(d);
+}
+
+static void signs_came(void *ctx)
+{
+	struct fm_daemon *d = ctx;
+
+	fm_dp_woken(d->host->dp);
+}
+
+static int open_signs(struct fm_daemon *d)
+{
+	int fd = fm_dp_watch(d->host->dp, access_woken, d);
+
+	if (fd >= 0)
+		fd = dup(fd); /* a watch closes what it watches */
+	if (fd < 0)
+		return fd;
+	return fm_watch_open(&d->host->signs, &d->loop, fd, signs_came, d);
 }
 
 static int open_neighbours(struct fm_daemon *d)
@@ -617,6 +670,7 @@ static const struct fm_role_step steps[] = {
 	{ "the core", open_core },
 	{ "device fm0 and its rules", open_tun },
 	{ "the data path", open_datapath },
+	{ "signs of life", open_signs },
 	{ "address types", fm_host_sockets_open },
 	{ "next hops", open_neighbours },
 	{ "path MTUs", open_pmtu },
@@ -670,6 +724,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_pmtu_close(&h->pmtu);
 	fm_host_sizes_close(&h->sizes);
 	fm_reassembled_close(&h->reassembled);
+	fm_watch_close(&h->signs);
 	if (h->dp)
 		fm_dp_close(h->dp);
 	fm_tun_close(&h->tun);

@@ -57,6 +57,7 @@ struct fm_host_role {
 	struct fm_proc_helper proc;
 	struct fm_sockets_watch ends;
 	struct fm_timer second;
+	struct fm_watch signs; /* of life, from the data path */
 	bool is_dirty, is_taken, is_leaving;
 	uint64_t take_at_us;
 	uint32_t attached[FM_ACCESSES_MAX];

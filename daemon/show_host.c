@@ -27,7 +27,6 @@ static const char *access_name(const struct fm_daemon *d, uint8_t i)
 /* What flows say of one access. */
 struct traffic {
 	uint16_t bid;
-	uint64_t up_bps, down_bps;
 	unsigned flows;
 };
 
@@ -35,11 +34,25 @@ static void add_flow(void *ctx, const struct fm_live_flow *f)
 {
 	struct traffic *t = ctx;
 
-	if (f->info.bid != t->bid)
-		return;
-	t->flows++;
-	t->up_bps += f->up_bps;
-	t->down_bps += f->down_bps;
+	t->flows += f->info.bid == t->bid;
+}
+
+/* The state, and what is wrong with an access that works. */
+static const char *verdict_of(const struct fm_access_status *s)
+{
+	if (s->state == FM_ACCESS_UP && s->is_lossy)
+		return "lossy";
+	return s->state == FM_ACCESS_UP && s->is_slow ? "slow" : access_states[s->state];
+}
+
+static void add_health(json_t *o, const struct fm_access_status *s, uint64_t now_us)
+{
+	uint64_t damped_us = s->damped_until_us > now_us ? s->damped_until_us - now_us : 0;
+
+	json_object_set_new(o, "verdict", json_string(verdict_of(s)));
+	json_object_set_new(o, "jitter_ms", fm_show_ms(s->jitter_us));
+	json_object_set_new(o, "penalty", json_integer((json_int_t)s->penalty));
+	json_object_set_new(o, "damped_s", json_real((double)damped_us / 1e6));
 }
 
 /* null where there is no quota. */
@@ -68,22 +81,26 @@ static json_t *access_json(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 	const struct fm_access *a = &d->host->accesses.list[i];
 	struct fm_access_status s;
 	struct traffic t;
+	json_t *o;
 
 	fm_host_access_status(&d->host->core, i, now_us, &s);
 	t = (struct traffic){ .bid = s.bid };
 	fm_flows_each(&d->host->flows, add_flow, &t);
-	return json_pack(
+	o = json_pack(
 		"{s:s, s:s, s:s, s:o, s:i, s:o, s:f, s:I, s:I, s:s, s:i, s:b, s:s*, s:f, s:i}",
 		"name", conf->name, "interface", a->ifindex ? a->ifname : conf->interface, "state",
 		access_states[s.state], "care_of_address", fm_show_ip(&s.coa), "bid", (int)s.bid,
 		"rtt_ms", fm_show_ms(s.rtt_us), "loss_percent", (double)s.loss_ppm / 1e4,
-		"rate_up_bps", (json_int_t)t.up_bps, "rate_down_bps", (json_int_t)t.down_bps,
-		"cost", fm_cost_names[conf->cost], "flows", (int)t.flows, "registered",
-		s.is_registered, "encapsulation",
+		"rate_up_bps", (json_int_t)s.rate_up_bps, "rate_down_bps",
+		(json_int_t)s.rate_down_bps, "cost", fm_cost_names[conf->cost], "flows",
+		(int)t.flows, "registered", s.is_registered, "encapsulation",
 		s.is_udp	  ? "udp"
 		: s.is_registered ? "ip"
 				  : NULL,
 		"since_s", fm_daemon_wall_s(s.changed_us), "mtu", (int)a->mtu);
+	if (o)
+		add_health(o, &s, now_us);
+	return o;
 }
 
 static json_t *accesses_json(struct fm_daemon *d, uint64_t now_us)

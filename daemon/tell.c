@@ -10,9 +10,9 @@
 const char *const fm_handover_names[] = {
 	[FM_HANDOVER_NONE] = "none",	       [FM_HANDOVER_FIRST] = "first-access",
 	[FM_HANDOVER_CARRIER] = "carrier",     [FM_HANDOVER_SILENT] = "silent",
-	[FM_HANDOVER_LOSS] = "loss",	       [FM_HANDOVER_REVOKED] = "revoked",
-	[FM_HANDOVER_RECOVERED] = "recovered", [FM_HANDOVER_DELAY] = "delay",
-	[FM_HANDOVER_QUOTA] = "quota",
+	[FM_HANDOVER_SILENT_UP] = "silent-up", [FM_HANDOVER_LOSS] = "loss",
+	[FM_HANDOVER_REVOKED] = "revoked",     [FM_HANDOVER_RECOVERED] = "recovered",
+	[FM_HANDOVER_DELAY] = "delay",	       [FM_HANDOVER_QUOTA] = "quota",
 };
 
 enum form { NUMBER, TYPE, REASON, PREFIX_STATUS };
@@ -45,6 +45,10 @@ static const struct detail {
 	[FM_EVENT_REGISTRATION_REVOKED] = { "trigger", NUMBER, false },
 	[FM_EVENT_ACCESS_UP] = { NULL, NUMBER, true },
 	[FM_EVENT_ACCESS_LOST] = { NULL, REASON, true },
+	[FM_EVENT_ACCESS_POOR] = { NULL, REASON, true },
+	[FM_EVENT_ACCESS_GOOD] = { NULL, NUMBER, true },
+	[FM_EVENT_ACCESS_DAMPED] = { "for_s", NUMBER, true },
+	[FM_EVENT_ACCESS_STEADY] = { NULL, NUMBER, true },
 	[FM_EVENT_HANDOVER] = { NULL, REASON, true },
 	[FM_EVENT_FLOW_MOVED] = { "fid", NUMBER, true },
 	[FM_EVENT_FLOW_REFUSED] = { "status", NUMBER, true },

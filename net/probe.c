@@ -73,9 +73,8 @@ static void on_reply(struct fm_probe *p, const struct fm_received *got, const ui
 	p->answered(p->ctx, take_nonce(icmp + 8), &got->from, &got->to);
 }
 
-static void on_readable(void *ctx)
+void fm_probe_read(struct fm_probe *p)
 {
-	struct fm_probe *p = ctx;
 	uint8_t room[64]; /* the padding of a large probe says nothing */
 	struct fm_received got;
 
@@ -84,6 +83,11 @@ static void on_readable(void *ctx)
 			return;
 		on_reply(p, &got, room);
 	}
+}
+
+static void on_readable(void *ctx)
+{
+	fm_probe_read(ctx);
 }
 
 int fm_probe_open(struct fm_probe *p, uv_loop_t *loop)

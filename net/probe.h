@@ -28,6 +28,9 @@ struct fm_probe {
 int fm_probe_open(struct fm_probe *p, uv_loop_t *loop);
 void fm_probe_close(struct fm_probe *p);
 
+/* Reads the answers that wait, now. */
+void fm_probe_read(struct fm_probe *p);
+
 /**
  * fm_probe_send() - send one
  * @path: with encap, local, remote, ports, ifindex and mtu

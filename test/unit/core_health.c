@@ -73,9 +73,9 @@ static void a_cut_path_is_suspect_then_down(void **state)
 	run(&p, 10000 * MS);
 	uint64_t before = p.nonce;
 	p.is_cut = true;
-	run(&p, 280 * MS);
+	run(&p, 180 * MS);
 	assert_int_equal(p.health.state, FM_HEALTH_SUSPECT);
-	run(&p, 240 * MS);
+	run(&p, 120 * MS);
 	assert_int_equal(p.health.state, FM_HEALTH_DOWN);
 	assert_true(p.nonce - before >= 4);
 	/* one answer, and it lives */
@@ -152,6 +152,120 @@ static void an_unknown_answer_means_nothing(void **state)
 	assert_false(fm_health_answered(&h, 5, 30));
 }
 
+/* The goal while traffic flows, less the time until doubt rises: half of 3 RTT + 10 ms is ours. */
+static void in_doubt_a_burst_decides(void **state)
+{
+	static const uint32_t rtts_ms[] = { 2, 10, 20, 50, 100, 300 };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rtts_ms) / sizeof(rtts_ms[0]); i++) {
+		struct path p = { .now_us = 1000 * MS, .rtt_us = rtts_ms[i] * MS };
+		uint64_t cut_us, nonce;
+
+		fm_health_start(&p.health, p.now_us);
+		run(&p, 30000 * MS);
+		p.is_cut = true;
+		run(&p, 1);
+		cut_us = p.now_us;
+		nonce = p.nonce;
+		fm_health_doubt(&p.health, p.now_us);
+		while (p.health.state != FM_HEALTH_DOWN && p.now_us < cut_us + 2000 * MS)
+			run(&p, MS / 2);
+		print_message("round trip %u ms: down after %u us, %u probes\n", rtts_ms[i],
+			      (unsigned)(p.now_us - cut_us), (unsigned)(p.nonce - nonce));
+		assert_in_range(p.now_us - cut_us, p.rtt_us, p.rtt_us * 3 / 2 + 8 * MS);
+		assert_in_range(p.nonce - nonce, 3, 20);
+	}
+}
+
+static void a_doubt_that_is_answered_is_over(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 40 * MS };
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10000 * MS);
+	for (unsigned i = 0; i < 100; i++) {
+		fm_health_doubt(&p.health, p.now_us);
+		run(&p, 300 * MS);
+		assert_int_equal(p.health.state, FM_HEALTH_UP);
+		assert_int_equal(p.health.doubt_us, 0);
+	}
+	assert_int_equal(fm_health_loss_ppm(&p.health), 0);
+}
+
+/* A queue that fills: probes are late, users' packets still come. */
+static void in_doubt_users_packets_are_life(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 40 * MS };
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10000 * MS);
+	p.rtt_us = 200 * MS;
+	fm_health_doubt(&p.health, p.now_us);
+	run(&p, 30 * MS);
+	assert_true(fm_health_heard(&p.health, p.now_us));
+	run(&p, 3000 * MS);
+	assert_int_equal(p.health.state, FM_HEALTH_UP);
+}
+
+static void the_way_up_alone_is_told_apart(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 40 * MS };
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10000 * MS);
+	assert_false(fm_health_hears_users(&p.health));
+	p.is_cut = true;
+	for (unsigned i = 0; i < 100; i++) {
+		fm_health_heard(&p.health, p.now_us);
+		run(&p, 5 * MS);
+	}
+	assert_int_equal(p.health.state, FM_HEALTH_DOWN);
+	assert_true(fm_health_hears_users(&p.health));
+}
+
+/* A machine that stands still for a while reads answers late; that is no death. */
+static void our_own_lateness_is_not_the_paths(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 20 * MS };
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10000 * MS);
+	fm_health_doubt(&p.health, p.now_us);
+	fm_health_late(&p.health, 40 * MS);
+	p.rtt_us = 50 * MS;
+	run(&p, 500 * MS);
+	assert_int_equal(p.health.state, FM_HEALTH_UP);
+	fm_health_late(&p.health, 0);
+	fm_health_late(&p.health, 0);
+	assert_int_equal(p.health.late_us, 10 * MS);
+}
+
+static void far_slower_than_before_is_slow(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 20 * MS };
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10000 * MS);
+	p.rtt_us = 150 * MS; /* below 4 x 20 + 100 */
+	run(&p, 10000 * MS);
+	assert_false(p.health.is_slow);
+	p.rtt_us = 300 * MS;
+	run(&p, 10000 * MS);
+	assert_true(p.health.is_slow);
+	p.rtt_us = 120 * MS; /* above half of it: not yet */
+	run(&p, 5000 * MS);
+	assert_true(p.health.is_slow);
+	p.rtt_us = 25 * MS;
+	run(&p, 5000 * MS);
+	assert_false(p.health.is_slow);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +275,12 @@ int main(void)
 		cmocka_unit_test(a_jump_of_the_delay_is_no_death),
 		cmocka_unit_test(a_dead_path_comes_back_clean),
 		cmocka_unit_test(an_unknown_answer_means_nothing),
+		cmocka_unit_test(in_doubt_a_burst_decides),
+		cmocka_unit_test(a_doubt_that_is_answered_is_over),
+		cmocka_unit_test(in_doubt_users_packets_are_life),
+		cmocka_unit_test(the_way_up_alone_is_told_apart),
+		cmocka_unit_test(our_own_lateness_is_not_the_paths),
+		cmocka_unit_test(far_slower_than_before_is_slow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

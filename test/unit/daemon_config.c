@@ -219,7 +219,7 @@ static void the_smallest_host_has_defaults(void **state)
 	assert_false(c->host.fallback.is_set);
 	assert_int_equal(c->host.fallback.steer.n_via, 2); /* by preference: lte first */
 	assert_int_equal(c->host.fallback.steer.via[0], 1);
-	assert_int_equal(c->host.accesses[0].probe_interval_us, 100000);
+	assert_int_equal(c->host.accesses[0].probe_interval_us, 0);
 	fm_config_free(c);
 }
 
