@@ -227,11 +227,24 @@ enum fm_lease_state {
 };
 
 /**
+ * struct fm_host_place - by which access flows without a rule go, and its care-of address
+ * @since_us: when it became so; @is_settled: it has been so for a while, digest §14.6
+ */
+struct fm_host_place {
+	bool is_known, is_settled;
+	uint8_t access;
+	struct fm_ip coa;
+	uint64_t since_us;
+};
+
+/**
  * struct fm_host_lease - one on-demand prefix (digest §14.6)
  * @address:     prefix + random interface identifier
  * @is_own:      one program's own; the others are their type's: at most one of a type that is not
  *               replaced, and new sockets get it
- * @owner:       of an own one: the user who asked; not known any more after fm_host_restore()
+ * @owner:       of an own one: the user who asked
+ * @elder:       of an own one: PID of the one that it came for after a handover, until a program
+ *               asks for it; 0: asked for by a program
  * @is_held:     a program waits for it or uses it
  * @is_over:     not for new sockets: preferred life over, byte limit reached, or replaced
  * @is_replaced: its type asks, or asked, for a successor
@@ -245,12 +258,12 @@ enum fm_lease_state {
  * @preferred_us, @valid_us: until when; UINT64_MAX: without end
  * @replace_us:  when a successor is asked for; @again_us: when it is due again
  * @idle_us:     when it goes, because nobody needs it; UINT64_MAX: somebody does
- * @access, @coa: type 4: where the host was when it was granted; a handover replaces it
+ * @access, @coa: type 4: where the host had settled when it was granted; a handover replaces it
  */
 struct fm_host_lease {
 	enum fm_lease_state state;
 	uint8_t type, status, refusals, access;
-	uint16_t pid, said, said_last;
+	uint16_t pid, elder, said, said_last;
 	bool is_own, is_held, is_over, is_replaced, is_ending, is_hoa, is_late, is_due, is_said;
 	uint32_t lifetime_s, owner;
 	uint64_t byte_limit, used;
@@ -358,6 +371,7 @@ struct fm_host {
 	uint16_t current[FM_HOST_TYPES], leases_at;
 	bool has_leases_at;
 	uint32_t leases_changed;
+	struct fm_host_place place;
 	struct {
 		uint8_t status;
 		uint64_t until_us;
@@ -485,13 +499,14 @@ struct fm_host_ask {
 
 /**
  * fm_host_ask() - a lease for programs: the one of that type that new sockets get, or a new one
- * Many who ask for one type share one request. Held until fm_host_hold() says otherwise, or it is
- * refused. Follow it by fm_host_lease_status(): HELD, or REFUSED (is_late: no answer by the
- * deadline); then it goes by itself after 10 s, and another ask tries again. No such PID any more:
- * the lease was lost, released, or over.
- * Return: its PID, above 0; -EPROTONOSUPPORT no such type here, or the anchor has none; -EACCES,
- * -ENOBUFS, -EADDRNOTAVAIL the anchor refused one just now; -ENOBUFS also no room for another, the
- * type's `max` is reached, or the owner's share; -EADDRNOTAVAIL also while the host leaves.
+ * Many who ask for one type share one request. An own one that came for another of the owner after
+ * a handover, and that nobody has asked for yet, is given at once. Held until fm_host_hold() says
+ * otherwise, or it is refused. Follow it by fm_host_lease_status(): HELD, or REFUSED (is_late: no
+ * answer by the deadline); then it goes by itself after 10 s, and another ask tries again. No such
+ * PID any more: the lease was lost, released, or over. Return: its PID, above 0; -EPROTONOSUPPORT
+ * no such type here, or the anchor has none; -EACCES, -ENOBUFS, -EADDRNOTAVAIL the anchor refused
+ * one just now; -ENOBUFS also no room for another, the type's `max` is reached, or the owner's
+ * share; -EADDRNOTAVAIL also while the host leaves.
  */
 int fm_host_ask(struct fm_host *h, const struct fm_host_ask *ask, uint64_t now_us);
 
@@ -563,6 +578,10 @@ bool fm_host_address_status(const struct fm_host *h, uint32_t i, uint64_t now_us
 /* The same of one lease; false: there is none with that PID. */
 bool fm_host_lease_status(const struct fm_host *h, uint16_t pid, uint64_t now_us,
 			  struct fm_address_status *out);
+
+/* The same of the own lease that came for lease @pid after a handover; false: none did. */
+bool fm_host_heir_status(const struct fm_host *h, uint16_t pid, uint64_t now_us,
+			 struct fm_address_status *out);
 
 /* Bound over at least one access, and no first answer missing. */
 bool fm_host_is_bound(const struct fm_host *h, uint64_t now_us);

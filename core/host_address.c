@@ -222,3 +222,15 @@ bool fm_host_lease_status(const struct fm_host *h, uint16_t pid, uint64_t now_us
 	}
 	return false;
 }
+
+bool fm_host_heir_status(const struct fm_host *h, uint16_t pid, uint64_t now_us,
+			 struct fm_address_status *out)
+{
+	for (unsigned k = 0; k < FM_LEASES_MAX && pid != 0; k++) {
+		if (h->leases[k].state != FM_LEASE_HELD || h->leases[k].elder != pid)
+			continue;
+		status_of(h, &h->leases[k], now_us, out);
+		return true;
+	}
+	return false;
+}

@@ -128,9 +128,30 @@ bool fm_host_lease_is_kept(const struct fm_host *h, const struct fm_host_lease *
 	       (fm_host_lease_is_kept_ready(h, l->type) || fm_host_lease_is_in_use(h, l->type));
 }
 
+/* It came for another, which is still there: its program may ask for it yet. */
+static bool is_awaited(const struct fm_host *h, const struct fm_host_lease *l)
+{
+	for (unsigned i = 0; i < FM_LEASES_MAX && l->elder; i++) {
+		if (h->leases[i].state == FM_LEASE_HELD && h->leases[i].pid == l->elder)
+			return h->leases[i].is_held;
+	}
+	return false;
+}
+
 bool fm_host_lease_is_needed(const struct fm_host *h, const struct fm_host_lease *l)
 {
-	return (l->is_held && l->state != FM_LEASE_REFUSED) || fm_host_lease_is_kept(h, l);
+	bool is_refused = l->state == FM_LEASE_REFUSED;
+
+	return (!is_refused && (l->is_held || is_awaited(h, l))) || fm_host_lease_is_kept(h, l);
+}
+
+bool fm_host_lease_has_room(const struct fm_host *h)
+{
+	unsigned used = 0;
+
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++)
+		used += h->leases[i].state != FM_LEASE_NONE;
+	return used + FM_HOST_LEASES_SHARED < FM_LEASES_MAX;
 }
 
 void fm_host_lease_forget(struct fm_host *h, struct fm_host_lease *l)

@@ -31,6 +31,8 @@ struct fm_host_lease *fm_host_lease_find(struct fm_host *h, uint16_t pid);
 struct fm_host_lease *fm_host_lease_of_type(struct fm_host *h, uint8_t type);
 /* Asks for a prefix that was never held, under a new PID (§14.4). NULL: all places are taken. */
 struct fm_host_lease *fm_host_lease_want(struct fm_host *h, uint8_t type);
+/* May one more be own? The types keep their places. */
+bool fm_host_lease_has_room(const struct fm_host *h);
 /* Its type gets a successor; false: no room for one. */
 bool fm_host_lease_replace(struct fm_host *h, struct fm_host_lease *l);
 /* Says it in the next binding updates, until one that had it is answered. */

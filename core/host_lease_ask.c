@@ -47,20 +47,39 @@ static unsigned count(const struct fm_host *h, uint8_t type)
 	return n;
 }
 
-/* Is there room for one more own lease: of that owner, and beside those of the types? */
-static bool has_room(const struct fm_host *h, const struct fm_host_ask *ask)
+/* Has the owner less than its share? What a handover replaced is about to end. */
+static bool has_share(const struct fm_host *h, const struct fm_host_ask *ask)
 {
-	unsigned used = 0, of_owner = 0;
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		const struct fm_host_lease *l = &h->leases[i];
 		bool is_there = l->state == FM_LEASE_WANTED || l->state == FM_LEASE_HELD;
 
-		used += l->state != FM_LEASE_NONE;
-		of_owner += is_there && l->is_own && l->owner == ask->owner;
+		n += is_there && l->is_own && !l->is_replaced && l->owner == ask->owner;
 	}
-	return used + FM_HOST_LEASES_SHARED < FM_LEASES_MAX &&
-	       (ask->owner_max == 0 || of_owner < ask->owner_max);
+	return ask->owner_max == 0 || n < ask->owner_max;
+}
+
+/* What came for another of the owner after a handover: new to whoever asks, and there already. */
+static struct fm_host_lease *find_heir(struct fm_host *h, const struct fm_host_ask *ask)
+{
+	uint64_t byte_limit =
+		ask->byte_limit ? ask->byte_limit : h->conf.types[ask->type].byte_limit;
+
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		struct fm_host_lease *l = &h->leases[i];
+
+		if (l->elder == 0 || l->is_ending || l->type != ask->type ||
+		    l->owner != ask->owner || l->lifetime_s != ask->lifetime_s ||
+		    l->byte_limit != byte_limit ||
+		    (l->state != FM_LEASE_HELD && l->state != FM_LEASE_WANTED))
+			continue;
+		l->elder = 0;
+		h->is_unsaved = true;
+		return l;
+	}
+	return NULL;
 }
 
 /* What is there already for whoever asks for the type, or is on its way; NULL: nothing. */
@@ -89,7 +108,7 @@ static int start(struct fm_host *h, const struct fm_host_ask *ask, bool is_own, 
 		return error_of(h->refused[ask->type].status);
 	if (max && count(h, ask->type) >= max)
 		return -ENOBUFS;
-	if (is_own && !has_room(h, ask))
+	if (is_own && (!fm_host_lease_has_room(h) || !has_share(h, ask)))
 		return -ENOBUFS;
 	l = fm_host_lease_want(h, ask->type);
 	if (!l)
@@ -133,7 +152,7 @@ int fm_host_ask(struct fm_host *h, const struct fm_host_ask *ask, uint64_t now_u
 	if (h->reg.state == FM_REG_LEAVING || h->reg.state == FM_REG_GONE)
 		return -EADDRNOTAVAIL; /* all leases are about to end */
 	fm_host_wake(h, now_us);       /* what is over by now is not given to anybody */
-	l = is_own ? NULL : find_shared(h, ask->type, now_us);
+	l = is_own ? find_heir(h, ask) : find_shared(h, ask->type, now_us);
 	if (!l)
 		err = start(h, ask, is_own, now_us, &l);
 	if (err)

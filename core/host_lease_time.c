@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define LINGER_US (10 * FM_SECOND_US) /* after the last holder */
+#define SETTLED_US (2 * FM_SECOND_US) /* after a move: with duplicate address detection */
 
 void fm_host_lease_choose(struct fm_host *h)
 {
@@ -53,30 +54,52 @@ static void note_idle(struct fm_host *h, struct fm_host_lease *l, uint64_t now_u
 		l->idle_us = now_us + LINGER_US;
 }
 
-/* Where the flows that no rule claims go; false: nowhere now. */
-static bool place_of(const struct fm_host *h, uint8_t *access, struct fm_ip *coa)
+/* Does a lease remember a place, of before a restart? */
+static bool has_been_elsewhere(const struct fm_host *h)
 {
-	*access = h->choices[h->conf.n_rules].first;
-	if (*access == FM_NO_ACCESS)
-		return false;
-	*coa = h->accesses[*access].reg.bound_coa;
-	return true;
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		if (h->leases[i].state != FM_LEASE_NONE && !fm_ip_is_none(&h->leases[i].coa))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where the flows that no rule claims go. A renumbered access goes and comes back, and another one
+ * may serve meanwhile: that is one handover, not two, so a place counts when it has lasted.
+ * Returns when this one will; nowhere is no place.
+ */
+static uint64_t note_place(struct fm_host *h, uint64_t now_us)
+{
+	uint8_t access = h->choices[h->conf.n_rules].first;
+	struct fm_host_place *p = &h->place;
+
+	if (access == FM_NO_ACCESS)
+		return FM_NEVER;
+	const struct fm_ip *coa = &h->accesses[access].reg.bound_coa;
+
+	if (!p->is_known || p->access != access || !fm_ip_equal(&p->coa, coa)) {
+		bool is_first = !p->is_known && !has_been_elsewhere(h);
+
+		*p = (struct fm_host_place){ true, is_first, access, *coa, now_us };
+	}
+	p->is_settled |= now_us >= p->since_us + SETTLED_US;
+	return p->is_settled ? FM_NEVER : p->since_us + SETTLED_US;
 }
 
 /* Type 4 after a handover: a new PID, and the old one with preferred 0 and its grace. */
 static void follow(struct fm_host *h, struct fm_host_lease *l)
 {
-	struct fm_ip coa;
-	uint8_t access;
+	const struct fm_host_place *p = &h->place;
 
 	if (l->state != FM_LEASE_HELD || l->type != FM_TYPE_GRACEFUL_REPLACEMENT || l->is_ending ||
-	    !place_of(h, &access, &coa))
+	    !p->is_settled)
 		return;
 	if (fm_ip_is_none(&l->coa)) {
-		l->access = access;
-		l->coa = coa;
+		l->access = p->access;
+		l->coa = p->coa;
 		h->is_unsaved = true;
-	} else if (l->access != access || !fm_ip_equal(&l->coa, &coa)) {
+	} else if (l->access != p->access || !fm_ip_equal(&l->coa, &p->coa)) {
 		l->replace_us = 0;
 	}
 }
@@ -89,15 +112,37 @@ static void end_gracefully(struct fm_host *h, struct fm_host_lease *l)
 	h->is_unsaved = true;
 }
 
-/* A successor is asked for in time. Fixed has none, and an own one is its program's matter. */
+/* An own one in use has its successor there when its program, told of the grace, asks for one. */
+static void inherit(struct fm_host *h, struct fm_host_lease *l)
+{
+	struct fm_host_lease *heir =
+		fm_host_lease_has_room(h) ? fm_host_lease_want(h, l->type) : NULL;
+
+	if (!heir)
+		return;
+	heir->is_own = true;
+	heir->elder = l->pid;
+	heir->owner = l->owner;
+	heir->lifetime_s = l->lifetime_s;
+	heir->byte_limit = l->byte_limit;
+	l->is_replaced = true;
+}
+
+/*
+ * A successor is asked for in time. Fixed has none; what an own one's lifetime ends is its
+ * program's matter, but a handover is not.
+ */
 static void succeed(struct fm_host *h, struct fm_host_lease *l, uint64_t now_us)
 {
 	bool is_graceful = l->type == FM_TYPE_GRACEFUL_REPLACEMENT;
 
 	if (l->state != FM_LEASE_HELD || l->is_hoa || l->replace_us > now_us || l->is_ending)
 		return;
-	if (is_graceful && l->replace_us == 0)
+	if (is_graceful && l->replace_us == 0) {
+		if (l->is_own && fm_host_lease_is_needed(h, l))
+			inherit(h, l);
 		end_gracefully(h, l);
+	}
 	if (l->type == FM_TYPE_FIXED || l->is_own || l->is_replaced || !fm_host_lease_is_kept(h, l))
 		return;
 	if (fm_host_lease_replace(h, l) && is_graceful)
@@ -133,10 +178,10 @@ static uint64_t due_us(const struct fm_host_lease *l, uint64_t now_us)
 
 uint64_t fm_host_lease_wake(struct fm_host *h, uint64_t now_us)
 {
-	uint64_t at_us = FM_NEVER;
-
 	if (h->reg.state == FM_REG_LEAVING || h->reg.state == FM_REG_GONE)
 		return FM_NEVER;
+	uint64_t at_us = note_place(h, now_us);
+
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
 		struct fm_host_lease *l = &h->leases[i];
 

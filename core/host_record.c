@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION 3u /* 1: leases had no fields of their own (walk_own); 2: without upn */
+#define VERSION 4u /* 1: leases had no walk_own(); 2: without upn; 3: nobody owned leases */
 #define WITHOUT_END UINT64_MAX
 /*
  * Numbers that must never come twice are written this far ahead of the last one used, so that most
@@ -19,8 +19,8 @@
 #define AHEAD 64u
 #define TYPE_LAST 4u /* graceful replacement, digest §9.1 */
 
-/* Octets at most: 54 and a selector of 98 a flow, 112 a lease, 32 an access, the rest once. */
-_Static_assert(FM_HOST_FLOWS_MAX * 152 + FM_LEASES_MAX * 112 + FM_ACCESSES_MAX * 32 + 400 <=
+/* Octets at most: 54 and a selector of 98 a flow, 118 a lease, 32 an access, the rest once. */
+_Static_assert(FM_HOST_FLOWS_MAX * 152 + FM_LEASES_MAX * 118 + FM_ACCESSES_MAX * 32 + 400 <=
 		       FM_HOST_RECORD_MAX,
 	       "a full record must fit");
 
@@ -127,6 +127,15 @@ static void walk_own(struct tape *t, struct fm_host_lease *l)
 	l->lifetime_s = (uint32_t)lifetime_s;
 }
 
+static void walk_owner_of(struct tape *t, struct fm_host_lease *l)
+{
+	uint64_t owner = l->owner;
+
+	walk_number(t, &owner, 4);
+	walk_u16(t, &l->elder);
+	l->owner = (uint32_t)owner;
+}
+
 static void walk_lease(struct tape *t, struct fm_host_lease *l)
 {
 	uint8_t state = (uint8_t)l->state;
@@ -141,6 +150,8 @@ static void walk_lease(struct tape *t, struct fm_host_lease *l)
 	walk_time(t, &l->again_us);
 	if (t->version >= 2)
 		walk_own(t, l);
+	if (t->version >= 4)
+		walk_owner_of(t, l);
 	l->state = (enum fm_lease_state)state;
 }
 

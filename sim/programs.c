@@ -169,6 +169,19 @@ static bool is_type_used(const struct fm_sim_host *h, uint8_t type)
 	return false;
 }
 
+/* After a handover, for the program that has the other in its grace. */
+static bool is_awaited(const struct fm_sim_host *h, const struct fm_host_lease *heir)
+{
+	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
+		const struct fm_host_lease *l = &h->host.leases[i];
+
+		if (heir->elder && l->state == FM_LEASE_HELD && l->pid == heir->elder &&
+		    is_used(h, l->pid))
+			return true;
+	}
+	return false;
+}
+
 const char *fm_sim_programs_check(const struct fm_sim_host *h)
 {
 	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
@@ -176,7 +189,7 @@ const char *fm_sim_programs_check(const struct fm_sim_host *h)
 		bool is_ready =
 			l->type == h->conf.default_type || h->conf.keep_ready & 1u << l->type;
 
-		if (l->state != FM_LEASE_HELD || is_used(h, l->pid))
+		if (l->state != FM_LEASE_HELD || is_used(h, l->pid) || is_awaited(h, l))
 			continue;
 		if (!l->is_own && !l->is_replaced && (is_ready || is_type_used(h, l->type)))
 			continue;

@@ -220,6 +220,7 @@ enum does {
 	END,
 	ASK,	  /* type @a; PID or error @b */
 	OWN,	  /* the same, a new prefix */
+	USER,	  /* the same, of a user who may have one */
 	HOLD,	  /* PID @a */
 	LEAVE,	  /* nobody holds PID @a any more */
 	USE,	  /* PID @a, @b octets */
@@ -273,7 +274,12 @@ static bool has_left(struct world *w, const struct step *s)
 
 static bool ask(struct world *w, const struct step *s)
 {
-	struct fm_host_ask of = { .type = (uint8_t)s->a, .is_own = s->does == OWN };
+	struct fm_host_ask of = { .type = (uint8_t)s->a, .is_own = s->does != ASK };
+
+	if (s->does == USER) {
+		of.owner = 1000;
+		of.owner_max = 1;
+	}
 
 	return fm_host_ask(&w->h, &of, w->now_us) == s->b;
 }
@@ -334,6 +340,7 @@ static bool act(struct world *w, struct anchor *a, const struct step *s)
 		return true;
 	case ASK:
 	case OWN:
+	case USER:
 		return ask(w, s);
 	case HOLD:
 	case LEAVE:
@@ -500,7 +507,7 @@ static const struct {
 		{ USE, 2, 450 }, { PASS, 100 }, { CURRENT, 4, 3 }, { USE, 2, 100 }, { IS, 2, H }, { IS, 1, H } } },
 	/* type 4 */
 	{ "after a handover the old one has its grace", 0, 0, {
-		{ ASK, 4, 1 }, { PASS, 1000 }, { MOVE }, { PASS, 2000 }, { CURRENT, 4, 2 }, { IS, 1, H }, { PREFERRED, 1, 0 },
+		{ ASK, 4, 1 }, { PASS, 1000 }, { MOVE }, { PASS, 4000 }, { CURRENT, 4, 2 }, { IS, 1, H }, { PREFERRED, 1, 0 },
 		{ VALID, 1, 10 }, { TOLD, LOST, 0 }, { PASS, 30000 }, { GONE, 1 }, { IS, 2, H }, { TOLD, LOST, 0 } } },
 	{ "renumbering is a handover", 0, 0, {
 		{ ASK, 4, 1 }, { PASS, 1000 }, { RENUMBER }, { PASS, 3000 }, { CURRENT, 4, 2 }, { PREFERRED, 1, 0 } } },
@@ -510,6 +517,20 @@ static const struct {
 	{ "and home again: one more", 0, TYPE(4), {
 		{ CURRENT, 4, 1 }, { MOVE }, { PASS, 5000 }, { CURRENT, 4, 2 }, { MOVE }, { PASS, 5000 }, { CURRENT, 4, 3 },
 		{ PASS, 40000 }, { GONE, 1 }, { GONE, 2 }, { IS, 3, H } } },
+	{ "renumbered while another access serves: one handover, not two", 0, TYPE(4), {
+		{ CURRENT, 4, 1 }, { MOVE }, { PASS, 1500 }, { RENUMBER }, { PASS, 5000 }, { CURRENT, 4, 2 }, { GONE, 3 },
+		{ TOLD, GRANTED, 2 }, { PASS, 60000 }, { CURRENT, 4, 2 }, { GONE, 1 }, { GONE, 3 } } },
+	{ "a short visit elsewhere replaces nothing", 0, TYPE(4), {
+		{ CURRENT, 4, 1 }, { MOVE }, { PASS, 1500 }, { MOVE }, { PASS, 10000 }, { CURRENT, 4, 1 }, { IS, 1, H } } },
+	{ "an own one has its successor, which whoever asks next gets at once", 0, 0, {
+		{ USER, 4, 1 }, { PASS, 1000 }, { MOVE }, { PASS, 4000 }, { IS, 1, H }, { PREFERRED, 1, 0 }, { IS, 2, H },
+		{ OWN, 4, 3 }, { USER, 4, 2 }, { IS, 2, H }, { USER, 4, -ENOBUFS }, { PASS, 31000 }, { GONE, 1 },
+		{ LEAVE, 3 }, { PASS, 20000 }, { IS, 2, H }, { GONE, 3 } } },
+	{ "a successor that nobody asks for goes soon after", 0, 0, {
+		{ USER, 4, 1 }, { PASS, 1000 }, { MOVE }, { PASS, 4000 }, { IS, 2, H }, { PASS, 20000 }, { IS, 2, H },
+		{ PASS, 25000 }, { GONE, 1 }, { GONE, 2 }, { NOT_THERE, 2 } } },
+	{ "an own one that nobody uses has no successor", 0, 0, {
+		{ USER, 4, 1 }, { PASS, 1000 }, { LEAVE, 1 }, { MOVE }, { PASS, 4000 }, { GONE, 2 } } },
 	{ "it is renewed by its lifetime, too", 0, TYPE(4), {
 		{ CURRENT, 4, 1 }, { PASS, 985000 }, { CURRENT, 4, 2 }, { PASS, 40000 }, { GONE, 1 } } },
 	/* refusals */
@@ -554,6 +575,9 @@ static const struct {
 		{ ASK, 2, 1 }, { OWN, 1, 2 }, { PASS, 100 }, { RESTART }, { PASS, 60000 }, { IS, 1, H }, { IS, 2, H },
 		{ CURRENT, 2, 1 }, { CURRENT, 1, 0 }, { LEAVE, 1 }, { PASS, 11000 }, { GONE, 1 }, { IS, 2, H },
 		{ THERE, 2 } } },
+	{ "a restart does not give a user another share", 0, 0, {
+		{ USER, 2, 1 }, { USER, 2, -ENOBUFS }, { PASS, 100 }, { RESTART }, { PASS, 1000 }, { USER, 2, -ENOBUFS },
+		{ OWN, 2, 66 }, { LEAVE, 1 }, { PASS, 11000 }, { USER, 2, 67 } } },
 	{ "what was only asked for is not remembered", 0, 0, {
 		{ DEAD, 1 }, { ASK, 2, 1 }, { PASS, 1000 }, { RESTART }, { GONE, 1 }, { DEAD, 0 }, { PASS, 40000 },
 		{ NOT_THERE, 1 }, { ASK, 2, 65 } } },
