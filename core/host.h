@@ -258,7 +258,7 @@ struct fm_host_place {
  * @preferred_us, @valid_us: until when; UINT64_MAX: without end
  * @replace_us:  when a successor is asked for; @again_us: when it is due again
  * @idle_us:     when it goes, because nobody needs it; UINT64_MAX: somebody does
- * @access, @coa: type 4: where the host had settled when it was granted; a handover replaces it
+ * @access, @coa: type 4: where the host was when it was granted; a handover replaces it
  */
 struct fm_host_lease {
 	enum fm_lease_state state;
@@ -475,6 +475,9 @@ int fm_host_move(struct fm_host *h, const struct fm_tuple *flow, uint8_t access,
 
 /* The flow is over (FIN, RST, or 120 s without a packet): its pin and flow binding go. */
 void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t now_us);
+
+/* Where fm_host_move() sends that flow at the moment; FM_NO_ACCESS: where steering does. */
+uint8_t fm_host_moved_to(const struct fm_host *h, const struct fm_tuple *flow);
 
 /* Ends of flows are told to the anchor some seconds later, together; this tells them now. */
 void fm_host_tell_ends(struct fm_host *h, uint64_t now_us);

@@ -174,6 +174,13 @@ int fm_host_move(struct fm_host *h, const struct fm_tuple *flow, uint8_t access,
 	return 0;
 }
 
+uint8_t fm_host_moved_to(const struct fm_host *h, const struct fm_tuple *flow)
+{
+	const struct fm_host_flow *f = find_tuple((struct fm_host *)h, flow);
+
+	return f ? f->access : FM_NO_ACCESS;
+}
+
 void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t now_us)
 {
 	struct fm_host_flow *f = find_tuple(h, flow);

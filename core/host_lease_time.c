@@ -54,16 +54,6 @@ static void note_idle(struct fm_host *h, struct fm_host_lease *l, uint64_t now_u
 		l->idle_us = now_us + LINGER_US;
 }
 
-/* Does a lease remember a place, of before a restart? */
-static bool has_been_elsewhere(const struct fm_host *h)
-{
-	for (unsigned i = 0; i < FM_LEASES_MAX; i++) {
-		if (h->leases[i].state != FM_LEASE_NONE && !fm_ip_is_none(&h->leases[i].coa))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Where the flows that no rule claims go. A renumbered access goes and comes back, and another one
  * may serve meanwhile: that is one handover, not two, so a place counts when it has lasted.
@@ -78,11 +68,8 @@ static uint64_t note_place(struct fm_host *h, uint64_t now_us)
 		return FM_NEVER;
 	const struct fm_ip *coa = &h->accesses[access].reg.bound_coa;
 
-	if (!p->is_known || p->access != access || !fm_ip_equal(&p->coa, coa)) {
-		bool is_first = !p->is_known && !has_been_elsewhere(h);
-
-		*p = (struct fm_host_place){ true, is_first, access, *coa, now_us };
-	}
+	if (!p->is_known || p->access != access || !fm_ip_equal(&p->coa, coa))
+		*p = (struct fm_host_place){ true, false, access, *coa, now_us };
 	p->is_settled |= now_us >= p->since_us + SETTLED_US;
 	return p->is_settled ? FM_NEVER : p->since_us + SETTLED_US;
 }
@@ -93,13 +80,13 @@ static void follow(struct fm_host *h, struct fm_host_lease *l)
 	const struct fm_host_place *p = &h->place;
 
 	if (l->state != FM_LEASE_HELD || l->type != FM_TYPE_GRACEFUL_REPLACEMENT || l->is_ending ||
-	    !p->is_settled)
+	    !p->is_known)
 		return;
 	if (fm_ip_is_none(&l->coa)) {
 		l->access = p->access;
 		l->coa = p->coa;
 		h->is_unsaved = true;
-	} else if (l->access != p->access || !fm_ip_equal(&l->coa, &p->coa)) {
+	} else if (p->is_settled && (l->access != p->access || !fm_ip_equal(&l->coa, &p->coa))) {
 		l->replace_us = 0;
 	}
 }

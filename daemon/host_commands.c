@@ -90,6 +90,7 @@ void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t ac
 				fm_endpoint_text(&t->local, t->local_port, local), "remote",
 				fm_endpoint_text(&t->remote, t->remote_port, remote), "access",
 				d->config->host.accesses[access].name));
+	fm_host_sc_moved(d, t);
 }
 
 static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *request)

@@ -28,6 +28,14 @@ static uint8_t path_of(const struct fm_daemon *d, const struct fm_ip *ip)
 					      : core->choices[core->conf.n_rules].first;
 }
 
+/* By which access packets of the socket leave: of an order's flow, else as above. */
+static uint8_t path_now(const struct fm_daemon *d, const struct fm_host_listener *l)
+{
+	uint8_t moved = l->has_flow ? fm_host_moved_to(&d->host->core, &l->flow) : FM_NO_ACCESS;
+
+	return moved != FM_NO_ACCESS ? moved : path_of(d, &l->address);
+}
+
 /* Of a lease that ends for good; others are renewed while they are used. */
 static uint32_t life_of(const struct fm_daemon *d, const struct fm_ip *ip, uint64_t now_us)
 {
@@ -50,7 +58,7 @@ static struct fm_sc_answer answer(const struct fm_daemon *d, const struct fm_hos
 				  .life_s = life_of(d, &l->address, fm_now_us()) };
 
 	memcpy(a.address, l->address.b, sizeof(a.address));
-	snprintf(a.access, sizeof(a.access), "%s", access_name(d, path_of(d, &l->address)));
+	snprintf(a.access, sizeof(a.access), "%s", access_name(d, path_now(d, l)));
 	return a;
 }
 
@@ -116,9 +124,22 @@ static void turn_wait(struct fm_daemon *d, struct fm_host_listener *l, uint64_t 
 	}
 }
 
+/* What the next own one of its user gets, after a handover. */
+static struct fm_ip heir_of(const struct fm_daemon *d, const struct fm_host_listener *l)
+{
+	const struct fm_host_slot *slot = fm_host_slots_find(d, &l->address);
+	struct fm_address_status s;
+
+	if (!slot || !fm_host_heir_status(&d->host->core, slot->pid, fm_now_us(), &s))
+		return (struct fm_ip){ .b = { 0 } };
+	return s.address;
+}
+
 /* What new sockets of the type get instead. none: nothing else. */
 static struct fm_ip other_of(const struct fm_daemon *d, const struct fm_host_listener *l)
 {
+	if (l->is_own)
+		return heir_of(d, l);
 	struct fm_host_outcome o = fm_host_words_outcome(d, l->type, l->is_v4);
 	const struct fm_ip *ip = &d->host->sockets.slots[o.slot].ip;
 
@@ -134,7 +155,7 @@ static bool say_replaced(struct fm_daemon *d, struct fm_host_listener *l)
 	struct fm_ip other = other_of(d, l);
 	struct fm_sc_answer a;
 
-	if (l->is_own || fm_ip_is_none(&other) || fm_ip_equal(&other, &l->told_other))
+	if (fm_ip_is_none(&other) || fm_ip_equal(&other, &l->told_other))
 		return true;
 	l->told_other = other;
 	a = answer(d, l, FM_SC_REPLACED, 0);
@@ -157,7 +178,7 @@ static bool say_grace(struct fm_daemon *d, struct fm_host_listener *l)
 
 static bool say_path(struct fm_daemon *d, struct fm_host_listener *l)
 {
-	uint8_t path = path_of(d, &l->address);
+	uint8_t path = path_now(d, l);
 	struct fm_sc_answer a;
 
 	if (path == l->path || path == FM_NO_ACCESS)
@@ -224,6 +245,31 @@ void fm_host_sc_lost(struct fm_daemon *d, const struct fm_ip *ip)
 	}
 }
 
+void fm_host_sc_moved(struct fm_daemon *d, const struct fm_tuple *flow)
+{
+	struct fm_socket s;
+
+	if (!d->host->sockets.listeners || fm_sockets_find(&d->host->diag, flow, &s) < 0)
+		return;
+	for (struct fm_host_listener *l = d->host->sockets.listeners; l; l = l->next) {
+		if (!l->is_watch || l->cookie != s.cookie)
+			continue;
+		l->has_flow = true;
+		l->flow = *flow;
+	}
+}
+
+void fm_host_sc_gone(struct fm_daemon *d, uint64_t id)
+{
+	struct fm_host_listener *next;
+
+	for (struct fm_host_listener *l = d->host->sockets.listeners; l; l = next) {
+		next = l->next;
+		if (!l->is_watch && l->id == id && id != 0)
+			answer_wait(d, l, EBADF);
+	}
+}
+
 uint64_t fm_host_sc_next_us(const struct fm_daemon *d)
 {
 	uint64_t next_us = UINT64_MAX;
@@ -249,6 +295,7 @@ static struct fm_host_listener make(struct fm_daemon *d, struct fm_sc_client *c,
 			(o->value & IPV6_REQUIRE_SRC_ON_NET) || o->lifetime_s || o->lifetime_bytes,
 		.type = (uint8_t)IPV6_PREFER_SRC_TYPE_OF(o->value),
 		.id = o->id,
+		.cookie = q->cookie,
 		.until_us = fm_now_us() + (q->timeout_ms ? 1000ull * q->timeout_ms : deadline_us),
 	};
 

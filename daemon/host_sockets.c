@@ -25,6 +25,7 @@ static void on_event(void *ctx, const struct fm_sock_event *e)
 		break;
 	case FM_SOCK_EVENT_GONE:
 		fm_host_words_gone(d, e->id);
+		fm_host_sc_gone(d, e->id);
 		break;
 	default: /* of a newer program */
 		break;

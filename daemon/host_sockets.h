@@ -68,14 +68,18 @@ struct fm_host_own {
 	struct fm_host_outcome told;
 };
 
-/* Who waits for, or watches, a socket's address. */
+/**
+ * struct fm_host_listener - who waits for, or watches, a socket's address
+ * @cookie: of the socket; @flow: of its flows the one that was moved last, where @has_flow
+ */
 struct fm_host_listener {
 	struct fm_host_listener *next;
 	struct fm_sc_client *client;
-	bool is_watch, is_v4, is_own, is_grace_told;
+	bool is_watch, is_v4, is_own, is_grace_told, has_flow;
 	uint8_t type, path;
-	uint64_t id, until_us;
+	uint64_t id, cookie, until_us;
 	struct fm_ip address, told_other;
+	struct fm_tuple flow;
 };
 
 /**
@@ -154,6 +158,10 @@ void fm_host_sc_close(struct fm_daemon *d);
 void fm_host_sc_turn(struct fm_daemon *d, uint64_t now_us);
 /* The address is no more. */
 void fm_host_sc_lost(struct fm_daemon *d, const struct fm_ip *ip);
+/* A flow was moved: who watches its socket is told in this turn. */
+void fm_host_sc_moved(struct fm_daemon *d, const struct fm_tuple *flow);
+/* The socket of @id was closed: whoever waits for it hears of it. */
+void fm_host_sc_gone(struct fm_daemon *d, uint64_t id);
 uint64_t fm_host_sc_next_us(const struct fm_daemon *d);
 
 #endif

@@ -118,19 +118,24 @@ static __always_inline bool is_same(const struct fm_sock_want *w, const struct a
 	       FM_SOCK_WORD_STATE(fm_request_word(w->request)) != FM_SOCK_FAILED;
 }
 
-/* The socket's own request is over. */
-static __always_inline void end_request(struct fm_sock_want *w)
+static __always_inline void tell_gone(__u64 id)
 {
-	__u64 id = w->request;
-	struct fm_sock_event *e;
+	struct fm_sock_event *e = fm_event(FM_SOCK_EVENT_GONE);
 
-	w->request = 0;
-	(void)bpf_map_delete_elem(&fm_sock_requests_v1, &id);
-	e = fm_event(FM_SOCK_EVENT_GONE);
 	if (!e)
 		return;
 	e->id = id;
 	bpf_ringbuf_submit(e, 0);
+}
+
+/* The socket's own request is over. */
+static __always_inline void end_request(struct fm_sock_want *w)
+{
+	__u64 id = w->request;
+
+	w->request = 0;
+	(void)bpf_map_delete_elem(&fm_sock_requests_v1, &id);
+	tell_gone(id);
 }
 
 static __always_inline void give_back(struct fm_sock_want *w)
@@ -704,8 +709,11 @@ int fm_sock_release(struct bpf_sock *sk)
 {
 	struct fm_sock_want *w = bpf_sk_storage_get(&fm_sock_want_v1, sk, NULL, 0);
 
-	if (w && w->owner == (__u64)sk)
-		give_back(w);
+	if (!w || w->owner != (__u64)sk)
+		return FM_LEAVE;
+	give_back(w);
+	if (!w->is_own && !w->is_default && (w->asked_ms[0] || w->asked_ms[1]))
+		tell_gone(w->id); /* somebody may wait for it yet */
 	return FM_LEAVE;
 }
 

@@ -169,7 +169,7 @@ _Static_assert(sizeof(struct fm_sock_want) == 104, "changes a pinned map: raise 
 			       */
 #define FM_SOCK_EVENT_OWN 2u  /* an address of its own: fm_sock_answer() by @id */
 #define FM_SOCK_EVENT_WHO 3u  /* no verdict for @who yet */
-#define FM_SOCK_EVENT_GONE 4u /* the socket of @id, which asked for one of its own, is closed */
+#define FM_SOCK_EVENT_GONE 4u /* the socket of @id is closed: it had one of its own, or waited */
 
 /* fm_sock_events_v1, ring buffer. @type: asked for; @is_v4: an IPv4 address. */
 struct fm_sock_event {

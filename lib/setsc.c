@@ -17,7 +17,7 @@
 
 #define LOOK_MS 50	 /* poll() does not wake when another thread closes the socket */
 #define AWAY_MS 3000	 /* so long may a daemon be away that goes while it is asked */
-#define LONGEST_MS 60000 /* for a daemon that hangs: its own deadline is far below */
+#define LONGEST_MS 60000 /* the daemon's own deadline is far below */
 
 /* One wait: for which socket, until when. */
 struct wait {
@@ -76,6 +76,18 @@ static int look(const struct wait *w, int fd)
 	return 0;
 }
 
+/*
+ * eBPF knows the daemon's deadline, and shows its end also where the daemon hangs. A caller's own
+ * may be longer.
+ */
+static bool is_late(const struct wait *w)
+{
+	struct fm_sc_option o;
+
+	return w->timeout_ms == 0 && fm_option_read(w->sockfd, &o) == 0 &&
+	       fm_option_error(&o) == -ETIMEDOUT;
+}
+
 /* One connection to the daemon, to its answer. */
 static int await_answer(const struct wait *w, int fd)
 {
@@ -83,7 +95,7 @@ static int await_answer(const struct wait *w, int fd)
 	int err;
 
 	while ((err = fm_ask_read(fd, 0, &a)) == -EAGAIN) {
-		err = look(w, fd);
+		err = is_late(w) ? -ETIMEDOUT : look(w, fd);
 		if (err)
 			return err;
 	}

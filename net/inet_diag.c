@@ -66,6 +66,7 @@ static bool read_socket(const struct nlmsghdr *n, uint8_t ip_proto, struct fm_so
 			   .local_port = ntohs(m->id.idiag_sport),
 			   .remote_port = ntohs(m->id.idiag_dport),
 			   .ip_proto = ip_proto },
+		.cookie = (uint64_t)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0],
 		.inode = m->idiag_inode,
 		.uid = m->idiag_uid,
 		.state = m->idiag_state,

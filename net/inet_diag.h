@@ -11,11 +11,12 @@
  * struct fm_socket - one socket
  * @state:  TCP_ESTABLISHED ... of <netinet/tcp.h>; UDP: TCP_ESTABLISHED connected, TCP_CLOSE not
  * @rtt_us: TCP, smoothed; 0: not known
+ * @cookie: as SO_COOKIE tells it
  * @inode:  0: an orphan; @cgroup: id of its cgroup v2, 0: not told
  */
 struct fm_socket {
 	struct fm_tuple tuple;
-	uint64_t cgroup;
+	uint64_t cookie, cgroup;
 	uint32_t inode, uid, rtt_us;
 	uint8_t state;
 };

@@ -52,6 +52,9 @@ static void look_at(int fd, struct fm_sc_question *q)
 		memset(&q->option, 0, sizeof(q->option));
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len) == 0)
 		q->is_v4 = domain == AF_INET;
+	len = sizeof(q->cookie);
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &q->cookie, &len) < 0)
+		q->cookie = 0;
 }
 
 static void *run(void *arg)

@@ -27,12 +27,14 @@ struct fm_sc_job;
  * @error:  0; -errno: the option could not be read
  * @option: empty where the socket asked for nothing
  * @is_v4:  an IPv4 socket
+ * @cookie: the socket's, SO_COOKIE
  */
 struct fm_sc_question {
 	uint16_t op; /* enum fm_sc_op */
 	uint32_t timeout_ms;
 	int error;
 	bool is_v4;
+	uint64_t cookie;
 	struct fm_sc_option option;
 };
 

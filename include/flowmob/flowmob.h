@@ -90,8 +90,9 @@ int setsc_within(int sockfd, struct in6_addr *source, sc_type type, int timeout_
  * @timeout_ms: as setsc_within()
  *
  * Poll the descriptor for reading, then call setsc_finish(). Meanwhile the socket may not be used:
- * connect() and sendto() fail with EAGAIN. Closing the descriptor ends the wait, not the asking:
- * the socket is then as after setsockopt() with that type.
+ * connect() and sendto() fail with EAGAIN. Closing the socket ends the wait: the descriptor is
+ * readable then, and setsc_finish() says EBADF. Closing the descriptor ends the wait, not the
+ * asking: the socket is then as after setsockopt() with that type.
  *
  * Return: a descriptor that the caller closes; else negative as setsc().
  */

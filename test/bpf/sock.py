@@ -89,12 +89,17 @@ def _(d):
     same(read(a), TYPE[2] | READY)
     same(talk(a), A[2])
     same(talk(b), A[2])
+    d.events()
+    b.close()
+    same(kinds(d), [])  # it has its address: nobody waits
 
 
 @row("the event says who asks: cgroup, program, user")
 def _(d):
-    sock(3)
+    s = sock(3)
     (_, e), = d.events()
+    s.close()
+    same(kinds(d), ["gone"])  # who waits for it hears of it
     st = os.stat("/proc/self/exe")
     same(e["ino"], st.st_ino)
     same(e["cgroup"], os.stat(CGROUP).st_ino)

@@ -2,7 +2,8 @@
 
 setsc_client.py TYPE HOW PEER PORT [timeout=MS] [fresh] [life=S] [flags=N] [type-first]
 HOW: none, connect, sendto, tcp, bind (to the address, then connect), wildcard (bind to ::, then connect),
-listen (at :: PORT; sends "hello" to one), watch (events until its input ends), start (without waiting)
+listen (at :: PORT; sends "hello" to one), watch (events until its input ends), moved (the same, of a connected socket), start (without waiting), closed (while
+another waits for it by setsc_start())
 """
 import ctypes
 import errno
@@ -48,6 +49,18 @@ def start(sock, kind):
     os.close(fd)
 
 
+def close_while_waiting(sock, kind):
+    source = (ctypes.c_ubyte * 16)()
+    fd = lib.setsc_start(sock.fileno(), kind, -1)
+    is_early = bool(select.select([fd], [], [], 0.3)[0])
+    number, begin = sock.fileno(), time.monotonic()
+    sock.close()
+    is_woken = bool(select.select([fd], [], [], 4)[0])
+    took_ms = (time.monotonic() - begin) * 1000
+    result = lib.setsc_finish(fd, number, source)
+    tell(early=is_early, woken=is_woken, took_ms=took_ms, result=result, errno=errno.errorcode[ctypes.get_errno()])
+
+
 def watch(sock):
     fd = lib.sc_watch(sock.fileno())
     event = ctypes.create_string_buffer(128)
@@ -75,7 +88,10 @@ def use(sock, how, source, peer, port):
         one.sendall(b'hello')
         one.close()
         return
-    if how == 'watch':
+    if how == 'moved':
+        sock.connect((peer, port))
+        sock.send(b'hello')
+    if how in ('watch', 'moved'):
         watch(sock)
         return
     sock.settimeout(5)
@@ -102,6 +118,9 @@ def main():
         tell(lifetime=lib.setsc_lifetime(sock.fileno(), ctypes.c_uint32(int(more['life'])), ctypes.c_uint64(0)))
     if how == 'start':
         start(sock, kind)
+    if how == 'closed':
+        close_while_waiting(sock, kind)
+        return
     source = setsc(sock, kind, more)
     if 'flags' in more and 'type-first' in more:
         preferences(sock, int(more['flags'], 0))

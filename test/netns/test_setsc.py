@@ -7,6 +7,7 @@ import ipaddress
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import threading
@@ -196,6 +197,42 @@ def test_a_handover_is_told(world):
             until('the access is back', lambda: world.accesses()[access]['state'] == 'up')
 
 
+def test_the_move_of_one_flow_is_told_to_who_watches_its_socket(world):
+    with standing(world, SESSION, 'watch') as (_, other), standing(world, SESSION, 'moved') as (_, says):
+        assert next(other)['source'] == next(says)['source']  # the same address, another socket
+        access, _ = next(says)['access'], next(other)
+        to = 'lte' if access == 'wifi' else 'wifi'
+        flow = until('the flow is known', lambda: [
+            f for f in world.ask('host', 'flows')['flows'] if f['remote'] == f'[{PEER6}]:{PORT}'])[0]['id']
+        assert world.ask('host', 'move', flow=flow, access=to, for_s=2)['moved'] == 1
+        assert (event := next(says))['change'] == 5 and event['access'] == to, event
+        assert (event := next(says))['change'] == 5 and event['access'] == access, event  # the order is over
+        world.do('link-down', access=access)  # the first thing that the other one hears
+        try:
+            assert (event := next(other))['change'] == 5 and event['access'] == to, event
+        finally:
+            world.do('restore', access=access)
+            until('the access is back', lambda: world.accesses()[access]['state'] == 'up')
+
+
+def test_a_graceful_replacement_address_of_its_own_has_an_heir(world):
+    """After a handover a new prefix is there already for the next socket of that user that wants a fresh one."""
+    with standing(world, GRACEFUL, 'watch', 'fresh') as (_, says):
+        source = next(says)['source']
+        access = next(says)['access']
+        world.do('link-down', access=access)
+        try:
+            event = next(e for e in says if e['change'] == 3)
+            assert event['source'] == source and 0 < event['life_s'] <= 30, event
+            assert event['replacement'] not in (source, '::')
+            assert ask(world, GRACEFUL, 'connect')['seen'] != event['replacement'], 'it is not for all'
+            assert ask(world, GRACEFUL, 'connect', 'fresh')['seen'] == event['replacement']
+            assert ask(world, GRACEFUL, 'connect', 'fresh')['seen'] != event['replacement'], 'nor twice'
+        finally:
+            world.do('restore', access=access)
+            until('the access is back', lambda: world.accesses()[access]['state'] == 'up')
+
+
 def test_graceful_replacement_is_told_and_new_sockets_get_the_new_address(world):
     with standing(world, GRACEFUL, 'watch') as (_, says):
         source = next(says)['source']
@@ -275,6 +312,31 @@ def test_a_dead_anchor_ends_at_the_deadline(world):
     finally:
         world.do('start', node='anchor')
         until('the anchor is back', lambda: ask(world, SESSION, 'connect', 'fresh')['result'] == 0, 20)
+
+
+def test_closing_a_socket_ends_its_wait(world):
+    world.do('stop', node='anchor')
+    try:
+        for more in ((), ('fresh',)):
+            told = ask(world, FIXED, 'closed', *more)
+            assert not told['early'] and told['woken'] and told['took_ms'] < 500, told
+            assert (told['result'], told['errno']) == (-1002, 'EBADF'), told
+    finally:
+        world.do('start', node='anchor')
+        until('the anchor is back', lambda: ask(world, SESSION, 'connect', 'fresh')['result'] == 0, 20)
+
+
+def test_a_daemon_that_hangs_ends_at_its_deadline(world):
+    """Its own, 5 s, which nobody but eBPF can tell; the caller gave none."""
+    pid = world.pid('host')
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        told = ask(world, FIXED, 'none', 'fresh')
+        assert (told['result'], told['errno']) == (-1002, 'ETIMEDOUT'), told
+        assert 4500 <= told['took_ms'] < 7000, told
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until('it is itself again', lambda: ask(world, SESSION, 'connect', 'fresh')['result'] == 0, 20)
 
 
 def test_without_a_daemon(world):
