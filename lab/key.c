@@ -53,20 +53,20 @@ void fm_key_text(struct fm_lab_reader *r, const struct fm_tree *t, void *out)
 			fm_key_refuse(r, t, hint);                                                 \
 	}
 
-READER(fm_key_time, int64_t, fm_value_time, "a time, for example \"80ms\"")
-READER(fm_key_signed_time, int64_t, fm_value_signed_time, "a time, for example \"-1h\"")
-READER(fm_key_size, int64_t, fm_value_size, "a size, for example 1500 or \"16K\"")
-READER(fm_key_percent, uint32_t, fm_value_percent, "a share, for example \"2%\"")
-READER(fm_key_bool, bool, fm_value_bool, "true or false")
-READER(fm_key_count, int64_t, fm_value_count, "a whole number")
-READER(fm_key_dscp, uint8_t, fm_value_dscp, "a DSCP, for example \"ef\" or 46")
+READER(fm_key_time, int64_t, fm_lab_value_time, "a time, for example \"80ms\"")
+READER(fm_key_signed_time, int64_t, fm_lab_value_signed_time, "a time, for example \"-1h\"")
+READER(fm_key_size, int64_t, fm_lab_value_size, "a size, for example 1500 or \"16K\"")
+READER(fm_key_percent, uint32_t, fm_lab_value_percent, "a share, for example \"2%\"")
+READER(fm_key_bool, bool, fm_lab_value_bool, "true or false")
+READER(fm_key_count, int64_t, fm_lab_value_count, "a whole number")
+READER(fm_key_dscp, uint8_t, fm_lab_value_dscp, "a DSCP, for example \"ef\" or 46")
 
 void fm_key_bit_rate(struct fm_lab_reader *r, const struct fm_tree *t, void *out)
 {
 	const char *v = fm_key_single(r, t);
 	double pps;
 
-	if (v && (fm_value_rate(v, out, &pps) < 0 || pps > 0))
+	if (v && (fm_lab_value_rate(v, out, &pps) < 0 || pps > 0))
 		fm_key_refuse(r, t, "a rate, for example \"20mbit\"");
 }
 
@@ -75,7 +75,7 @@ void fm_key_any_rate(struct fm_lab_reader *r, const struct fm_tree *t, void *out
 	const char *v = fm_key_single(r, t);
 	double *both = out;
 
-	if (v && fm_value_rate(v, &both[0], &both[1]) < 0)
+	if (v && fm_lab_value_rate(v, &both[0], &both[1]) < 0)
 		fm_key_refuse(r, t, "a rate, for example \"50/s\" or \"10mbit\"");
 }
 

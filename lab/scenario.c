@@ -411,9 +411,9 @@ static void read_event_section(struct fm_lab_reader *r, const struct fm_tree *t)
 /* "% of packets", or how many. */
 static void settle_lost(struct fm_lab_reader *r, const struct fm_tree *t, struct expect_draft *d)
 {
-	if (fm_value_count(d->lost, &d->e.max_lost) == 0)
+	if (fm_lab_value_count(d->lost, &d->e.max_lost) == 0)
 		d->e.has_lost = true;
-	else if (fm_value_percent(d->lost, &d->e.max_lost_ppm) == 0)
+	else if (fm_lab_value_percent(d->lost, &d->e.max_lost_ppm) == 0)
 		d->e.has_lost_share = true;
 	else
 		fm_key_refuse(r, fm_tree_find(t, "max-lost"), "a number of packets or a share");

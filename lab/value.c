@@ -51,7 +51,7 @@ static int read_number(const char *text, const struct unit *units, double *out)
 	return -EINVAL;
 }
 
-int fm_value_time(const char *text, int64_t *us_out)
+int fm_lab_value_time(const char *text, int64_t *us_out)
 {
 	double us;
 
@@ -61,17 +61,17 @@ int fm_value_time(const char *text, int64_t *us_out)
 	return 0;
 }
 
-int fm_value_signed_time(const char *text, int64_t *us_out)
+int fm_lab_value_signed_time(const char *text, int64_t *us_out)
 {
 	bool is_negative = text[0] == '-';
-	int err = fm_value_time(text + (text[0] == '-' || text[0] == '+'), us_out);
+	int err = fm_lab_value_time(text + (text[0] == '-' || text[0] == '+'), us_out);
 
 	if (err == 0 && is_negative)
 		*us_out = -*us_out;
 	return err;
 }
 
-int fm_value_rate(const char *text, double *bps_out, double *pps_out)
+int fm_lab_value_rate(const char *text, double *bps_out, double *pps_out)
 {
 	*bps_out = *pps_out = 0;
 	if (read_number(text, packets, pps_out) == 0 && *pps_out > 0)
@@ -82,7 +82,7 @@ int fm_value_rate(const char *text, double *bps_out, double *pps_out)
 	return 0;
 }
 
-int fm_value_size(const char *text, int64_t *bytes_out)
+int fm_lab_value_size(const char *text, int64_t *bytes_out)
 {
 	double bytes;
 
@@ -92,7 +92,7 @@ int fm_value_size(const char *text, int64_t *bytes_out)
 	return 0;
 }
 
-int fm_value_percent(const char *text, uint32_t *ppm_out)
+int fm_lab_value_percent(const char *text, uint32_t *ppm_out)
 {
 	double ppm;
 
@@ -102,7 +102,7 @@ int fm_value_percent(const char *text, uint32_t *ppm_out)
 	return 0;
 }
 
-int fm_value_bool(const char *text, bool *out)
+int fm_lab_value_bool(const char *text, bool *out)
 {
 	static const char *const yes[] = { "true", "yes", "on" }, *const no[] = { "false", "no",
 										  "off" };
@@ -116,7 +116,7 @@ int fm_value_bool(const char *text, bool *out)
 	return -EINVAL;
 }
 
-int fm_value_count(const char *text, int64_t *out)
+int fm_lab_value_count(const char *text, int64_t *out)
 {
 	double value;
 
@@ -126,7 +126,7 @@ int fm_value_count(const char *text, int64_t *out)
 	return 0;
 }
 
-int fm_value_dscp(const char *text, uint8_t *out)
+int fm_lab_value_dscp(const char *text, uint8_t *out)
 {
 	static const struct {
 		const char *name;
@@ -146,7 +146,7 @@ int fm_value_dscp(const char *text, uint8_t *out)
 			return 0;
 		}
 	}
-	if (fm_value_count(text, &number) < 0 || number > 63)
+	if (fm_lab_value_count(text, &number) < 0 || number > 63)
 		return -EINVAL;
 	*out = (uint8_t)number;
 	return 0;

@@ -9,24 +9,24 @@
 #include <stdint.h>
 
 /* "80ms", "1.5s", "2h"; units us ms s m h d; 0 needs none. */
-int fm_value_time(const char *text, int64_t *us_out);
+int fm_lab_value_time(const char *text, int64_t *us_out);
 
 /* The same with a sign: how far a clock jumps. */
-int fm_value_signed_time(const char *text, int64_t *us_out);
+int fm_lab_value_signed_time(const char *text, int64_t *us_out);
 
 /* "50mbit" gives bits per second, "50/s" packets per second; powers of 1000. */
-int fm_value_rate(const char *text, double *bps_out, double *pps_out);
+int fm_lab_value_rate(const char *text, double *bps_out, double *pps_out);
 
 /* Octets; K, M, G are powers of 1024. */
-int fm_value_size(const char *text, int64_t *bytes_out);
+int fm_lab_value_size(const char *text, int64_t *bytes_out);
 
 /* "2%" in parts per million; 0 needs no sign. */
-int fm_value_percent(const char *text, uint32_t *ppm_out);
+int fm_lab_value_percent(const char *text, uint32_t *ppm_out);
 
-int fm_value_bool(const char *text, bool *out);
-int fm_value_count(const char *text, int64_t *out);
+int fm_lab_value_bool(const char *text, bool *out);
+int fm_lab_value_count(const char *text, int64_t *out);
 
 /* A name of RFC 2474, 2597, 3246, 5865, 8622 ("ef", "af41", "cs1", "le"), or 0 to 63. */
-int fm_value_dscp(const char *text, uint8_t *out);
+int fm_lab_value_dscp(const char *text, uint8_t *out);
 
 #endif

@@ -23,10 +23,10 @@ static void times_have_units(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int err = fm_value_time(rows[i].text, &us);
+		int err = fm_lab_value_time(rows[i].text, &us);
 		assert_int_equal(err < 0 ? -1 : us, rows[i].us);
 	}
-	assert_int_equal(fm_value_signed_time("-1h", &us), 0);
+	assert_int_equal(fm_lab_value_signed_time("-1h", &us), 0);
 	assert_int_equal(us, -3600000000);
 }
 
@@ -35,13 +35,13 @@ static void rates_are_of_bits_or_packets(void **state)
 	double bps, pps;
 
 	(void)state;
-	assert_int_equal(fm_value_rate("50mbit", &bps, &pps), 0);
+	assert_int_equal(fm_lab_value_rate("50mbit", &bps, &pps), 0);
 	assert_true(bps == 50e6 && pps == 0);
-	assert_int_equal(fm_value_rate("1000/s", &bps, &pps), 0);
+	assert_int_equal(fm_lab_value_rate("1000/s", &bps, &pps), 0);
 	assert_true(bps == 0 && pps == 1000);
-	assert_int_equal(fm_value_rate("0mbit", &bps, &pps), -22);
-	assert_int_equal(fm_value_rate("50", &bps, &pps), -22);
-	assert_int_equal(fm_value_rate("50Mbit", &bps, &pps), -22);
+	assert_int_equal(fm_lab_value_rate("0mbit", &bps, &pps), -22);
+	assert_int_equal(fm_lab_value_rate("50", &bps, &pps), -22);
+	assert_int_equal(fm_lab_value_rate("50Mbit", &bps, &pps), -22);
 }
 
 static void the_rest_is_read(void **state)
@@ -52,19 +52,19 @@ static void the_rest_is_read(void **state)
 	bool b;
 
 	(void)state;
-	assert_int_equal(fm_value_size("16K", &n), 0);
+	assert_int_equal(fm_lab_value_size("16K", &n), 0);
 	assert_int_equal(n, 16384);
-	assert_int_equal(fm_value_percent("0.5%", &ppm), 0);
+	assert_int_equal(fm_lab_value_percent("0.5%", &ppm), 0);
 	assert_int_equal(ppm, 5000);
-	assert_int_equal(fm_value_percent("101%", &ppm), -22);
-	assert_int_equal(fm_value_percent("0", &ppm), 0);
-	assert_int_equal(fm_value_dscp("af41", &dscp), 0);
+	assert_int_equal(fm_lab_value_percent("101%", &ppm), -22);
+	assert_int_equal(fm_lab_value_percent("0", &ppm), 0);
+	assert_int_equal(fm_lab_value_dscp("af41", &dscp), 0);
 	assert_int_equal(dscp, 34);
-	assert_int_equal(fm_value_dscp("64", &dscp), -22);
-	assert_int_equal(fm_value_bool("off", &b), 0);
+	assert_int_equal(fm_lab_value_dscp("64", &dscp), -22);
+	assert_int_equal(fm_lab_value_bool("off", &b), 0);
 	assert_false(b);
-	assert_int_equal(fm_value_bool("1", &b), -22);
-	assert_int_equal(fm_value_count("1.5", &n), -22);
+	assert_int_equal(fm_lab_value_bool("1", &b), -22);
+	assert_int_equal(fm_lab_value_count("1.5", &n), -22);
 }
 
 int main(void)
