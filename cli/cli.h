@@ -70,6 +70,7 @@ int fm_cmd_counters(int argc, char **argv);
 int fm_cmd_move(int argc, char **argv);
 int fm_cmd_run(int argc, char **argv);
 int fm_cmd_explain(int argc, char **argv);
+int fm_cmd_policy(int argc, char **argv);
 int fm_cmd_check(int argc, char **argv);
 int fm_cmd_down(int argc, char **argv);
 int fm_cmd_events(int argc, char **argv);

@@ -18,6 +18,7 @@ static const struct fm_command commands[] = {
 	{ "flows",    "live flows: where each one goes, and what it gets there",    fm_cmd_flows },
 	{ "move",     "move live flows to another access",                          fm_cmd_move },
 	{ "explain",  "why a flow goes where it goes, or where one would go",      fm_cmd_explain },
+	{ "policy",   "check, compare, apply rules; say what would move",           fm_cmd_policy },
 	{ "access",   "the accesses with every measured value",                     fm_cmd_access },
 	{ "address",  "home addresses: type, prefix, life, who uses them",          fm_cmd_address },
 	{ "check",    "test every access, up to the anchor",                        fm_cmd_check },

@@ -25,8 +25,8 @@ const char *const fm_mode_names[] = { "active-standby", "smallest-delay", "load-
 				      "priority-based", "redundant",	  NULL };
 const char *const fm_cost_names[] = { "free", "metered", NULL };
 static const char *const replay_names[] = { "sequence", "timestamp", NULL };
-static const char *const on_none_names[] = { "any", "wait", "block", NULL };
-static const char *const on_recovery_names[] = { "return", "keep", "new-only", NULL };
+const char *const fm_on_none_names[] = { "any", "wait", "block", NULL };
+const char *const fm_on_recovery_names[] = { "return", "keep", "new-only", NULL };
 static const char *const datapath_names[] = { "auto", "tc", "xdp", NULL };
 
 /* clang-format off */
@@ -75,8 +75,8 @@ static const struct fm_conf_key program_keys[] = {
 	{ "mode",         &fm_kind_word,     AT(type, steer.mode),            false, 0, fm_mode_names },     \
 	{ "via",          &fm_kind_via,      AT(type, steer),                 false, 0, NULL },              \
 	{ "weights",      &fm_kind_weights,  AT(type, steer),                 false, 0, NULL },              \
-	{ "on-none",      &fm_kind_word,     AT(type, steer.on_none),         false, 0, on_none_names },     \
-	{ "on-recovery",  &fm_kind_word,     AT(type, steer.on_recovery),     false, 0, on_recovery_names }, \
+	{ "on-none",      &fm_kind_word,     AT(type, steer.on_none),         false, 0, fm_on_none_names },     \
+	{ "on-recovery",  &fm_kind_word,     AT(type, steer.on_recovery),     false, 0, fm_on_recovery_names }, \
 	{ "return-after", &fm_kind_duration, AT(type, steer.return_after_us), false, 0, NULL },              \
 	{ "max-loss",     &fm_kind_percent,  AT(type, steer.max_loss_ppm),    false, 0, NULL },              \
 	{ "max-delay",    &fm_kind_duration, AT(type, steer.max_delay_us),    false, 0, NULL }

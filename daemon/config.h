@@ -214,5 +214,7 @@ int fm_config_resolve(struct fm_conf_anchor_address *a, FILE *err);
 extern const char *const fm_type_names[];
 extern const char *const fm_mode_names[];
 extern const char *const fm_cost_names[];
+extern const char *const fm_on_none_names[];
+extern const char *const fm_on_recovery_names[];
 
 #endif

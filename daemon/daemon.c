@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "daemon/commands.h"
+#include "daemon/policy.h"
 #include "daemon/tell.h"
 #include "datapath/loader.h"
 #include "net/privilege.h"
@@ -169,6 +170,10 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 	int ret = -EINVAL;
 
 	c = err ? fm_config_read(d->options.config, old, err) : NULL;
+	if (c && fm_policy_load(&d->options, c, err) < 0) {
+		fm_config_free(c);
+		c = NULL;
+	}
 	if (c && (c->is_host != old->is_host || c->is_anchor != old->is_anchor)) {
 		fprintf(err, "another role needs a restart");
 	} else if (c) {
@@ -358,7 +363,7 @@ static int open_all(struct fm_daemon *d)
 static int choose_role(struct fm_daemon *d)
 {
 	d->config = fm_config_read(d->options.config, NULL, stderr);
-	if (!d->config)
+	if (!d->config || fm_policy_load(&d->options, d->config, stderr) < 0)
 		return -EINVAL;
 	if (d->config->is_host && d->config->is_anchor) {
 		fprintf(stderr,

@@ -23,6 +23,9 @@
 	X(ENDING,            "ending",              60, "")                             \
 	X(RELOADED,          "reloaded",            60, "")                             \
 	X(RELOAD_REFUSED,    "reload-refused",      60, "the old configuration stays")  \
+	X(POLICY_APPLIED,    "policy-applied",      60, "")                             \
+	X(POLICY_CONFIRMED,  "policy-confirmed",    60, "")                             \
+	X(POLICY_BACK,       "policy-rolled-back",  60, "nobody confirmed it in time; the rules of before hold again") \
 	X(STORE,             "store-trouble",        6, "look at the disk below --state") \
 	X(ACCESS,            "access-changed",      60, "")                             \
 	X(NEXT_HOP,          "next-hop-changed",    10, "")                             \

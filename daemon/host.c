@@ -679,6 +679,7 @@ static const struct fm_role_step steps[] = {
 	{ "signalling", open_signal },
 	{ "flows", open_flows },
 	{ "names of destinations", fm_domains_open },
+	{ "rules on trial", fm_policy_open },
 	{ "the host's record", restore },
 	{ "what accesses carried", fm_host_quotas_restore },
 	{ "hooks of types", fm_host_hooks_open },
@@ -731,6 +732,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_slow_close(&h->slow);
 	fm_flows_close(&h->flows);
 	fm_domains_close(d);
+	fm_policy_close(d);
 }
 
 /* What names paths, or the peer, of this run: accesses by number, the anchor, who we are. */

@@ -18,6 +18,7 @@
 #include "daemon/host_rules.h"
 #include "daemon/host_size.h"
 #include "daemon/host_sockets.h"
+#include "daemon/policy.h"
 #include "daemon/slow.h"
 #include "datapath/loader.h"
 #include "net/neighbour.h"
@@ -69,6 +70,7 @@ struct fm_host_role {
 	struct fm_host_rules rules;
 	struct fm_host_usage usage[FM_ACCESSES_MAX];
 	struct fm_domains domains;
+	struct fm_policy rules_file;
 };
 
 /* The number of the access with that name; -1: none. */

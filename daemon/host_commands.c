@@ -145,6 +145,7 @@ const struct fm_command fm_host_commands[] = {
 	{ "flows", FM_CONTROL_READ, fm_host_command_flows },
 	{ "run", FM_CONTROL_NONE, fm_host_command_run },
 	{ "explain", FM_CONTROL_READ, fm_host_command_explain },
+	{ "policy", FM_CONTROL_READ, fm_host_command_policy },
 	{ "counters", FM_CONTROL_READ, fm_host_command_counters },
 	{ "move", FM_CONTROL_ADMIN, run_move },
 	{ "check", FM_CONTROL_READ, fm_host_command_check },

@@ -103,3 +103,12 @@ void fm_host_rules_look(struct fm_daemon *d)
 	}
 	fm_host_rest(&d->host->core, resting, fm_now_us());
 }
+
+uint8_t fm_host_rules_place(const struct fm_host *h, uint16_t number)
+{
+	uint8_t i = 0;
+
+	while (i < h->conf.n_rules && h->conf.rules[i].number != number)
+		i++;
+	return i;
+}

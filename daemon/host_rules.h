@@ -29,4 +29,9 @@ void fm_host_rules_look(struct fm_daemon *d);
 bool fm_host_rules_holds(const struct fm_daemon *d, const struct fm_classes *classes,
 			 const struct fm_match *m);
 
+/* The first place among the core's rules of rule @number of the configuration; n_rules: it has
+ * none.
+ */
+uint8_t fm_host_rules_place(const struct fm_host *h, uint16_t number);
+
 #endif

@@ -187,8 +187,8 @@ const char *fm_host_proto_name(uint8_t proto, char buf[8])
 	}
 }
 
-/* Which rule a flow follows; numbers of the configuration come back as FID. */
-static const char *rule_name(const struct fm_daemon *d, const struct fm_dp_flow_info *f)
+/* Numbers of the configuration come back as FID. */
+const char *fm_host_rule_name(const struct fm_daemon *d, const struct fm_dp_flow_info *f)
 {
 	if (f->is_pinned)
 		return "moved";
@@ -223,7 +223,7 @@ static void list_flow(void *ctx, const struct fm_live_flow *f)
 			"app", f->app[0] ? f->app : NULL, "type",
 			home ? fm_type_names[home->type] : NULL, "access",
 			i->bid ? access_name(l->d, (uint8_t)(i->bid - 1)) : NULL, "rule",
-			rule_name(l->d, i), "rtt_ms", fm_show_ms(f->rtt_us), "rate_bps",
+			fm_host_rule_name(l->d, i), "rtt_ms", fm_show_ms(f->rtt_us), "rate_bps",
 			(json_int_t)(f->up_bps + f->down_bps), "age_s", (double)i->age_ns / 1e9,
 			"moves", (int)i->moves, "packets", (json_int_t)(i->packets + i->packets_in),
 			"bytes", (json_int_t)(i->bytes + i->bytes_in), "copies", (int)i->copies));
