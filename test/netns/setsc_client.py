@@ -91,6 +91,7 @@ def use(sock, how, source, peer, port):
     if how == 'moved':
         sock.connect((peer, port))
         sock.send(b'hello')
+        tell(connected='[%s]:%d' % sock.getsockname()[:2])
     if how in ('watch', 'moved'):
         watch(sock)
         return

@@ -181,6 +181,25 @@ def test_policy_of_the_host_says_no(world):
     assert ask(world, SESSION, 'connect', node='host2')['result'] == 0
 
 
+def test_the_move_of_one_flow_is_told_to_who_watches_its_socket(world):
+    with standing(world, SESSION, 'watch') as (_, other), standing(world, SESSION, 'moved') as (_, says):
+        assert next(other)['source'] == next(says)['source']  # the same address, another socket
+        local = next(says)['connected']
+        access, _ = next(says)['access'], next(other)
+        to = 'lte' if access == 'wifi' else 'wifi'
+        flow = until('the flow is known', lambda: [
+            f for f in world.ask('host', 'flows')['flows'] if f['local'] == local])[0]['id']
+        assert world.ask('host', 'move', flow=flow, access=to, for_s=2)['moved'] == 1
+        assert (event := next(says))['change'] == 5 and event['access'] == to, event
+        assert (event := next(says))['change'] == 5 and event['access'] == access, event  # the order is over
+        world.do('link-down', access=access)  # the first thing that the other one hears
+        try:
+            assert (event := next(other))['change'] == 5 and event['access'] == to, event
+        finally:
+            world.do('restore', access=access)
+            until('the access is back', lambda: world.accesses()[access]['state'] == 'up')
+
+
 def test_a_handover_is_told(world):
     with standing(world, SESSION, 'watch') as (_, says):
         source = next(says)['source']
@@ -192,24 +211,6 @@ def test_a_handover_is_told(world):
             event = next(says)
             assert event['change'] == 5 and event['access'] not in ('', access), event
             assert event['source'] == source
-        finally:
-            world.do('restore', access=access)
-            until('the access is back', lambda: world.accesses()[access]['state'] == 'up')
-
-
-def test_the_move_of_one_flow_is_told_to_who_watches_its_socket(world):
-    with standing(world, SESSION, 'watch') as (_, other), standing(world, SESSION, 'moved') as (_, says):
-        assert next(other)['source'] == next(says)['source']  # the same address, another socket
-        access, _ = next(says)['access'], next(other)
-        to = 'lte' if access == 'wifi' else 'wifi'
-        flow = until('the flow is known', lambda: [
-            f for f in world.ask('host', 'flows')['flows'] if f['remote'] == f'[{PEER6}]:{PORT}'])[0]['id']
-        assert world.ask('host', 'move', flow=flow, access=to, for_s=2)['moved'] == 1
-        assert (event := next(says))['change'] == 5 and event['access'] == to, event
-        assert (event := next(says))['change'] == 5 and event['access'] == access, event  # the order is over
-        world.do('link-down', access=access)  # the first thing that the other one hears
-        try:
-            assert (event := next(other))['change'] == 5 and event['access'] == to, event
         finally:
             world.do('restore', access=access)
             until('the access is back', lambda: world.accesses()[access]['state'] == 'up')
