@@ -542,6 +542,7 @@ bool fm_host_is_down(const struct fm_host *h);
  * @rtt_us, @jitter_us: 0: not measured; @changed_us: when @state last changed
  * @rate_up_bps, @rate_down_bps: octets of user packets, of the last second
  * @is_lossy, @is_slow: it works, and is left where there is a better one
+ * @is_congested, @capacity_bps: core/load.h
  * @penalty: of its failures; @damped_until_us: flows do not go back to it before; 0: it is not
  */
 struct fm_access_status {
@@ -550,8 +551,8 @@ struct fm_access_status {
 	uint16_t bid;
 	uint32_t rtt_us, jitter_us, loss_ppm, penalty;
 	uint64_t rate_up_bps, rate_down_bps;
-	uint64_t changed_us, damped_until_us;
-	bool is_registered, is_udp, is_lossy, is_slow;
+	uint64_t changed_us, damped_until_us, capacity_bps;
+	bool is_registered, is_udp, is_lossy, is_slow, is_congested;
 };
 void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_us,
 			   struct fm_access_status *out);

@@ -544,6 +544,8 @@ void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_
 					  .damped_until_us = fm_damp_until_us(&a->damp),
 					  .is_lossy = a->is_lossy,
 					  .is_slow = a->health.is_slow,
+					  .is_congested = a->load.is_congested,
+					  .capacity_bps = a->load.capacity_bps,
 					  .changed_us = a->changed_us,
 					  .is_registered = fm_host_has_path(h, index, now_us),
 					  .is_udp = a->reg.is_udp };

@@ -53,6 +53,10 @@ static void add_health(json_t *o, const struct fm_access_status *s, uint64_t now
 	json_object_set_new(o, "jitter_ms", fm_show_ms(s->jitter_us));
 	json_object_set_new(o, "penalty", json_integer((json_int_t)s->penalty));
 	json_object_set_new(o, "damped_s", json_real((double)damped_us / 1e6));
+	json_object_set_new(o, "congested", json_boolean(s->is_congested));
+	json_object_set_new(o, "capacity_bps",
+			    s->capacity_bps ? json_integer((json_int_t)s->capacity_bps)
+					    : json_null());
 }
 
 /* null where there is no quota. */

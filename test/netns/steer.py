@@ -41,8 +41,17 @@ EVENTS = {
                    for at, loss in ((2, 2), (3, 5), (4, 10), (5, 20), (6, 40))]),
     'flapping': ('The preferred access loses its carrier five times in five seconds.', '9s',
                  ['at = "1s"  do = "flap"  access = "wifi"  period = "1s"  count = 5']),
+    'link-traces': ('Both accesses follow synthetic traces with outages and handovers.', '12s', []),
     'recovery': ('The preferred access is away for two seconds, and everything goes on.', '8s',
                  ['at = "2s"  do = "link-down"  access = "wifi"', 'at = "4s"  do = "restore"  access = "wifi"']),
+}
+
+# Accesses: those of every world, but for the events that bring their own.
+ACCESSES = {
+    '': ['access "wifi" { family = "ipv6"      delay = "10ms"  rate = "50mbit" }',
+         'access "lte"  { family = "ipv4-nat"  delay = "40ms"  rate = "20mbit" }'],
+    'link-traces': ['access "wifi" { family = "ipv6"      delay = "8ms"   trace = "traces/wifi" }',
+                    'access "lte"  { family = "ipv4-nat"  delay = "35ms"  trace = "traces/lte" }'],
 }
 
 # Event: mode ('' for all that say nothing themselves): what every flow must hold, {} of one flow beside it.
@@ -59,6 +68,8 @@ EXPECT = {
                   'redundant': 'max-lost = 0'},
     'flapping': {'': 'max-gap = "250ms"  max-duplicated = 0',
                  'redundant': 'max-gap = "100ms"  max-lost = 0'},
+    'link-traces': {'': 'max-lost = "10%"  max-gap = "800ms"  max-duplicated = 0',
+                    'redundant': 'max-lost = "1%"  max-gap = "400ms"'},
     'recovery': {'': 'max-gap = "150ms"  max-duplicated = 0  last-path = "wifi"',
                  'load-balancing': 'max-gap = "150ms"  max-duplicated = 0',
                  'redundant': 'max-gap = "100ms"  max-lost = 0'},
@@ -79,18 +90,17 @@ def text_of(mode, event):
         f'scenario "{name_of(mode, event)}" {{',
         f'  duration = "{duration}"',
         '  peer   { delay = "5ms" }',
-        '  access "wifi" { family = "ipv6"      delay = "10ms"  rate = "50mbit" }',
-        '  access "lte"  { family = "ipv4-nat"  delay = "40ms"  rate = "20mbit" }',
+        *(f'  {access}' for access in ACCESSES.get(event, ACCESSES[''])),
         f'  host   {{ default {{ type = "session-lasting"  {host}  via = {{"wifi", "lte"}} }} }}',
         '',
     ]
     lines += [f'  {TRAFFIC[flow]}' for flow in flows]
     lines += [f'  event {{ {e} }}' for e in events]
     for flow in flows:
-        wanted = expect
+        wanted = ['broken = false', *expect.split('  ')]
         if flow == 'session':  # TCP loses and doubles nothing; a lost segment is a retransmission away
-            wanted = '  '.join(w for w in expect.split('  ') if not w.startswith('max-'))
-        lines.append(f'  expect "{flow}" {{ broken = false  {wanted} }}'.replace('  }', ' }'))
+            wanted = [w for w in wanted if not w.startswith('max-')]
+        lines.append(f'  expect "{flow}" {{ {"  ".join(wanted)} }}')
     return '\n'.join(lines + ['}', ''])
 
 
