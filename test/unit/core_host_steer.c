@@ -1,0 +1,167 @@
+/*
+ * What the data path of a host is told when rules spread flows, when quotas end, and when a reload
+ * or a late access comes.
+ */
+#include "test/unit/host_world.h"
+
+#include <stdio.h>
+
+static struct world *world_of(struct fm_steer fallback)
+{
+	struct world *w = world_new(2);
+
+	w->conf.fallback = fallback;
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	world_access(w, 0, COA_W, none);
+	world_access(w, 1, COA_X, none);
+	fm_host_start(&w->h, w->now_us);
+	world_settle(w, 0);
+	world_run(w, w->now_us + 4 * S);
+	return w;
+}
+
+/* Time passes, and the anchor answers. */
+static void let_pass(struct world *w, uint64_t us)
+{
+	uint64_t until_us = w->now_us + us;
+	unsigned from = w->n_sent;
+
+	while (w->now_us < until_us) {
+		from += world_settle(w, from);
+		world_run(w, w->now_us + 100 * MS < until_us ? w->now_us + 100 * MS : until_us);
+	}
+}
+
+/* An access comes back, and is registered within a quarter of a second. */
+static void restore(struct world *w, uint8_t access, struct fm_ip coa)
+{
+	unsigned from = w->n_sent;
+
+	world_access(w, access, coa, none);
+	world_settle(w, from);
+	let_pass(w, 200 * MS);
+}
+
+static void shares_go_to_the_data_path_in_both_families(void **state)
+{
+	struct world *w = world_of((struct fm_steer){ .mode = FM_STEER_LOAD_BALANCING,
+						      .n_via = 2,
+						      .via = { 0, 1 },
+						      .weights = { 3, 1 } });
+
+	(void)state;
+	assert_int_equal(w->forwarding.n_rules, 2);
+	for (uint8_t i = 0; i < 2; i++) {
+		const struct fm_rule *r = &w->forwarding.rules[i];
+
+		assert_int_equal(r->selector.format, i + 1);
+		assert_int_equal(r->paths, 3);
+		assert_true(r->is_sticky);
+		assert_int_equal(r->weights[0], 3);
+		assert_int_equal(r->weights[1], 1);
+	}
+	world_cut(w, 0);
+	assert_int_equal(w->forwarding.rules[0].paths, 2);
+	assert_int_equal(w->forwarding.rules[0].weights[0], 0);
+	assert_int_equal(w->forwarding.default_path, 1);
+	world_free(w);
+}
+
+static void a_used_up_quota_moves_what_runs(void **state)
+{
+	struct world *w = world_of((struct fm_steer){ .n_via = 2, .via = { 0, 1 } });
+
+	(void)state;
+	assert_int_equal(w->forwarding.default_path, 0);
+	fm_host_access_spent(&w->h, 0, true, w->now_us);
+	assert_int_equal(w->forwarding.default_path, 1);
+	assert_int_equal(w->h.handover.reason, FM_HANDOVER_QUOTA);
+	world_cut(w, 1);
+	assert_int_equal(w->forwarding.default_path, 0); /* better than nothing */
+	restore(w, 1, COA_X);
+	fm_host_access_spent(&w->h, 0, false, w->now_us);
+	assert_int_equal(w->forwarding.default_path, 0);
+	world_free(w);
+}
+
+/* What comes long after the start must show two seconds of health, though it never failed. */
+static void a_late_access_is_waited_for(void **state)
+{
+	struct world *w = world_new(2);
+
+	(void)state;
+	w->conf.fallback = (struct fm_steer){ .n_via = 2, .via = { 0, 1 } };
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	world_access(w, 1, COA_X, none);
+	fm_host_start(&w->h, w->now_us);
+	world_settle(w, 0);
+	let_pass(w, 5 * S);
+	restore(w, 0, COA_W);
+	let_pass(w, 1500 * MS);
+	assert_int_equal(w->forwarding.default_path, 1);
+	let_pass(w, 1 * S);
+	assert_int_equal(w->forwarding.default_path, 0);
+	world_free(w);
+}
+
+/* Make before break: an access whose tunnel never carried a probe gets no flow that has a path. */
+static void an_unproven_tunnel_is_not_taken(void **state)
+{
+	struct world *w = world_of((struct fm_steer){ .n_via = 2, .via = { 0, 1 } });
+
+	(void)state;
+	world_cut(w, 0);
+	let_pass(w, 1 * S);
+	w->dead = 1;
+	restore(w, 0, COA_W);
+	let_pass(w, 10 * S);
+	assert_int_equal(w->forwarding.default_path, 1);
+	w->dead = 0;
+	let_pass(w, 60 * S);
+	assert_int_equal(w->forwarding.default_path, 0);
+	world_free(w);
+}
+
+/* A rule that stands elsewhere after a reload keeps what it had chosen; a new one chooses anew. */
+static void a_reload_moves_no_flow_of_a_rule_that_stays(void **state)
+{
+	const struct fm_steer keep = { .n_via = 2, .via = { 0, 1 }, .recovery = FM_STEER_KEEP };
+	const struct fm_host_rule_conf rule = {
+		.number = 1,
+		.selector = { .format = 2, .has_start = 1u << FM_SEL_DPORT, .dport = { 1 } },
+		.steer = keep
+	};
+	struct world *w = world_of(keep);
+	struct fm_host_conf conf = w->conf;
+
+	(void)state;
+	conf.rules[0] = rule;
+	conf.n_rules = 1;
+	fm_host_reconfigure(&w->h, &conf, w->now_us);
+	world_cut(w, 0);
+	restore(w, 0, COA_W);
+	let_pass(w, 5 * S);
+	assert_int_equal(w->forwarding.rules[0].paths, 2);
+	conf.rules[1] = rule;
+	conf.rules[1].number = 2;
+	conf.rules[0].selector.dport[0] = 2;
+	conf.n_rules = 2;
+	fm_host_reconfigure(&w->h, &conf, w->now_us);
+	assert_int_equal(w->forwarding.rules[0].paths, 1);
+	assert_int_equal(w->forwarding.rules[1].paths, 2);
+	assert_int_equal(w->forwarding.default_path, 1);
+	world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(shares_go_to_the_data_path_in_both_families),
+		cmocka_unit_test(a_used_up_quota_moves_what_runs),
+		cmocka_unit_test(a_late_access_is_waited_for),
+		cmocka_unit_test(an_unproven_tunnel_is_not_taken),
+		cmocka_unit_test(a_reload_moves_no_flow_of_a_rule_that_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
