@@ -12,6 +12,7 @@
 
 struct move_options {
 	const char *app, *match, *host, *life;
+	bool is_admin;
 };
 
 /* What is to be moved: a flow by its number, or all of a program, or all that match. */
@@ -33,6 +34,8 @@ static int move_request(const struct fm_args *a, const struct move_options *o, j
 	json_object_set_new(request, "access", json_string(a->words[a->n_words - 1]));
 	if (o->host)
 		json_object_set_new(request, "host", json_string(o->host));
+	if (o->is_admin)
+		json_object_set_new(request, "administrative", json_true());
 	if (!o->life)
 		return FM_EXIT_OK;
 	if (!fm_units_seconds(o->life, &life_s))
@@ -46,7 +49,10 @@ static int print_moved(json_t *answer, const char *access)
 {
 	json_int_t n = json_integer_value(json_object_get(answer, "moved"));
 
-	printf("%lld flow%s moved to %s\n", (long long)n, n == 1 ? "" : "s", access);
+	if (strcmp(access, "rules") == 0)
+		printf("taken back: as the host's rules say\n");
+	else
+		printf("%lld flow%s moved to %s\n", (long long)n, n == 1 ? "" : "s", access);
 	json_decref(answer);
 	return FM_EXIT_OK;
 }
@@ -71,6 +77,9 @@ int fm_cmd_move(int argc, char **argv)
 		  .value = "ID",
 		  .help = "on the anchor: whose flows",
 		  .text = &o.host },
+		{ .name = "--administrative",
+		  .help = "on the anchor: also where a rule of the host says otherwise",
+		  .flag = &o.is_admin },
 		{ 0 },
 	};
 	struct fm_args a = { .usage = "move FLOW|--app A|--match SELECTOR ACCESS [--for TIME]",

@@ -27,6 +27,7 @@ static const struct fm_command commands[] = {
 	{ "down",     "de-register and remove all that is ours",                    fm_cmd_down },
 	{ "key",      "make a key file and the block for the other side",           fm_cmd_key },
 	{ "bindings", "anchor: who is registered, from where, with what",           fm_cmd_bindings },
+	{ "drain",    "anchor: lead all flows away from an access",                 fm_cmd_drain },
 	{ "pools",    "anchor: address pools and how full they are",                fm_cmd_pools },
 	{ "counters", "packets by drop reason, and other counts",                   fm_cmd_counters },
 	{ "decode",   "any mobility message, option by option",                     fm_cli_decode },

@@ -76,6 +76,7 @@ static const struct fm_column flow_columns[] = {
 
 static const struct fm_column bid_columns[] = {
 	{ "BID",             "bid",             FM_FORM_TEXT },
+	{ "ACCESS",          "access",          FM_FORM_TEXT },
 	{ "CARE-OF ADDRESS", "care_of_address", FM_FORM_TEXT },
 	{ "PORT",            "port",            FM_FORM_TEXT },
 	{ "LIFE",            "lifetime_s",      FM_FORM_SECONDS },
@@ -95,6 +96,16 @@ static const struct fm_column flow_binding_columns[] = {
 	{ "FID",      "fid",      FM_FORM_TEXT },
 	{ "PRIORITY", "priority", FM_FORM_TEXT },
 	{ "BIDS",     "bids",     FM_FORM_TEXT },
+	{ "SELECTOR", "selector", FM_FORM_TEXT },
+	{ 0 },
+};
+
+static const struct fm_column order_columns[] = {
+	{ "ORDER",    "kind",     FM_FORM_TEXT },
+	{ "CLASS",    "class",    FM_FORM_TEXT },
+	{ "STATE",    "state",    FM_FORM_STATE },
+	{ "FID",      "fid",      FM_FORM_TEXT },
+	{ "BID",      "bid",      FM_FORM_TEXT },
 	{ "SELECTOR", "selector", FM_FORM_TEXT },
 	{ 0 },
 };
@@ -335,6 +346,7 @@ static void print_bindings(const json_t *bindings)
 		print_part(b, "leases", lease_columns);
 		print_reserved(json_object_get(b, "reserved"));
 		print_part(b, "flows", flow_binding_columns);
+		print_part(b, "orders", order_columns);
 	}
 }
 

@@ -76,6 +76,13 @@ static void apply_add(struct fm_ha *ha, struct fm_binding *b, const struct fm_or
 	(void)fm_flowbinding_put(ha, b, &f); /* no room: the next update tells */
 }
 
+/* The host's update overtook its acknowledgement, and says it already. */
+static bool is_so(const struct fm_flow *f, const struct fm_order *o)
+{
+	return o->action != FM_ACTION_DELETE && f->until_us == 0 && f->to.n == 1 &&
+	       f->to.bids[0] == o->bid;
+}
+
 void fm_flowbinding_apply(struct fm_ha *ha, struct fm_binding *b, const struct fm_order *o,
 			  uint16_t priority, uint64_t now_us)
 {
@@ -83,7 +90,7 @@ void fm_flowbinding_apply(struct fm_ha *ha, struct fm_binding *b, const struct f
 
 	if (!f && o->action == FM_ACTION_ADD)
 		apply_add(ha, b, o, priority, now_us + PROVISIONAL_US);
-	if (!f)
+	if (!f || is_so(f, o))
 		return;
 	if (f->until_us == 0)
 		f->before = f->to;

@@ -23,6 +23,14 @@ int fm_ha_move(struct fm_ha *ha, struct fm_binding *b, const struct fm_move_ask 
 	return 0;
 }
 
+void fm_ha_wake_binding(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
+{
+	ha->now_us = now_us;
+	fm_ha_orders_stale(b, now_us);
+	fm_binding_wake(ha, b, now_us);
+	fm_ha_rearm(ha);
+}
+
 void fm_ha_move_seen(struct fm_ha *ha, struct fm_binding *b, uint16_t group, uint64_t now_us)
 {
 	ha->now_us = now_us;

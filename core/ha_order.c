@@ -180,7 +180,7 @@ static void want_drain(struct fm_ha *ha, struct fm_binding *b)
 	}
 }
 
-/* What the host itself bound to a drained access moves too. */
+/* What the host itself bound to a drained access, before the drain's own rules, moves too. */
 static void drain_flows(struct fm_ha *ha, struct fm_binding *b)
 {
 	uint16_t bid = fm_ha_place_else(ha, b);
@@ -189,8 +189,8 @@ static void drain_flows(struct fm_ha *ha, struct fm_binding *b)
 		struct fm_flow *f = FM_ENTRY(e, struct fm_flow, list);
 		const struct fm_coa *c = f->to.n == 1 ? fm_coa_find(b, f->to.bids[0]) : NULL;
 
-		if (!c || f->fid >= FM_ORDER_FID || !fm_ha_is_drained(ha, b, c) ||
-		    find_fid(b, f->fid))
+		if (!c || f->fid >= FM_ORDER_FID || f->priority > PRI_DRAIN ||
+		    !fm_ha_is_drained(ha, b, c) || find_fid(b, f->fid))
 			continue;
 		struct fm_order *o = add(ha, b, FM_ORDER_DRAIN, &f->selector);
 		if (!o)
@@ -470,6 +470,23 @@ enum fm_order_state fm_ha_order_state(const struct fm_binding *b, uint16_t group
 			worst = o->state;
 			*status = o->status;
 		}
+	}
+	return worst;
+}
+
+enum fm_order_state fm_ha_order_drained(const struct fm_binding *b)
+{
+	enum fm_order_state worst = FM_ORDER_HELD;
+
+	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
+		const struct fm_order *o = at(e);
+
+		if (o->kind != FM_ORDER_DRAIN || o->is_over)
+			continue;
+		if (o->state == FM_ORDER_DUE || o->state == FM_ORDER_ASKED)
+			return o->state;
+		if (o->state > worst)
+			worst = o->state;
 	}
 	return worst;
 }

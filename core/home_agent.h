@@ -235,6 +235,9 @@ int fm_ha_flow_ask(struct fm_ha *ha, struct fm_binding *b, uint16_t fid, uint16_
 int fm_ha_move(struct fm_ha *ha, struct fm_binding *b, const struct fm_move_ask *ask,
 	       uint64_t now_us);
 
+/* Orders that were put one by one (core/ha_order.h) are asked for. */
+void fm_ha_wake_binding(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us);
+
 /* Whoever asked for the moves of @group has seen the answer: what failed goes. */
 void fm_ha_move_seen(struct fm_ha *ha, struct fm_binding *b, uint16_t group, uint64_t now_us);
 

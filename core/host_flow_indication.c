@@ -168,8 +168,9 @@ static void apply(struct fm_host *h, const struct request *r)
 		add(h, r, f);
 	else if (!f)
 		return;
-	else if (r->action == MOVE && f->rule)
-		add(h, r, f); /* the rule stays, the operator's wish stands before it */
+	else if (r->action == MOVE && f->rule) /* it stays, and the operator's wish before it */
+		fm_host_flow_adopt(h, 0, (uint16_t)(FM_HOST_PRI_INSTEAD + f->rule), &f->selector,
+				   r->access);
 	else if (r->action == MOVE)
 		fm_host_flow_send_over(h, f, r->access);
 	else if (r->action == MODIFY)

@@ -149,6 +149,7 @@ enum fm_record_kind {
 	FM_RECORD_PREFIX,      /* anchor: who held a prefix last, until when it rests */
 	FM_RECORD_HOST,	       /* host: registration address, last sequence, leases */
 	FM_RECORD_USAGE,       /* host's daemon: what an access carried, by its name */
+	FM_RECORD_DRAIN,       /* anchor's daemon: accesses that flows are to leave, of an MN-ID */
 };
 
 /* What happened, for `flowmob events` and the log; texts and advice are rows in core/event.h. */

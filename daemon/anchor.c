@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/anchor_policy.h"
 #include "daemon/role.h"
 #include "net/sysctl.h"
 #include "net/veth.h"
@@ -267,6 +268,7 @@ static void anchor_turn(struct fm_daemon *d)
 		fm_anchor_links_tell(d);
 	}
 	fm_slow_offer(&a->slow, fm_now_us());
+	fm_anchor_policy_turn(d);
 }
 
 static void anchor_wake(struct fm_daemon *d, uint64_t now_us)
@@ -469,6 +471,7 @@ static const struct fm_role_step steps[] = {
 	{ "subscribers", add_subscribers },
 	{ "records", restore },
 	{ "attaching", attach },
+	{ "the policy", fm_anchor_policy_open },
 };
 
 static int anchor_start(struct fm_daemon *d)
@@ -522,7 +525,9 @@ static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 			(void)fm_ha_subscriber_remove(ha, s->conf.mn_id, s->conf.mn_id_len,
 						      fm_now_us());
 	}
-	return add_subscribers(d);
+	ret = add_subscribers(d);
+	fm_anchor_policy_reload(d, old);
+	return ret;
 }
 
 static void anchor_stop(struct fm_daemon *d)
@@ -544,8 +549,11 @@ static void anchor_stop(struct fm_daemon *d)
 
 static void anchor_gone(struct fm_daemon *d, struct fm_client *client)
 {
-	if (d->anchor && d->anchor->leaving == client)
+	if (!d->anchor)
+		return;
+	if (d->anchor->leaving == client)
 		d->anchor->leaving = NULL;
+	fm_anchor_policy_gone(d, client);
 }
 
 const struct fm_role fm_role_anchor = {

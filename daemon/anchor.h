@@ -15,6 +15,16 @@
 #include "net/route.h"
 #include "net/tun.h"
 
+#define FM_ANCHOR_ASKING_MAX 32u /* moves by command that wait for their host's answer */
+
+/* @client: NULL: it did not wait; @binding: its id */
+struct fm_anchor_asking {
+	bool is_open;
+	struct fm_client *client;
+	uint32_t binding;
+	uint16_t group, bid;
+};
+
 /**
  * struct fm_anchor_role - all state of the role
  * @ha:       lies in @block
@@ -25,6 +35,7 @@
  * @has_strays: leases of pools that are gone have routes of their own
  * @is_leaving: `down` was asked for; @leaving: who waits for its answer, NULL: nobody any more
  * @swept_us: when next hops that nobody uses were last forgotten
+ * @last_group: of moves by command
  */
 struct fm_anchor_role {
 	struct fm_ha *ha;
@@ -43,6 +54,8 @@ struct fm_anchor_role {
 	bool is_stale, is_reset, is_leaving, has_strays;
 	uint64_t swept_us;
 	struct fm_client *leaving;
+	uint16_t last_group;
+	struct fm_anchor_asking asking[FM_ANCHOR_ASKING_MAX];
 };
 
 /* anchor_conf.c: the configuration as the core wants it. */
@@ -50,6 +63,7 @@ int fm_anchor_conf_make(const struct fm_config *c, struct fm_ha_conf *out);
 void fm_anchor_conf_free(struct fm_ha_conf *conf);
 void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
 			       struct fm_ha_subscriber_conf *out);
+void fm_anchor_policy_make(const struct fm_conf_anchor *a, struct fm_ha_policy *out);
 
 /*
  * anchor_pools.c: routes of the pools into fm0. Put: all that are wanted; tidy: finds leases whose

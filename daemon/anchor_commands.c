@@ -1,11 +1,11 @@
 /*
- * Commands of the role anchor: bindings, status, counters, move, down. Pools and what is lent of
- * them: anchor_lent.c.
+ * Commands of the role anchor: bindings, status, counters, down. Moves and drains: anchor_policy.c.
+ * Pools and what is lent of them: anchor_lent.c.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/anchor.h"
+#include "daemon/anchor_policy.h"
 #include "daemon/commands.h"
 #include "daemon/show.h"
 
@@ -16,7 +16,7 @@ static json_t *life_json(uint64_t until_us, uint64_t now_us)
 	return json_integer(until_us > now_us ? (json_int_t)((until_us - now_us) / 1000000) : 0);
 }
 
-static json_t *bids_json(const struct fm_binding *b, uint64_t now_us)
+static json_t *bids_json(const struct fm_daemon *d, const struct fm_binding *b, uint64_t now_us)
 {
 	json_t *list = json_array();
 
@@ -26,7 +26,8 @@ static json_t *bids_json(const struct fm_binding *b, uint64_t now_us)
 		if (!c->is_used)
 			continue;
 		json_array_append_new(list,
-				      json_pack("{s:i, s:o, s:o, s:o, s:i}", "bid", (int)c->bid,
+				      json_pack("{s:i, s:s?, s:o, s:o, s:o, s:i}", "bid",
+						(int)c->bid, "access", fm_anchor_access_name(d, c),
 						"care_of_address", fm_show_ip(&c->coa), "port",
 						c->port ? json_integer(c->port) : json_null(),
 						"lifetime_s", life_json(c->expires_us, now_us),
@@ -100,14 +101,15 @@ static json_t *flows_json(const struct fm_binding *b)
 	return list;
 }
 
-static json_t *binding_json(const struct fm_binding *b, uint64_t now_us)
+static json_t *binding_json(const struct fm_daemon *d, const struct fm_binding *b, uint64_t now_us)
 {
 	const struct fm_ha_subscriber_conf *s = &b->subscriber->conf;
 
-	return json_pack("{s:s%, s:o, s:o, s:o, s:o, s:o}", "id", (const char *)s->mn_id,
+	return json_pack("{s:s%, s:o, s:o, s:o, s:o, s:o, s:o}", "id", (const char *)s->mn_id,
 			 (size_t)s->mn_id_len, "home_address", fm_show_ip(&b->hoa), "bids",
-			 bids_json(b, now_us), "leases", leases_json(b->subscriber, now_us),
-			 "reserved", reserved_json(b->subscriber), "flows", flows_json(b));
+			 bids_json(d, b, now_us), "leases", leases_json(b->subscriber, now_us),
+			 "reserved", reserved_json(b->subscriber), "flows", flows_json(b), "orders",
+			 fm_anchor_orders_json(d, b));
 }
 
 static json_t *run_bindings(struct fm_daemon *d, struct fm_client *client, json_t *request)
@@ -120,7 +122,7 @@ static json_t *run_bindings(struct fm_daemon *d, struct fm_client *client, json_
 		const struct fm_binding *b = fm_ha_binding_at(ha, i);
 
 		if (b)
-			json_array_append_new(list, binding_json(b, fm_now_us()));
+			json_array_append_new(list, binding_json(d, b, fm_now_us()));
 	}
 	return json_pack("{s:o}", "bindings", list);
 }
@@ -157,48 +159,6 @@ static json_t *run_counters(struct fm_daemon *d, struct fm_client *client, json_
 		json_object_set_new(counters, name, count_json(d->anchor->ha->count[i]));
 	}
 	return json_pack("{s:o}", "counters", counters);
-}
-
-static bool read_u16(const json_t *value, uint16_t *out)
-{
-	uint64_t n = 0;
-
-	if (json_is_integer(value))
-		n = (uint64_t)json_integer_value(value);
-	else if (!json_is_string(value) || !fm_value_number(json_string_value(value), 65535, &n))
-		return false;
-	*out = (uint16_t)n;
-	return n > 0 && n <= 65535;
-}
-
-/* Asks a host to move one of its flow bindings: FID and BID as `bindings` lists them (RFC 7109). */
-static json_t *run_move(struct fm_daemon *d, struct fm_client *client, json_t *request)
-{
-	const char *id = json_string_value(json_object_get(request, "host"));
-	struct fm_subscriber *s;
-	uint16_t fid, bid;
-	int ret;
-
-	(void)client;
-	if (!id)
-		return fm_control_error("bad-request", "say whose flow it is: --host ID");
-	s = fm_subscriber_find(d->anchor->ha, (const uint8_t *)id, strlen(id));
-	if (!s || !s->binding)
-		return fm_control_error("no-such-host",
-					"no such host is registered; flowmob bindings lists them");
-	if (!read_u16(json_object_get(request, "flow"), &fid) ||
-	    !read_u16(json_object_get(request, "access"), &bid))
-		return fm_control_error("bad-request",
-					"on the anchor a flow is its FID and an access its BID");
-	ret = fm_ha_flow_ask(d->anchor->ha, s->binding, fid, bid, fm_now_us());
-	fm_daemon_changed(d);
-	if (ret == -ENOENT)
-		return fm_control_error("no-such-flow", "no such FID; flowmob bindings lists them");
-	if (ret == -ENETDOWN)
-		return fm_control_error("access-down", "no such BID; flowmob bindings lists them");
-	if (ret < 0)
-		return fm_control_error("refused", strerror(-ret));
-	return json_pack("{s:i, s:i}", "moved", 1, "bid", (int)bid);
 }
 
 static void add_check(json_t *list, const char *check, bool ok, const char *detail)
@@ -242,7 +202,10 @@ const struct fm_command fm_anchor_commands[] = {
 	{ "pools", FM_CONTROL_READ, fm_anchor_run_pools },
 	{ "counters", FM_CONTROL_READ, run_counters },
 	{ "release", FM_CONTROL_ADMIN, fm_anchor_run_release },
-	{ "move", FM_CONTROL_ADMIN, run_move },
+	{ "move", FM_CONTROL_ADMIN, fm_anchor_run_move },
+	{ "drain", FM_CONTROL_ADMIN, fm_anchor_run_drain },
+	{ "drains", FM_CONTROL_READ, fm_anchor_run_drains },
+	{ "renew", FM_CONTROL_ADMIN, fm_anchor_run_renew },
 	{ "check", FM_CONTROL_READ, run_check },
 	{ "down", FM_CONTROL_ADMIN, run_down },
 	{ NULL, FM_CONTROL_NONE, NULL },

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/selector_match.h"
 #include "daemon/anchor.h"
 
 #define POOLS_LEAST 64u /* room for those that a reload brings */
@@ -42,6 +43,7 @@ int fm_anchor_conf_make(const struct fm_config *c, struct fm_ha_conf *out)
 		out->max_bindings *= more;
 		out->max_flows *= more;
 		out->max_leases *= more;
+		out->max_orders *= more;
 	}
 	return 0;
 }
@@ -68,4 +70,44 @@ void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
 	out->lifetime_us = s->lifetime_us == FM_INFINITE_US ? 0 : s->lifetime_us;
 	out->byte_limit = s->byte_limit;
 	out->home_address = s->home_address;
+	out->classes = s->classes;
+}
+
+static void put_access(const struct fm_conf_access_class *a, struct fm_ha_access_conf *out)
+{
+	out->n_care_of = a->n_care_of;
+	memcpy(out->care_of, a->care_of, sizeof(out->care_of));
+	out->n_bids = a->n_bids;
+	memcpy(out->bids, a->bids, sizeof(out->bids));
+	out->rate_limit_bps = a->rate_limit_bps;
+	out->flow_limit = a->flow_limit;
+}
+
+/* The configuration speaks as the host sends; the core as the anchor sees it (RFC 6088 §3.1). */
+static void put_class(const struct fm_conf_flow_class *c, struct fm_ha_class_conf *out)
+{
+	for (uint8_t i = 0; i < c->n_matches; i++) {
+		for (uint8_t k = 0; k < c->matches[i].n; k++) {
+			if (out->n_selectors < FM_HA_SELECTORS_MAX)
+				out->selectors[out->n_selectors++] =
+					fm_selector_mirror(&c->matches[i].selectors[k]);
+		}
+	}
+	out->n_via = c->n_via;
+	for (uint8_t i = 0; i < c->n_via; i++) {
+		out->via[i] = c->via[i];
+		out->weights[i] = c->weights[i];
+	}
+	out->is_admin = c->is_admin;
+}
+
+void fm_anchor_policy_make(const struct fm_conf_anchor *a, struct fm_ha_policy *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->n_accesses = a->n_accesses;
+	out->n_classes = a->n_classes;
+	for (uint8_t i = 0; i < a->n_accesses; i++)
+		put_access(&a->accesses[i], &out->accesses[i]);
+	for (uint8_t i = 0; i < a->n_classes; i++)
+		put_class(&a->classes[i], &out->classes[i]);
 }

@@ -54,4 +54,8 @@ extern const struct fm_conf_kind fm_kind_text, fm_kind_duration, fm_kind_percent
 	fm_kind_words, fm_kind_addresses, fm_kind_ip6, fm_kind_prefix6, fm_kind_prefix4,
 	fm_kind_key_file, fm_kind_owners, fm_kind_matches, fm_kind_weights, fm_kind_via;
 
+/* conf_kind_anchor.c */
+extern const struct fm_conf_kind fm_kind_care_of, fm_kind_bids, fm_kind_rate, fm_kind_class_matches,
+	fm_kind_class_via, fm_kind_class_weights, fm_kind_classes;
+
 #endif

@@ -117,6 +117,24 @@ static const struct fm_conf_key subscriber_keys[] = {
 	{ "byte-limit",   &fm_kind_size,     AT(fm_conf_subscriber, byte_limit),   false, 0, NULL },
 	{ "home-address", &fm_kind_ip6,      AT(fm_conf_subscriber, home_address), false, 0, NULL },
 	{ "replay",       &fm_kind_word,     AT(fm_conf_subscriber, replay),       false, 0, replay_names },
+	{ "class",        &fm_kind_classes,  AT(fm_conf_subscriber, classes),      false, 0, NULL },
+	{ "usage",        &fm_kind_bool,     AT(fm_conf_subscriber, is_counted),   false, 0, NULL },
+	END,
+};
+
+static const struct fm_conf_key access_class_keys[] = {
+	{ "care-of",    &fm_kind_care_of, 0,                                         false, 0, NULL },
+	{ "bid",        &fm_kind_bids,    0,                                         false, 0, NULL },
+	{ "rate-limit", &fm_kind_rate,    AT(fm_conf_access_class, rate_limit_bps), false, 0, NULL },
+	{ "flow-limit", &fm_kind_number,  AT(fm_conf_access_class, flow_limit),     false, UINT32_MAX, NULL },
+	END,
+};
+
+static const struct fm_conf_key flow_class_keys[] = {
+	{ "match",          &fm_kind_class_matches, 0,                                 true,  0, NULL },
+	{ "via",            &fm_kind_class_via,     0,                                 false, 0, NULL },
+	{ "weights",        &fm_kind_class_weights, 0,                                 false, 0, NULL },
+	{ "administrative", &fm_kind_bool,          AT(fm_conf_flow_class, is_admin), false, 0, NULL },
 	END,
 };
 
@@ -150,6 +168,8 @@ static const struct role {
 		{ "default", true,  default_keys } } },
 	{ "anchor", anchor_keys, {
 		{ "pool",       false, pool_keys },
+		{ "access",     false, access_class_keys },
+		{ "class",      false, flow_class_keys },
 		{ "subscriber", false, subscriber_keys } } },
 	{ "gateway", no_keys, { { NULL, false, NULL } } }, /* conf_file.c says that it is not there yet */
 };
@@ -599,6 +619,64 @@ static void judge_subscriber(struct fm_conf_reading *r, cfg_t *block, struct fm_
 		s->key.sas[i].replay = (enum fm_replay)s->replay;
 }
 
+static void read_access_classes(struct fm_conf_reading *r, cfg_t *anchor)
+{
+	struct fm_conf_anchor *out = &r->config->anchor;
+
+	for (unsigned i = 0; i < cfg_size(anchor, "access"); i++) {
+		cfg_t *block = cfg_getnsec(anchor, "access", i);
+		struct fm_conf_access_class *a = &out->accesses[out->n_accesses];
+
+		if (out->n_accesses == FM_ANCHOR_ACCESSES_MAX) {
+			refuse(r, block, "one access too many", "an anchor names at most 7");
+			return;
+		}
+		a->place = place_of(r, block);
+		copy_title(r, block, a->name, sizeof(a->name));
+		fill(r, block, access_class_keys, a);
+		if (a->n_care_of + a->n_bids == 0)
+			refuse(r, block, "no care-of and no bid: it is nobody's access",
+			       "write care-of = {\"2001:db8:1::/48\"} in it");
+		out->n_accesses++;
+	}
+}
+
+static void judge_flow_class(struct fm_conf_reading *r, cfg_t *block,
+			     const struct fm_conf_flow_class *c)
+{
+	unsigned n = 0;
+
+	if (c->is_admin && c->n_via == 0)
+		refuse(r, block, "administrative without via moves nothing", "write via in it");
+	for (uint8_t i = 0; i < c->n_matches; i++)
+		n += c->matches[i].n;
+	if (n > FM_MATCHES_MAX)
+		refuse(r, block, "its matches need more than 16 selectors",
+		       "one that names no family needs two; make two classes of it");
+}
+
+static void read_flow_classes(struct fm_conf_reading *r, cfg_t *anchor)
+{
+	struct fm_conf_anchor *out = &r->config->anchor;
+	unsigned n = cfg_size(anchor, "class");
+
+	out->classes = calloc(n ? n : 1, sizeof(*out->classes));
+	for (unsigned i = 0; out->classes && i < n; i++) {
+		cfg_t *block = cfg_getnsec(anchor, "class", i);
+		struct fm_conf_flow_class *c = &out->classes[out->n_classes];
+
+		if (out->n_classes == FM_ANCHOR_CLASSES_MAX) {
+			refuse(r, block, "one class too many", "an anchor has at most 15");
+			return;
+		}
+		c->place = place_of(r, block);
+		copy_title(r, block, c->name, sizeof(c->name));
+		fill(r, block, flow_class_keys, c);
+		judge_flow_class(r, block, c);
+		out->n_classes++;
+	}
+}
+
 static void read_subscribers(struct fm_conf_reading *r, cfg_t *anchor)
 {
 	struct fm_conf_anchor *out = &r->config->anchor;
@@ -631,6 +709,8 @@ static void read_anchor(struct fm_conf_reading *r, cfg_t *anchor)
 		refuse(r, anchor, "no IPv6 address among its addresses",
 		       "hosts form their registration address in its /64");
 	read_pools(r, anchor);
+	read_access_classes(r, anchor);
+	read_flow_classes(r, anchor);
 	read_subscribers(r, anchor);
 }
 
@@ -837,6 +917,7 @@ void fm_config_free(struct fm_config *c)
 	free(c->host.rules);
 	free(c->host.programs);
 	free(c->anchor.pools);
+	free(c->anchor.classes);
 	if (c->anchor.subscribers)
 		explicit_bzero(c->anchor.subscribers,
 			       c->anchor.n_subscribers * sizeof(*c->anchor.subscribers));

@@ -17,8 +17,10 @@
 #define FM_PROGRAMS_MAX 32u
 #define FM_MATCHES_MAX 16u   /* match strings of one rule */
 #define FM_SELECTORS_MAX 48u /* of all rules together; FM_HOST_RULES_MAX has room for runs too */
-#define FM_TYPES_MAX 5u	     /* service types by number, digest §9.1; 0: none */
-#define FM_NONPERSISTENT 3u  /* addresses of an access: not the core's */
+#define FM_ANCHOR_ACCESSES_MAX 7u
+#define FM_ANCHOR_CLASSES_MAX 15u
+#define FM_TYPES_MAX 5u	    /* service types by number, digest §9.1; 0: none */
+#define FM_NONPERSISTENT 3u /* addresses of an access: not the core's */
 
 /* Where a block ends in its file, for refusals that come later. */
 struct fm_conf_place {
@@ -149,6 +151,38 @@ struct fm_conf_pool {
 	struct fm_conf_place place;
 };
 
+#define FM_CONF_CARE_OF_MAX 8u /* prefixes, and BIDs, of one access class */
+
+/**
+ * struct fm_conf_access_class - an anchor's name for accesses of its hosts
+ * @care_of: prefixes of their care-of addresses; @bids: or their binding identifiers
+ * @rate_limit_bps, @flow_limit: above either, flows go elsewhere; 0: no limit
+ */
+struct fm_conf_access_class {
+	char name[FM_NAME_MAX];
+	uint8_t n_care_of, n_bids;
+	struct fm_prefix care_of[FM_CONF_CARE_OF_MAX];
+	uint16_t bids[FM_CONF_CARE_OF_MAX];
+	uint64_t rate_limit_bps, flow_limit;
+	struct fm_conf_place place;
+};
+
+/**
+ * struct fm_conf_flow_class - an anchor's name for flows, and where they go
+ * @matches: as the host sends
+ * @via:     numbers of access classes, from 1; @weights: their shares; all 0: the first that works
+ */
+struct fm_conf_flow_class {
+	char name[FM_NAME_MAX];
+	uint8_t n_matches, n_via;
+	struct fm_match matches[FM_MATCHES_MAX];
+	uint8_t via[FM_ANCHOR_ACCESSES_MAX];
+	uint8_t weights[FM_ANCHOR_ACCESSES_MAX];
+	bool is_admin;
+	struct fm_conf_place place;
+};
+
+/* @classes: bit n: flow class n, from 1; @is_counted: its usage */
 struct fm_conf_subscriber {
 	char id[FM_NAI_MAX + 1];
 	struct fm_conf_key_file key;
@@ -158,6 +192,8 @@ struct fm_conf_subscriber {
 	uint64_t max_prefixes, max_fixed, grace_us;
 	uint64_t lifetime_us, byte_limit; /* the network's own limits; 0: none */
 	struct fm_ip home_address;
+	uint16_t classes;
+	bool is_counted;
 	struct fm_conf_place place;
 };
 
@@ -168,6 +204,9 @@ struct fm_conf_anchor {
 	uint8_t datapath; /* enum fm_anchor_datapath */
 	uint32_t vendor_id;
 	uint32_t n_pools, n_subscribers;
+	uint8_t n_accesses, n_classes;
+	struct fm_conf_access_class accesses[FM_ANCHOR_ACCESSES_MAX];
+	struct fm_conf_flow_class *classes; /* n_classes of them */
 	struct fm_conf_pool *pools;
 	struct fm_conf_subscriber *subscribers;
 };

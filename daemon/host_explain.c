@@ -193,7 +193,7 @@ static json_t *list_rules(struct question *q)
 	if (is_decided)
 		add_rule(list, "moved", json_true(), true,
 			 "moved by a command; it holds until the flow ends");
-	if (q->live && q->live->info.fid >= FM_RUN_RULE) {
+	if (q->live && q->live->info.fid >= FM_RUN_RULE && q->live->info.fid < FM_NETWORK_FID) {
 		is_decided = true;
 		add_rule(list, "run", json_true(), true, "flowmob run --via asked for it");
 	} else if (q->live && q->live->info.fid > config->host.n_rules) {

@@ -11,9 +11,10 @@
 #include "datapath/sock_maps.h"
 #include "net/proc.h"
 
-#define FM_REFUSED_MAX 64u /* users whose refusals are told once each */
-#define FM_RUNS_MAX 16u	   /* programs under `flowmob run` at once */
-#define FM_RUN_RULE 1000u  /* number of the first one's steering rule; the file's are below */
+#define FM_REFUSED_MAX 64u     /* users whose refusals are told once each */
+#define FM_RUNS_MAX 16u	       /* programs under `flowmob run` at once */
+#define FM_NETWORK_FID 0x8000u /* first FID that an anchor gives (digest D32) */
+#define FM_RUN_RULE 1000u      /* number of the first one's steering rule; the file's are below */
 
 /**
  * struct fm_host_run - one `flowmob run`: what lives in its cgroup gets that type

@@ -198,6 +198,8 @@ const char *fm_host_rule_name(const struct fm_daemon *d, const struct fm_dp_flow
 		return "moved";
 	if (f->fid == 0)
 		return "default";
+	if (f->fid >= FM_NETWORK_FID)
+		return "anchor";
 	if (f->fid >= FM_RUN_RULE)
 		return "run";
 	return f->fid <= d->config->host.n_rules ? d->config->host.rules[f->fid - 1].name

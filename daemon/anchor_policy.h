@@ -1,0 +1,37 @@
+/*
+ * The operator at an anchor: moves and drains by command, the policy of the configuration, loads.
+ * What hosts are asked for decides core/ha_order.h; here is who asked, and what is told them.
+ */
+#ifndef FM_DAEMON_ANCHOR_POLICY_H
+#define FM_DAEMON_ANCHOR_POLICY_H
+
+#include "daemon/anchor.h"
+
+/* The start, when bindings are restored: the policy, and the drains that were on. */
+int fm_anchor_policy_open(struct fm_daemon *d);
+
+/* The configuration is another one than @old. */
+void fm_anchor_policy_reload(struct fm_daemon *d, const struct fm_config *old);
+
+/* At the end of a turn: whoever waits for a host's answer gets it. */
+void fm_anchor_policy_turn(struct fm_daemon *d);
+
+/* A client went. */
+void fm_anchor_policy_gone(struct fm_daemon *d, const struct fm_client *client);
+
+/* The name of the access class of a care-of address; NULL: none. */
+const char *fm_anchor_access_name(const struct fm_daemon *d, const struct fm_coa *c);
+
+/* What the network wants of a host's flows. */
+json_t *fm_anchor_orders_json(const struct fm_daemon *d, const struct fm_binding *b);
+
+/* anchor_drain.c: drains that were on when the daemon ended. */
+int fm_anchor_drains_restore(struct fm_daemon *d);
+
+/* Commands. */
+json_t *fm_anchor_run_move(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_anchor_run_drain(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_anchor_run_drains(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_anchor_run_renew(struct fm_daemon *d, struct fm_client *client, json_t *request);
+
+#endif
