@@ -8,58 +8,86 @@
 #include "datapath/rules.h"
 #include "datapath/sender.h"
 
-/*
- * The block that @word names, if it owns @a. Hash values may be another key's by the time they are
- * read (kernel-facts.md), so the block's own prefix decides.
- */
-static __always_inline struct fm_dp_block *fm_block_at(__u32 word, const union fm_addr *a, __u8 len)
+/* Does the block that @word names own @a? Part of a hash may be another key's. */
+static __always_inline bool fm_owns(__u32 word, const union fm_addr *a, __u32 len)
 {
 	__u32 slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
-	struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v3, &slot);
+	const struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v4, &slot);
 
 	if (!b || index >= FM_DP_PREFIXES)
-		return NULL;
+		return false;
 	const struct fm_dp_prefix *p = &b->prefixes[index];
 	const __u32 *w = (const __u32 *)p->ip;
 
 	if (p->len != len || w[0] != a->w[0] || w[1] != a->w[1])
-		return NULL;
+		return false;
 	if (len == 128 && (w[2] != a->w[2] || w[3] != a->w[3]))
-		return NULL;
-	return b->generation ? b : NULL;
+		return false;
+	return b->generation != 0;
+}
+
+/**
+ * struct fm_seek - the search for the word of a prefix, or with @len 128 of an address
+ * @buckets: mask
+ * @word:    what was found, 0: nothing
+ */
+struct fm_seek {
+	const union fm_addr *a;
+	__u64 hash;
+	__u32 buckets, len, word;
+};
+
+/* True: the search has ended. A tag stands once in a bucket: no branch for each place. */
+static __always_inline bool fm_seek_bucket(struct fm_seek *s, __u32 i)
+{
+	__u32 at = ((__u32)s->hash + i) & s->buckets, word = 0;
+	const struct fm_dp_bucket *b = bpf_map_lookup_elem(&fm_words_v1, &at);
+	__u64 tag = FM_DP_TAG(s->hash), is_open = 0;
+
+	if (!b)
+		return true;
+#pragma unroll
+	for (__u32 k = 0; k < FM_DP_BUCKET; k++) {
+		__u64 place = FM_READ_ONCE(b->places[k]);
+
+		__u64 differs = place >> 32 ^ tag;
+
+		FM_FORGET(differs); /* clang would make branches of it */
+		word |= place * ((differs - 1) >> 63);
+		is_open |= (place - 1) >> 63;
+	}
+	if (word && fm_owns(word, s->a, s->len)) {
+		s->word = word;
+		return true;
+	}
+	return is_open;
+}
+
+static long fm_seek_on(__u64 i, struct fm_seek *s)
+{
+	return fm_seek_bucket(s, i + 1);
+}
+
+static __always_inline __u32 fm_word_by(const union fm_addr *a, const __u8 len, __u32 buckets)
+{
+	struct fm_seek s = { a, fm_dp_hash(a->d[0], len == 128 ? a->d[1] : 0), buckets, len, 0 };
+
+	if (!fm_seek_bucket(&s, 0))
+		bpf_loop(FM_DP_PROBES - 1, fm_seek_on, &s, 0);
+	return s.word;
 }
 
 /* The word of the prefix or address that owns @a; 0: none. */
-static __always_inline __u32 fm_word_once(const union fm_addr *a)
-{
-	__u64 prefix = a->d[0];
-	const __u32 *word = NULL;
-	__u8 len = 64;
-
-	if (prefix)
-		word = bpf_map_lookup_elem(&fm_prefix_v1, &prefix);
-	if (!word) {
-		word = bpf_map_lookup_elem(&fm_address_v1, a);
-		len = 128;
-	}
-	if (!word)
-		return 0;
-	__u32 seen = FM_READ_ONCE(*word);
-
-	return fm_block_at(seen, a, len) ? seen : 0;
-}
-
-/* Twice: the first try may have met an entry that was just given to another key. */
 FM_SUBPROGRAM int fm_word_of(const union fm_addr *a)
 {
-	union fm_addr key; /* 6.1 takes no key from a caller's memory */
+	const struct fm_dp_settings *s = fm_settings();
+	__u32 word = 0;
 
-	if (!a)
+	if (!a || !s)
 		return 0;
-	fm_addr_move(&key, a);
-	__u32 word = fm_word_once(&key);
-
-	return (int)(word ? word : fm_word_once(&key));
+	if (a->d[0])
+		word = fm_word_by(a, 64, s->buckets);
+	return (int)(word ? word : fm_word_by(a, 128, s->buckets));
 }
 
 static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, __u8 *flags)
@@ -67,7 +95,7 @@ static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, _
 	__u32 word = (__u32)fm_word_of(a), slot = FM_DP_WORD_SLOT(word);
 
 	*flags = word && FM_DP_WORD_INDEX(word) == 0 ? FM_DP_PREFIX_REGISTRATION : 0;
-	return word ? bpf_map_lookup_elem(&fm_blocks_v3, &slot) : NULL;
+	return word ? bpf_map_lookup_elem(&fm_blocks_v4, &slot) : NULL;
 }
 
 /* The same, for packets of users: the registration address carries none. */

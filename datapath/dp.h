@@ -1,7 +1,7 @@
 /*
- * Inside the loader only: its state, shared by loader.c, programs.c, attach.c, forward.c, list.c,
- * watch.c;
- * and what they share with sock.c: how errors are told, pins, waiting for programs.
+ * Inside the loader only: its state, shared by loader.c, programs.c, attach.c, forward.c, words.c,
+ * list.c, watch.c; and what they share with sock.c: how errors are told, pins, waiting for
+ * programs.
  */
 #ifndef FM_DATAPATH_DP_H
 #define FM_DATAPATH_DP_H
@@ -32,6 +32,12 @@ struct fm_dp_entry {
 	bool is_used, is_confirmed;
 };
 
+/* The table of words, mapped; @buckets is a power of two. */
+struct fm_words {
+	uint64_t *at;
+	uint32_t buckets;
+};
+
 #define FM_PROGRAMS 16u
 
 /* The programs that were wanted till now. */
@@ -59,6 +65,7 @@ struct fm_dp {
 		void *ctx;
 	} watches;
 	struct fm_slots blocks, few, many;
+	struct fm_words words;
 	struct fm_dp_entry *entries;
 	uint32_t n_entries, entries_size, generation;
 	struct fm_dp_sync sync;
@@ -106,6 +113,19 @@ void fm_rules_rest(struct fm_dp *dp, const struct fm_dp_block *b);
 void fm_rules_give_back(struct fm_dp *dp, const struct fm_dp_block *b);
 /* An earlier run's block uses them. */
 void fm_rules_adopt(struct fm_dp *dp, const struct fm_dp_block *b);
+
+/* How many buckets hold so many words with ease. */
+uint32_t fm_words_buckets(uint32_t words);
+int fm_words_init(struct fm_dp *dp);
+void fm_words_free(struct fm_dp *dp);
+/* The word of a prefix or address (0: none), setting it, taking it away. */
+uint32_t fm_words_get(struct fm_dp *dp, const struct fm_dp_prefix *p);
+int fm_words_put(struct fm_dp *dp, const struct fm_dp_prefix *p, uint32_t word);
+void fm_words_drop(struct fm_dp *dp, const struct fm_dp_prefix *p);
+/* The next word from place @i on; words that no block confirms are taken away. */
+bool fm_words_next(struct fm_dp *dp, uint32_t *i, uint32_t *word);
+/* What the block that @word names says of itself there; false: it names none. In forward.c. */
+bool fm_words_prefix(struct fm_dp *dp, uint32_t word, struct fm_dp_prefix *p);
 
 /* Makes the slot lists and the table of bindings, from what the adopted maps hold. */
 int fm_forward_init(struct fm_dp *dp);

@@ -128,36 +128,38 @@ static void remove_entry(struct fm_dp *dp, struct fm_dp_entry *e)
 	dp->n_entries--;
 }
 
-/* A word is the key's if the block it names holds that prefix; others are left from a crash. */
-static void adopt_word(struct fm_dp *dp, uint32_t word, const uint8_t *key, uint8_t len)
+static bool get_block(struct fm_dp *dp, uint32_t slot, struct fm_dp_block *b)
 {
-	struct fm_dp_block b;
-	uint32_t slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
-
-	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v3), &slot, &b) < 0)
-		return;
-	if (index >= FM_DP_PREFIXES || b.generation == 0 || b.prefixes[index].len != len ||
-	    memcmp(b.prefixes[index].ip, key, len / 8) != 0)
-		return;
-	struct fm_dp_entry *e = find_entry(dp, b.id, true);
-
-	if (e && e->slot == 0)
-		e->slot = slot;
-	if (b.generation > dp->generation)
-		dp->generation = b.generation;
+	return slot && bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v4), &slot, b) == 0;
 }
 
-static void adopt_words(struct fm_dp *dp, int fd, uint8_t len)
+bool fm_words_prefix(struct fm_dp *dp, uint32_t word, struct fm_dp_prefix *p)
 {
-	uint8_t key[16], next[16];
-	void *at = NULL;
-	uint32_t word;
+	uint32_t index = FM_DP_WORD_INDEX(word);
+	struct fm_dp_block b;
 
-	while (bpf_map_get_next_key(fd, at, next) == 0) {
-		memcpy(key, next, sizeof(key));
-		at = key;
-		if (bpf_map_lookup_elem(fd, key, &word) == 0)
-			adopt_word(dp, word, key, len);
+	if (index >= FM_DP_PREFIXES || !get_block(dp, FM_DP_WORD_SLOT(word), &b) || !b.generation)
+		return false;
+	*p = b.prefixes[index];
+	return true;
+}
+
+static void adopt_words(struct fm_dp *dp)
+{
+	struct fm_dp_block b;
+	uint32_t i = 0, word;
+
+	while (fm_words_next(dp, &i, &word)) {
+		uint32_t slot = FM_DP_WORD_SLOT(word);
+
+		if (!get_block(dp, slot, &b))
+			continue;
+		struct fm_dp_entry *e = find_entry(dp, b.id, true);
+
+		if (e && e->slot == 0)
+			e->slot = slot;
+		if (b.generation > dp->generation)
+			dp->generation = b.generation;
 	}
 }
 
@@ -181,25 +183,29 @@ static void rest_unused(struct fm_dp *dp)
 
 int fm_forward_init(struct fm_dp *dp)
 {
-	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v3);
+	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v4);
 
 	dp->entries_size = 64;
 	while (dp->entries_size < blocks)
 		dp->entries_size *= 2;
 	dp->entries = calloc(dp->entries_size, sizeof(*dp->entries));
 	if (!dp->entries ||
-	    fm_slots_init(&dp->blocks, "any rules", dp->skel->maps.fm_blocks_v3) < 0 ||
+	    fm_slots_init(&dp->blocks, "any rules", dp->skel->maps.fm_blocks_v4) < 0 ||
 	    fm_slots_init(&dp->few, "rules", dp->skel->maps.fm_few_v1) < 0 ||
 	    fm_slots_init(&dp->many, "more than 8 rules", dp->skel->maps.fm_many_v1) < 0)
 		return fm_dp_fail(-ENOMEM, "data path: out of memory");
-	adopt_words(dp, fd_of(dp->skel->maps.fm_prefix_v1), 64);
-	adopt_words(dp, fd_of(dp->skel->maps.fm_address_v1), 128);
+	int err = fm_words_init(dp);
+
+	if (err < 0)
+		return err;
+	adopt_words(dp);
 	rest_unused(dp);
 	return 0;
 }
 
 void fm_forward_free(struct fm_dp *dp)
 {
+	fm_words_free(dp);
 	free(dp->entries);
 	fm_slots_free(&dp->blocks);
 	fm_slots_free(&dp->few);
@@ -276,11 +282,6 @@ static int make_prefixes(struct fm_dp_block *b, const struct fm_forwarding *f)
 	return 0;
 }
 
-static int map_of(struct fm_dp *dp, const struct fm_dp_prefix *p)
-{
-	return fd_of(p->len == 64 ? dp->skel->maps.fm_prefix_v1 : dp->skel->maps.fm_address_v1);
-}
-
 static bool holds(const struct fm_dp_block *b, const struct fm_dp_prefix *p, uint32_t from)
 {
 	for (uint32_t i = from; i < b->n_prefixes; i++) {
@@ -295,12 +296,13 @@ static int turn_words(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t sl
 {
 	for (uint32_t i = 0; i < b->n_prefixes; i++) {
 		const struct fm_dp_prefix *p = &b->prefixes[i];
-		uint32_t word = FM_DP_WORD(slot, i);
 
 		if (p->len == 0 || (i == 0 && holds(b, p, 1)))
 			continue;
-		if (bpf_map_update_elem(map_of(dp, p), p->ip, &word, BPF_ANY) < 0)
-			return fm_dp_fail(-errno, "data path: no room for another home prefix");
+		int err = fm_words_put(dp, p, FM_DP_WORD(slot, i));
+
+		if (err < 0)
+			return err;
 	}
 	return 0;
 }
@@ -311,20 +313,17 @@ static int turn_words(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t sl
 static void drop_words(struct fm_dp *dp, const struct fm_dp_block *old, uint32_t slot,
 		       const struct fm_dp_block *now)
 {
-	uint32_t word;
-
 	for (uint32_t i = 0; i < old->n_prefixes; i++) {
 		const struct fm_dp_prefix *p = &old->prefixes[i];
 
 		if (p->len == 0 || (now && holds(now, p, 0)))
 			continue;
-		if (bpf_map_lookup_elem(map_of(dp, p), p->ip, &word) < 0 ||
-		    FM_DP_WORD_SLOT(word) != slot)
+		if (FM_DP_WORD_SLOT(fm_words_get(dp, p)) != slot)
 			continue;
 		if (p->len == 64 && dp->conf.role == FM_DP_HOST)
 			bpf_map_update_elem(fd_of(dp->skel->maps.fm_ended_v1), p->ip, &slot,
 					    BPF_ANY);
-		bpf_map_delete_elem(map_of(dp, p), p->ip);
+		fm_words_drop(dp, p);
 	}
 }
 
@@ -333,11 +332,6 @@ uint32_t fm_forward_generation(struct fm_dp *dp)
 	if (++dp->generation == 0)
 		dp->generation = 1;
 	return dp->generation;
-}
-
-static bool get_block(struct fm_dp *dp, uint32_t slot, struct fm_dp_block *b)
-{
-	return slot && bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v3), &slot, b) == 0;
 }
 
 /* Writes @b to a fresh slot and turns everything to it; @old (NULL: none) goes to rest. */
@@ -350,7 +344,7 @@ static int publish(struct fm_dp *dp, struct fm_dp_entry *e, struct fm_dp_block *
 	if (err < 0)
 		return err;
 	b->generation = fm_forward_generation(dp);
-	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v3), &slot, b, BPF_ANY) < 0) {
+	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v4), &slot, b, BPF_ANY) < 0) {
 		err = -errno;
 		fm_slot_give_back(&dp->blocks, slot);
 		return fm_dp_fail(err, "data path: cannot write a binding");
@@ -377,15 +371,12 @@ static bool is_same(const struct fm_dp_block *a, const struct fm_dp_block *b)
 /* Words may be missing or another's after a crash in the middle of a change. */
 static bool words_stand(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t slot)
 {
-	uint32_t word;
-
 	for (uint32_t i = 0; i < b->n_prefixes; i++) {
 		const struct fm_dp_prefix *p = &b->prefixes[i];
 
 		if (p->len == 0 || (i == 0 && holds(b, p, 1)))
 			continue;
-		if (bpf_map_lookup_elem(map_of(dp, p), p->ip, &word) < 0 ||
-		    word != FM_DP_WORD(slot, i))
+		if (fm_words_get(dp, p) != FM_DP_WORD(slot, i))
 			return false;
 	}
 	return true;

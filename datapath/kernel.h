@@ -50,12 +50,21 @@
 		__type(value, value_type);                                                         \
 	} map SEC(".maps")
 
-FM_MAP(fm_settings_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
-FM_MAP(fm_blocks_v3, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_block, 64);
+/* The same, an array that begins with a page: values of 64 octets are cache lines. */
+#define FM_PAGE_MAP(map, value_type, entries)                                                      \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
+		__uint(max_entries, entries);                                                      \
+		__type(key, __u32);                                                                \
+		__type(value, value_type);                                                         \
+	} map SEC(".maps")
+
+FM_MAP(fm_settings_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
+FM_PAGE_MAP(fm_blocks_v4, struct fm_dp_block, 64);
 FM_MAP(fm_few_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_few, 64);
 FM_MAP(fm_many_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_many, 64);
-FM_MAP(fm_prefix_v1, BPF_MAP_TYPE_HASH, __u64, __u32, 64);
-FM_MAP(fm_address_v1, BPF_MAP_TYPE_HASH, union fm_addr, __u32, 64);
+FM_PAGE_MAP(fm_words_v1, struct fm_dp_bucket, 64);
 FM_MAP(fm_ended_v1, BPF_MAP_TYPE_LRU_HASH, __u64, __u32, 1024);
 FM_MAP(fm_flows_v2, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_flow, 1024);
 FM_MAP(fm_pins_v1, BPF_MAP_TYPE_HASH, struct fm_dp_tuple, __u32, 4096);
@@ -96,7 +105,7 @@ static __always_inline const struct fm_dp_settings *fm_settings(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&fm_settings_v1, &zero);
+	return bpf_map_lookup_elem(&fm_settings_v2, &zero);
 }
 
 static __always_inline __u32 fm_ctx_len(void *ctx, const bool xdp)

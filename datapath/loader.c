@@ -1,6 +1,7 @@
 /*
  * Opens the data path of a role: new or adopted maps, its settings; tells errors in words.
- * Programs are in programs.c, attaching is in attach.c, what the maps hold in forward.c and list.c.
+ * Programs are in programs.c, attaching is in attach.c, what the maps hold in forward.c, words.c,
+ * list.c.
  */
 #include "datapath/dp.h"
 
@@ -96,14 +97,13 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 	const struct fm_dp_conf *c = &dp->conf;
 	bool is_host = c->role == FM_DP_HOST;
 	uint32_t n = c->bindings_max, flows = c->flows_max,
-		 prefixes = n * (is_host ? FM_DP_PREFIXES : 4);
+		 words = n * (is_host ? FM_DP_PREFIXES : 8);
 	const struct map_plan rows[] = {
-		{ dp->skel->maps.fm_settings_v1, 1, true },
-		{ dp->skel->maps.fm_blocks_v3, 2 * n + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_settings_v2, 1, true },
+		{ dp->skel->maps.fm_blocks_v4, 2 * n + FM_SPARE_SLOTS, true },
 		{ dp->skel->maps.fm_few_v1, (is_host ? 2 * n : n) + FM_SPARE_SLOTS, true },
 		{ dp->skel->maps.fm_many_v1, many_slots(n) + FM_SPARE_SLOTS, true },
-		{ dp->skel->maps.fm_prefix_v1, prefixes, true },
-		{ dp->skel->maps.fm_address_v1, prefixes, true },
+		{ dp->skel->maps.fm_words_v1, fm_words_buckets(words), true },
 		{ dp->skel->maps.fm_ended_v1, is_host ? 1024 : 1, true },
 		{ dp->skel->maps.fm_flows_v2, is_host ? flows : 1024, true },
 		{ dp->skel->maps.fm_pins_v1, is_host ? 4096 : 1, true },
@@ -213,7 +213,7 @@ static int put_settings(struct fm_dp *dp)
 {
 	const struct fm_dp_settings *s = &dp->settings;
 	struct fm_dp_settings there;
-	int fd = bpf_map__fd(dp->skel->maps.fm_settings_v1);
+	int fd = bpf_map__fd(dp->skel->maps.fm_settings_v2);
 	uint32_t zero = 0;
 
 	if (bpf_map_lookup_elem(fd, &zero, &there) == 0 && memcmp(&there, s, sizeof(there)) == 0)
@@ -287,6 +287,7 @@ static void make_settings(struct fm_dp *dp)
 
 	s->fm0 = c->fm0_ifindex;
 	s->into = c->into_ifindex ? c->into_ifindex : c->fm0_ifindex;
+	s->buckets = bpf_map__max_entries(dp->skel->maps.fm_words_v1) - 1;
 	memcpy(s->into_mac, c->into_mac, sizeof(s->into_mac));
 	s->has_decap = c->into_ifindex == 0 && fm_dp_kernel_decaps();
 	memcpy(s->anchor6, c->anchor6.b, 16);

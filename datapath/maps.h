@@ -1,8 +1,8 @@
 /*
  * What the eBPF programs and their loader share: map values, counters, limits.
  * Fixed widths, no hidden padding, sizes asserted; a map's name carries the version of its value.
- * A binding's block lies in a slot of an array, hashes map a home prefix or address to a word
- * (slot and index). A change writes a fresh slot, then the word; a slot is used again only
+ * A binding's block lies in a slot of an array; a table has a word (slot and index) for each
+ * home prefix and address. A change writes a fresh slot, then the word; a slot is used again only
  * after an RCU grace period (architecture.md, rule 5).
  */
 #ifndef FM_DATAPATH_MAPS_H
@@ -64,8 +64,8 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
 
 /**
  * struct fm_dp_block - what forwarding needs of one binding: the key, and the paths
- * Path 0, the head and the first prefixes are all that most packets need: they lie together in two
- * or three cache lines, and so the paths stand in reverse. FM_DP_PATH() finds them.
+ * Path 0, the head and the first two prefixes are all that most packets need: two cache lines side
+ * by side, as the map begins with a page. So the paths stand in reverse: FM_DP_PATH() finds them.
  * @id, @generation: of the binding, and of this state of it; generation 0: slot not in use
  * @rules:           slot in fm_few_v1, with more than FM_DP_FEW rules in fm_many_v1; the rules
  * there are ours if they carry @id and @rules_generation
@@ -76,15 +76,15 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
  */
 struct fm_dp_block {
 	struct fm_dp_path paths[FM_DP_PATHS];
-	__u32 id, generation, rules, rules_generation;
+	__u32 id, generation;
 	__u64 active;
 	__u16 usable, least_mtu;
 	__u8 n_paths, n_prefixes, n_rules, default_path;
 	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
-	__u32 pad;
+	__u32 rules, rules_generation;
+	__u32 pad[9];
 };
-_Static_assert(sizeof(struct fm_dp_block) == 1024 + 32 + 384,
-	       "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_block) == 23 * 64, "changes a pinned map: raise its version");
 #define FM_DP_PATH(block, i) (&(block)->paths[~(i) & (FM_DP_PATHS - 1)])
 
 /* Which fields a rule compares: bits of @has. The number is that of enum fm_selector_field. */
@@ -186,13 +186,39 @@ struct fm_dp_many {
 };
 _Static_assert(sizeof(struct fm_dp_many) == 16344, "changes a pinned map: raise its version");
 
-/* Value of fm_prefix_v1 (key: first 8 octets of a /64) and fm_address_v1 (key: 16 octets). */
+/* Slot of a block, and which of its prefixes. */
 #define FM_DP_WORD(slot, index) ((__u32)(slot) << 8 | (index))
 #define FM_DP_WORD_SLOT(word) ((word) >> 8)
 #define FM_DP_WORD_INDEX(word) ((word)&0xffu)
 
 /*
- * fm_ended_v1 has the same keys as fm_prefix_v1: prefixes that were a host's until they ended. The
+ * fm_words_v1: a bucket is a cache line, found by a hash of the key: the first 8 octets of a /64,
+ * or 16 octets. The high half of a place is a tag, more of the hash, the low half a word; 0: free.
+ * A tag stands once in a bucket. Where a bucket is closed, without a free place, look-ups go on to
+ * the next.
+ */
+#define FM_DP_BUCKET 8u
+#define FM_DP_PROBES 8u
+#define FM_DP_GONE 1ull /* a place that is free, in a bucket that stays closed */
+
+struct fm_dp_bucket {
+	__u64 places[FM_DP_BUCKET];
+};
+_Static_assert(sizeof(struct fm_dp_bucket) == 64, "changes a pinned map: raise its version");
+
+/* The low half says which bucket, the high one is the tag, less one bit. */
+#define FM_DP_TAG(hash) ((hash) >> 33 | 1) /* never that of a free place */
+static inline __u64 fm_dp_hash(__u64 a, __u64 b)
+{
+	__u64 h = a ^ b * 0x9e3779b97f4a7c15ull;
+
+	h = (h ^ h >> 32) * 0xbf58476d1ce4e5b9ull;
+	h = (h ^ h >> 32) * 0x94d049bb133111ebull;
+	return h ^ h >> 32;
+}
+
+/*
+ * fm_ended_v1: key: the first 8 octets of a /64: prefixes that were a host's until they ended. The
  * kernel lets IPv6 sockets go on sending from them.
  */
 
@@ -260,17 +286,18 @@ _Static_assert(sizeof(struct fm_dp_neighbour_key) == 20, "changes a pinned map: 
 _Static_assert(sizeof(struct fm_dp_neighbour) == 16, "changes a pinned map: raise its version");
 
 /**
- * struct fm_dp_settings - the one entry of fm_settings_v1
+ * struct fm_dp_settings - the one entry of fm_settings_v2
  * @fm0: where decapsulated packets enter the stack
  * @into: @fm0, or on kernels without DECAP flags one end of a noarp veth, @into_mac its address
+ * @buckets: of fm_words_v1, less one
  * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; v4-mapped, all zero: none
  */
 struct fm_dp_settings {
-	__u32 fm0, into;
+	__u32 fm0, into, buckets;
 	__u8 anchor6[16], anchor4[16];
 	__u8 into_mac[6], has_decap, pad;
 };
-_Static_assert(sizeof(struct fm_dp_settings) == 48, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_settings) == 52, "changes a pinned map: raise its version");
 
 /**
  * struct fm_dp_watch - host: signs of life of one access; mapped into the daemon

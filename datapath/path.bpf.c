@@ -309,7 +309,7 @@ int fm_host_guard(struct __sk_buff *skb)
 	} else {
 		return TC_ACT_OK;
 	}
-	if (err || !(fm_word_once(&src) || bpf_map_lookup_elem(&fm_ended_v1, &src.d[0])))
+	if (err || !(fm_word_of(&src) || bpf_map_lookup_elem(&fm_ended_v1, &src.d[0])))
 		return TC_ACT_OK;
 	return fm_drop(skb, false, FM_COUNT_HOME_OUTSIDE);
 }

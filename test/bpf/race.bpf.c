@@ -50,4 +50,13 @@ int race_read(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* The word of the address at the packet's start. */
+SEC("xdp")
+int race_find(struct xdp_md *ctx)
+{
+	union fm_addr a;
+
+	return bpf_xdp_load_bytes(ctx, 0, &a, sizeof(a)) ? 0 : fm_word_of(&a);
+}
+
 char _license[] SEC("license") = "Dual BSD/GPL";
