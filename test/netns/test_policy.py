@@ -1,0 +1,285 @@
+"""Rules by who sends and by the destination's name, judged by the links that carry the packets; `flowmob policy`:
+what it finds wrong, what it says would move, and how an applied file comes back by itself.
+"""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from world import FLOWMOB, PEER6, World, until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
+
+COPY = pathlib.Path(f'/tmp/flowmob-policy-{os.getpid()}')  # a program file of its own
+WORLD = '''
+  access "wifi" { family = "dual"      delay = "2ms" }
+  access "lte"  { family = "ipv4-nat"  delay = "5ms" }
+  host {
+    rule "program" { match = {"program %s"}  via = {"lte"} }
+    rule "user"    { match = {"udp user daemon"}  via = {"lte"} }
+    rule "cgroup"  { match = {"unit heavy*"}  via = {"lte"} }
+    rule "name"    { match = {"domain *.example.org"}  via = {"lte"} }
+    rule "type"    { match = {"type fixed dport 7100"}  via = {"lte"} }
+    rule "home"    { match = {"network home udp dport 7200"}  via = {"lte"} }
+    type "fixed" { allow = {"user:root"} }
+    default { type = "session-lasting"  via = {"wifi", "lte"} }
+  }
+''' % COPY
+ACCESSES = 'wifi', 'lte'
+# Sends for half a second to [argv[1]]:argv[2]; argv[3]: as this user.
+SENDER = '''
+import os, socket, sys, time
+if len(sys.argv) > 3:
+    os.setuid(int(sys.argv[3]))
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.connect((sys.argv[1], int(sys.argv[2])))
+for _ in range(40):
+    try:
+        s.send(bytes(900))
+    except ConnectionRefusedError:
+        pass  # nobody listens at the peer
+    time.sleep(0.01)
+'''
+
+
+@pytest.fixture(scope='module')
+def world():
+    shutil.copy(os.path.realpath('/usr/bin/python3'), COPY)
+    try:
+        with World('policy', WORLD) as w:
+            until('both accesses are bound', lambda: all(a['registered'] for a in w.accesses().values()))
+            yield w
+    finally:
+        COPY.unlink()
+
+
+def inside(world, *words):
+    return [FLOWMOB, 'lab', 'exec', 'host', '--instance', world.instance, '--', *map(str, words)]
+
+
+def went_over(world, send):
+    """The accesses that carried what send() sends."""
+    before = {a: world.octets(a)[0] for a in ACCESSES}
+    send()
+    grown = {a: world.octets(a)[0] - before[a] for a in ACCESSES}
+    return [a for a in ACCESSES if grown[a] > 20000]
+
+
+def run(world, program, port, *more, before=()):
+    subprocess.run(inside(world, *before, program, '-c', SENDER, PEER6, port, *more), check=True, timeout=20)
+
+
+def test_a_program_takes_its_access(world):
+    assert went_over(world, lambda: run(world, sys.executable, 7001)) == ['wifi']
+    assert went_over(world, lambda: run(world, COPY, 7001)) == ['lte']
+
+
+def test_a_user_takes_its_access(world):
+    assert went_over(world, lambda: run(world, sys.executable, 7002, 1)) == ['lte']
+    assert went_over(world, lambda: run(world, sys.executable, 7002, 65534)) == ['wifi']
+
+
+def test_a_cgroup_takes_its_access(world):
+    def heavy():
+        own = 'D=$(sed -n s/^0:://p /proc/self/cgroup); M=$(findmnt -nt cgroup2 -o TARGET | head -1); ' \
+              'mkdir -p $M$D/heavy.scope; echo $$ > $M$D/heavy.scope/cgroup.procs; "$@"; ' \
+              'echo $$ > $M$D/cgroup.procs; rmdir $M$D/heavy.scope'
+        run(world, sys.executable, 7003, before=('sh', '-c', own, 'sh'))
+    assert went_over(world, heavy) == ['lte']
+
+
+def test_a_type_takes_its_access(world):
+    def fixed():
+        run(world, sys.executable, 7100, before=(FLOWMOB, 'run', '--type', 'fixed', '--'))
+    assert went_over(world, fixed) == ['lte']
+    assert went_over(world, lambda: run(world, sys.executable, 7100)) == ['wifi']
+
+
+def labels(name):
+    return b''.join(bytes([len(x)]) + x.encode() for x in name.split('.')) + b'\0'
+
+
+class Resolver:
+    """Answers all questions for AAAA at the peer with one address; lies() answers what nobody asked."""
+
+    def __init__(self, world, address):
+        self.address = socket.inet_pton(socket.AF_INET6, address)
+        self.socket = world.socket('peer', socket.AF_INET6, socket.SOCK_DGRAM)
+        self.socket.bind((PEER6, 53))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def answer(self, question, number=None):
+        head = struct.pack('>HHHHHH', number or struct.unpack('>H', question[:2])[0], 0x8180, 1, 1, 0, 0)
+        return head + question[12:] + struct.pack('>HHHIH', 0xc00c, 28, 1, 300, 16) + self.address
+
+    def serve(self):
+        try:
+            while True:
+                question, whence = self.socket.recvfrom(2048)
+                self.socket.sendto(self.answer(question), whence)
+        except OSError:
+            pass
+
+
+def question(name):
+    return struct.pack('>HHHHHH', 0x4711, 0x0100, 1, 0, 0, 0) + labels(name) + struct.pack('>HH', 28, 1)
+
+
+def ask(world, name):
+    """What a program of the host does before it connects."""
+    with world.socket('host', socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.connect((PEER6, 53))
+        s.send(question(name))
+        return s.recv(2048), s.getsockname()
+
+
+def test_a_name_takes_its_access(world):
+    target = '2001:db8:ffff::77'
+    world.run('peer', 'ip', 'address', 'add', f'{target}/128', 'dev', 'lo')
+    resolver = Resolver(world, target)
+
+    def send():
+        subprocess.run(inside(world, sys.executable, '-c', SENDER, target, 7004), check=True, timeout=20)
+
+    try:
+        assert went_over(world, send) == ['wifi']
+        ask(world, 'www.example.net')
+        assert went_over(world, send) == ['wifi']
+        _, local = ask(world, 'www.example.net')
+        resolver.socket.sendto(resolver.answer(question('www.example.org')), local)  # nobody asked
+        assert went_over(world, send) == ['wifi']
+        ask(world, 'www.example.org')
+        assert went_over(world, send) == ['lte']
+        world.do('restart', node='host')
+        until('bound again', lambda: all(a['registered'] for a in world.accesses().values()))
+        assert went_over(world, send) == ['lte']
+    finally:
+        resolver.socket.close()
+
+
+def test_a_network_takes_its_access(world):
+    assert went_over(world, lambda: run(world, sys.executable, 7200)) == ['wifi']
+    world.run('host', 'ip', 'link', 'set', 'wifi', 'alias', 'home')
+    time.sleep(0.3)
+    assert went_over(world, lambda: run(world, sys.executable, 7200)) == ['lte']
+    world.run('host', 'ip', 'link', 'set', 'wifi', 'alias', '')
+    time.sleep(0.3)
+    assert went_over(world, lambda: run(world, sys.executable, 7200)) == ['wifi']
+
+
+def policy(world, *words):
+    """`flowmob policy` in the host: its exit code and what it says as JSON, on success or not."""
+    done = subprocess.run(inside(world, FLOWMOB, 'policy', *words, '--json'), text=True, capture_output=True,
+                          timeout=20, check=False)
+    return done.returncode, json.loads(done.stdout or done.stderr)
+
+
+@pytest.fixture
+def rules(tmp_path):
+    def write(text):
+        path = tmp_path / 'rules.conf'
+        path.write_text(text)
+        return path
+    return write
+
+
+MOVED = 'rule "away" { match = {"udp dport 7300"}  via = {"lte"} }\n'
+
+
+@pytest.fixture
+def flow(world):
+    """A flow that goes over wifi while nobody moves it."""
+    with world.socket('peer', socket.AF_INET6, socket.SOCK_DGRAM) as sink, \
+            world.socket('host', socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        sink.bind((PEER6, 7300))
+        s.connect((PEER6, 7300))
+
+        def send():
+            for _ in range(40):
+                s.send(bytes(900))
+                time.sleep(0.005)
+        send()
+        yield send
+
+
+def test_rules_are_applied_for_good_and_taken_back(world, rules, flow):
+    path = rules(MOVED)
+    assert went_over(world, flow) == ['wifi']
+    code, diff = policy(world, 'diff', path)
+    assert code == 0 and [(f['from'], f['to'], f['new_rule']) for f in diff['flows']
+                          if f['remote'].endswith(':7300')] == [('wifi', 'lte', 'away')]
+    assert went_over(world, flow) == ['wifi']  # it was only said
+    assert policy(world, 'apply', path)[1]['policy'] == 'applied'
+    assert went_over(world, flow) == ['lte']
+    shown = policy(world, 'show')[1]
+    assert (shown['policy'], shown['file']) == ('applied', str(path))
+    assert [(r['rule'], r['line'], r['flows'] > 0) for r in shown['rules'] if r['rule'] == 'away'] == [('away', 1, True)]
+    assert not [f for f in policy(world, 'diff', path)[1]['flows'] if f['remote'].endswith(':7300')]
+    world.do('kill', node='host')
+    until('bound again', lambda: all(a['registered'] for a in world.accesses().values()))
+    assert went_over(world, flow) == ['lte']
+    assert policy(world, 'reset')[1]['policy'] == 'reset'
+    assert went_over(world, flow) == ['wifi']
+    assert policy(world, 'show')[1]['policy'] == 'configured'
+
+
+def test_a_trial_comes_back_by_itself(world, rules, flow):
+    assert policy(world, 'apply', rules(MOVED), '--confirm', '2s')[1]['policy'] == 'on-trial'
+    assert went_over(world, flow) == ['lte']
+    until('it is over', lambda: policy(world, 'show')[1]['policy'] == 'configured', limit_s=5)
+    assert went_over(world, flow) == ['wifi']
+    assert 'policy-rolled-back' in [e['event'] for e in world.events('host')]
+
+
+@pytest.mark.parametrize('how', ['confirm', pytest.param('the same again', marks=pytest.mark.long)])
+def test_a_trial_that_is_confirmed_stays(world, rules, flow, how):
+    path = rules(MOVED)
+    policy(world, 'apply', path, '--confirm', '2s')
+    again = ['confirm'] if how == 'confirm' else ['apply', path, '--confirm', '2s']
+    assert policy(world, *again)[1]['policy'] == 'confirmed'
+    time.sleep(2.5)
+    assert went_over(world, flow) == ['lte']
+    assert policy(world, 'confirm')[1]['error']['code'] == 'no-trial'
+    policy(world, 'reset')
+
+
+@pytest.mark.long
+def test_a_trial_ends_also_while_no_daemon_runs(world, rules, flow):
+    policy(world, 'apply', rules(MOVED), '--confirm', '2s')
+    assert went_over(world, flow) == ['lte']
+    world.do('stop', node='host')
+    time.sleep(2.2)
+    world.do('start', node='host')
+    until('bound again', lambda: all(a['registered'] for a in world.accesses().values()))
+    assert policy(world, 'show')[1]['policy'] == 'configured'
+    assert went_over(world, flow) == ['wifi']
+
+
+@pytest.mark.long
+def test_a_killed_daemon_goes_on_with_a_trial(world, rules, flow):
+    policy(world, 'apply', rules(MOVED), '--confirm', '20s')
+    world.do('kill', node='host')
+    until('bound again', lambda: all(a['registered'] for a in world.accesses().values()))
+    shown = policy(world, 'show')[1]
+    assert shown['policy'] == 'on-trial' and 10 < shown['confirm_s'] <= 20
+    assert went_over(world, flow) == ['lte']
+    policy(world, 'reset')
+
+
+@pytest.mark.parametrize('text,code,said', [
+    ('\nrule "a" { match = {"udp port 5"} }', 'refused', 'rules.conf:2: rule "a": match "udp port 5" is not a match'),
+    ('rule "a" { match = {"udp"}  via = {"dsl"} }', 'refused', 'rules.conf:1: rule "a": via "dsl" is no access'),
+    ('access "x" { interface = eth0 }', 'refused', 'rules.conf:1: no such option')])
+def test_what_is_wrong_is_refused_by_file_and_line(world, rules, text, code, said):
+    exit_code, answer = policy(world, 'apply', rules(text))
+    assert exit_code == 1 and answer['error']['code'] == code and said in answer['error']['message'], answer
+    assert policy(world, 'show')[1]['policy'] == 'configured'
