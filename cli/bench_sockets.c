@@ -1,8 +1,8 @@
 /*
  * flowmob bench sockets: what the hooks of on-demand mobility cost a program, against the same
- * without any hook. UDP over IPv6, in a network namespace and a cgroup of its own; the hooks are
- * taken away for each round of the baseline, as a hook that finds nothing costs too. One socket in
- * 256 is asked what source it has.
+ * without any hook, on a host with the daemon's rules and routes in both cases. UDP over IPv6, in a
+ * network namespace and a cgroup of its own; the hooks are taken away for each round of the
+ * baseline, as a hook that finds nothing costs too. One socket in 256 is asked what source it has.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,8 +34,10 @@
 #define BATCH 128u /* open at a time where connect alone is timed */
 #define SETTLE_US 100000
 #define TYPE 2u
+#define SLOT (FM_SOCK_SLOTS - 1) /* the first that is given out */
 
 static const struct fm_ip far_side = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 2 } },
+			  usual = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 } },
 			  of_type = { { 0x20, 0x01, 0x0d, 0xb8, 1, [15] = 1 } };
 
 /**
@@ -87,10 +89,38 @@ static int enter_cgroup(struct sockets *w)
 	return write_pid(w->cgroup);
 }
 
-/* All addresses are on lo: what is measured is the socket's way, not a packet's. */
-static int add_addresses(void)
+/* Our addresses are on lo, and so is the way: what is measured is the socket's, not a packet's. */
+static int add_addresses(struct fm_netlink *n)
 {
-	static const struct fm_ip *const all[] = { &far_side, &of_type };
+	static const struct fm_ip *const all[] = { &usual, &of_type };
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && err == 0; i++) {
+		struct fm_address a = { .ip = *all[i],
+					.ifindex = if_nametoindex("lo"),
+					.preferred_s = all[i] == &of_type ? 0 : FM_FOREVER_S,
+					.valid_s = FM_FOREVER_S,
+					.prefix_len = 128 };
+		err = fm_address_put(n, &a);
+	}
+	return err;
+}
+
+static int add_routes(struct fm_netlink *n)
+{
+	struct fm_slot_route by_mark = { .slot = SLOT,
+					 .mark = FM_SOCK_MARK | SLOT,
+					 .ifindex = if_nametoindex("lo"),
+					 .source = of_type };
+	int err = fm_route_rules_put(n);
+
+	if (err == 0)
+		err = fm_route_default_put(n, if_nametoindex("lo"), &usual);
+	return err < 0 ? err : fm_route_slot_put(n, &by_mark);
+}
+
+static int make_net(void)
+{
 	struct ifreq up = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 	struct fm_netlink n;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
@@ -101,14 +131,9 @@ static int add_addresses(void)
 		err = fm_netlink_open(&n, NETLINK_ROUTE);
 	if (err < 0)
 		return err;
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && err == 0; i++) {
-		struct fm_address a = { .ip = *all[i],
-					.ifindex = if_nametoindex("lo"),
-					.preferred_s = all[i] == &of_type ? 0 : FM_FOREVER_S,
-					.valid_s = FM_FOREVER_S,
-					.prefix_len = 128 };
-		err = fm_address_put(&n, &a);
-	}
+	err = add_addresses(&n);
+	if (err == 0)
+		err = add_routes(&n);
 	fm_netlink_close(&n);
 	return err;
 }
@@ -123,7 +148,7 @@ static int set_up(struct sockets *w)
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("bpf", w->dir, "bpf", 0, NULL) < 0)
 		return -errno;
-	int err = add_addresses();
+	int err = make_net();
 
 	return err < 0 ? err : enter_cgroup(w);
 }
@@ -144,6 +169,7 @@ static int hook(struct sockets *w, uint8_t policy_type)
 		err = fm_sock_open(&conf, &w->s);
 		if (err == 0)
 			slot = fm_sock_address(w->s, TYPE, &of_type);
+		fm_sock_routed(w->s, SLOT, slot == SLOT);
 		if (slot > 0)
 			err = fm_sock_type(w->s, TYPE, false, FM_SOCK_READY, (uint32_t)slot, 0);
 		w->policy_type = 0;
@@ -165,7 +191,7 @@ static void take_down(struct sockets *w)
 
 static bool check(const struct side *d, int fd)
 {
-	const struct fm_ip *want = d->has_type ? &of_type : &far_side; /* RFC 6724: itself */
+	const struct fm_ip *want = d->has_type ? &of_type : &usual;
 	struct sockaddr_in6 from;
 	socklen_t len = sizeof(from);
 	bool good = getsockname(fd, (struct sockaddr *)&from, &len) == 0 &&

@@ -48,6 +48,7 @@ static void put_route(struct fm_daemon *d, const struct fm_host_slot *slot)
 				   .mark = FM_SOCK_MARK | n,
 				   .ifindex = d->host->tun.ifindex,
 				   .source = slot->ip };
+	int err;
 
 	if (slot->type == FM_NONPERSISTENT) {
 		const struct fm_access *a = &d->host->accesses.list[slot->access];
@@ -60,8 +61,9 @@ static void put_route(struct fm_daemon *d, const struct fm_host_slot *slot)
 		if (has_way)
 			r.gateway = is_v4 ? a->router4 : a->router6;
 	}
-	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "a route by address type",
-		     fm_route_slot_put(&d->netlink, &r));
+	err = fm_route_slot_put(&d->netlink, &r);
+	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "a route by address type", err);
+	fm_sock_routed(d->host->sockets.sock, n, err == 0);
 }
 
 /* The slot of @want->ip, filled like @want where it was not in use. */

@@ -67,6 +67,23 @@ static __always_inline bool is_contradictory(__u32 flags)
 	       (flags & cga) == cga;
 }
 
+/* Has it a mark that we gave it? */
+static __always_inline bool is_marked(const struct bpf_sock *sk)
+{
+	return sk->mark && (sk->mark & ~0xffu) == FM_SOCK_MARK;
+}
+
+/* Is its mark no program's? */
+static __always_inline bool takes_mark(const struct bpf_sock *sk)
+{
+	return !sk->mark || is_marked(sk);
+}
+
+static __always_inline int set_mark(void *c, __u32 m)
+{
+	return bpf_setsockopt(c, SOL_SOCKET, SO_MARK, &m, sizeof(m)) ? -EADDRNOTAVAIL : 0;
+}
+
 /* What a value and its long form ask for. */
 struct asked {
 	__u32 value, lifetime_s;
@@ -147,10 +164,12 @@ static __always_inline void give_back(struct fm_sock_want *w)
 }
 
 /* Nothing is asked for; a child no longer shows what its listener had. */
-static __always_inline void start_over(const struct bpf_sock *sk, struct fm_sock_want *w)
+static __always_inline void start_over(struct bpf_sock *sk, struct fm_sock_want *w)
 {
 	const __u64 owner = (__u64)sk;
 
+	if (is_marked(sk))
+		(void)set_mark(sk, 0);
 	if (w->owner == owner)
 		give_back(w);
 	__builtin_memset(w, 0, sizeof(*w));
@@ -176,7 +195,7 @@ static __always_inline __u64 next_id(void)
 }
 
 /* A type for a socket that had none, or another. */
-static __always_inline int choose(const struct bpf_sock *sk, struct fm_sock_want *w,
+static __always_inline int choose(struct bpf_sock *sk, struct fm_sock_want *w,
 				  const struct asked *a)
 {
 	start_over(sk, w);
@@ -529,18 +548,33 @@ static __always_inline int answer(int err)
 }
 
 /*
- * A socket that has its port already takes no address from us: routes prefer it, by a mark. With a
- * mark of the program's own there is no way to it, and another address would be a wrong one.
+ * Routes prefer the slot's address, by a mark. With a mark of the program's own there is no way to
+ * it, and another address would be a wrong one.
  */
 static __always_inline int mark(struct bpf_sock_addr *c, const struct bpf_sock *sk, __u32 slot)
 {
-	__u32 m = FM_SOCK_MARK | slot;
-
-	if (sk->mark == m)
+	if (sk->mark == (FM_SOCK_MARK | slot))
 		return 0;
-	if (sk->mark && (sk->mark & ~0xffu) != FM_SOCK_MARK)
-		return -EADDRNOTAVAIL;
-	return bpf_setsockopt(c, SOL_SOCKET, SO_MARK, &m, sizeof(m)) ? -EADDRNOTAVAIL : 0;
+	return takes_mark(sk) ? set_mark(c, FM_SOCK_MARK | slot) : -EADDRNOTAVAIL;
+}
+
+/*
+ * A socket that has its port already takes no address from us. UDP need not: what is bound stays
+ * when it is disconnected, and does not fit where it connects to then.
+ */
+static __always_inline bool is_by_route(const struct bpf_sock *sk, __u32 slot)
+{
+	bool is_udp = sk->protocol == IPPROTO_UDP || sk->protocol == IPPROTO_UDPLITE;
+
+	return sk->src_port || (is_udp && takes_mark(sk) && fm_slot_is_routed(slot));
+}
+
+/* For a call that needs no address of ours, and names none: the kernel's own choice. */
+static __always_inline void unmark(struct bpf_sock_addr *c, const struct bpf_sock *sk,
+				   const struct call *k)
+{
+	if (is_marked(sk) && (k->is_near || !has_source(k)))
+		(void)set_mark(c, 0);
 }
 
 static __always_inline int bind_to(struct bpf_sock_addr *c, const struct bpf_sock *sk,
@@ -563,9 +597,11 @@ static __always_inline int connect(struct bpf_sock_addr *c, struct bpf_sock *sk,
 	int err = 0;
 	struct fm_sock_pin *p = source_for(c, sk, k, &err);
 
-	if (!p)
+	if (!p) {
+		unmark(c, sk, k);
 		return answer(err);
-	if (sk->src_port)
+	}
+	if (is_by_route(sk, p->slot))
 		return answer(mark(c, sk, p->slot));
 	err = bind_to(c, sk, p);
 	if (err == -EINVAL && k->is_v4)
@@ -640,6 +676,16 @@ int fm_sock_connect4(struct bpf_sock_addr *c)
 	return connect(c, sk, &k);
 }
 
+/* A mark of an earlier connect leads to its slot's device: not what goes elsewhere. */
+static __always_inline void settle_mark(struct bpf_sock_addr *c, const struct bpf_sock *sk,
+					const struct call *k, const struct fm_sock_pin *p)
+{
+	if (!p)
+		unmark(c, sk, k);
+	else if (is_marked(sk) && sk->mark != (FM_SOCK_MARK | p->slot))
+		(void)set_mark(c, 0);
+}
+
 SEC("cgroup/sendmsg6")
 int fm_sock_sendmsg6(struct bpf_sock_addr *c)
 {
@@ -669,6 +715,7 @@ int fm_sock_sendmsg6(struct bpf_sock_addr *c)
 		FM_CTX_SET(c->msg_src_ip6[2], ip[2]);
 		FM_CTX_SET(c->msg_src_ip6[3], ip[3]);
 	}
+	settle_mark(c, sk, &k, p);
 	return answer(err);
 }
 
@@ -692,6 +739,7 @@ int fm_sock_sendmsg4(struct bpf_sock_addr *c)
 
 	if (p)
 		FM_CTX_SET(c->msg_src_ip4, ((const __u32 *)p->ip)[3]);
+	settle_mark(c, sk, &k, p);
 	return answer(err);
 }
 

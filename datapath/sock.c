@@ -378,10 +378,17 @@ int fm_sock_address(struct fm_sock *s, uint8_t type, const struct fm_ip *ip)
 	if (++s->generation == 0)
 		s->generation = 1;
 	s->slots[slot].type = type;
+	s->slots[slot].is_routed = 0;
 	memcpy(s->slots[slot].ip, ip->b, 16);
 	__atomic_store_n(&s->refs[slot].sockets, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->slots[slot].generation, s->generation, __ATOMIC_RELEASE);
 	return (int)slot;
+}
+
+void fm_sock_routed(struct fm_sock *s, uint32_t slot, bool is_routed)
+{
+	if (slot < FM_SOCK_SLOTS)
+		__atomic_store_n(&s->slots[slot].is_routed, is_routed, __ATOMIC_RELEASE);
 }
 
 void fm_sock_each(struct fm_sock *s,
@@ -394,7 +401,7 @@ void fm_sock_each(struct fm_sock *s,
 		if (s->slots[i].generation == 0)
 			continue;
 		memcpy(ip.b, s->slots[i].ip, 16);
-		each(ctx, i, (uint8_t)s->slots[i].type, &ip);
+		each(ctx, i, s->slots[i].type, &ip);
 	}
 }
 

@@ -37,6 +37,8 @@ void fm_sock_down(struct fm_sock *s);
 
 /* The slot of @ip, a new one where it has none. Return: slot; -ENOSPC. */
 int fm_sock_address(struct fm_sock *s, uint8_t type, const struct fm_ip *ip);
+/* Are routes there that prefer its address for sockets with its mark? Before a word names it. */
+void fm_sock_routed(struct fm_sock *s, uint32_t slot, bool is_routed);
 /* Calls @each for every slot in use: after a start, those of the earlier run. */
 void fm_sock_each(struct fm_sock *s,
 		  void (*each)(void *ctx, uint32_t slot, uint8_t type, const struct fm_ip *ip),

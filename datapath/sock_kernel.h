@@ -169,6 +169,13 @@ static __always_inline bool fm_slot_lives(__u32 slot, __u32 generation)
 	return s && generation && FM_READ_ONCE(s->generation) == generation;
 }
 
+static __always_inline bool fm_slot_is_routed(__u32 slot)
+{
+	struct fm_sock_slot *s = bpf_map_lookup_elem(&fm_sock_slots_v1, &slot);
+
+	return s && FM_READ_ONCE(s->is_routed);
+}
+
 /* A forgotten slot counts no more: it may have another address by now. */
 static __always_inline void fm_release_slot(__u32 slot, __u32 generation)
 {

@@ -19,8 +19,10 @@
 #define FM_SOCK_EVENTS_BYTES 65536u
 #define FM_SOCK_FAMILIES 2u /* index 1: IPv4 */
 
-/* SO_MARK of sockets that had their port before their address: the slot in the low octet. Routes by
- * that mark prefer the slot's address. A mark of the program's own is left. */
+/*
+ * SO_MARK of sockets that get their source by a route: the slot in the low octet. Routes by that
+ * mark prefer the slot's address. A mark of the program's own is left.
+ */
 #define FM_SOCK_MARK 0x464d4100u
 
 /* What came of a type, or of a request: enum in the low octet of a word. */
@@ -40,9 +42,11 @@
 /* fm_sock_types_v1: array of words, 2 * type + 1 for IPv4. */
 #define FM_SOCK_TYPE_INDEX(type, is_v4) (2u * (type) + ((is_v4) ? 1u : 0u))
 
-/* fm_sock_slots_v1. @generation 0: not in use. @ip v4-mapped for IPv4. */
+/* fm_sock_slots_v1. @generation 0: not in use. @is_routed: routes by its mark are there. @ip
+ * v4-mapped for IPv4. */
 struct fm_sock_slot {
-	__u32 generation, type;
+	__u32 generation;
+	__u8 type, is_routed, pad[2];
 	__u8 ip[16];
 };
 _Static_assert(sizeof(struct fm_sock_slot) == 24, "changes a pinned map: raise its version");

@@ -140,6 +140,13 @@ static int do_verdict(char **w)
 	return fm_sock_verdict(s, &who, &v);
 }
 
+/* routed SLOT 0|1 */
+static int do_routed(char **w)
+{
+	fm_sock_routed(s, (uint32_t)number(w[1]), number(w[2]) != 0);
+	return 0;
+}
+
 /* senders 0|1 */
 static int do_senders(char **w)
 {
@@ -286,7 +293,8 @@ static const struct {
 	{ "home", 2, do_home },	       { "deadline", 2, do_deadline },
 	{ "ids", 1, do_ids },	       { "requests", 1, do_requests },
 	{ "senders", 2, do_senders },  { "classes", 7, do_classes },
-	{ "watch", 2, do_watch },      { "seen", 2, do_seen },
+	{ "routed", 3, do_routed },    { "watch", 2, do_watch },
+	{ "seen", 2, do_seen },
 };
 
 static int run_line(char *line)

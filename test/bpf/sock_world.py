@@ -42,6 +42,7 @@ class Drive:
     def __init__(self, pin, cgroup):
         self.p = subprocess.Popen([f"{BUILD}/sock_drive"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.place = f"{pin} {cgroup}"
+        self.routes = []
         self.do(f"open {self.place}")
 
     def ask(self, line):
@@ -75,8 +76,24 @@ class Drive:
     def type(self, type, state, slot=0, error=0, v4=0):
         self.ask(f"type {type} {v4} {state} {slot} {error}")
 
-    def ready(self, ip, type=2, v4=0):
+    def route(self, slot, ip):
+        """As the daemon does: sockets with the slot's mark leave from its address."""
+        family = "-4" if "." in ip else "-6"
+        run(f"ip {family} rule add fwmark {MARK + slot} table {100 + slot}")
+        run(f"ip {family} route replace default dev w0 src {ip} table {100 + slot}")
+        self.ask(f"routed {slot} 1")
+        self.routes.append((family, slot))
+
+    def unroute(self):
+        for family, slot in self.routes:
+            run(f"ip {family} rule del fwmark {MARK + slot} table {100 + slot}")
+            run(f"ip {family} route flush table {100 + slot}")
+        self.routes = []
+
+    def ready(self, ip, type=2, v4=0, route=True):
         slot = self.slot(ip, type)
+        if route and ("-4" if v4 else "-6", slot) not in self.routes:
+            self.route(slot, ip)
         self.type(type, IS_READY, slot, v4=v4)
         return slot
 
@@ -98,6 +115,7 @@ class Drive:
         self.ask("home 0")
         self.ask("deadline 0")
         self.ask("senders 0")
+        self.unroute()
         for t in (1, 2, 3, 4):
             self.type(t, NONE)
             self.type(t, NONE, v4=1)
