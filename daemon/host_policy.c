@@ -177,23 +177,61 @@ bool fm_host_policy_is_run(const struct fm_daemon *d, const char *cgroup)
 	return find_run(&d->host->policy, cgroup) != NULL;
 }
 
-void fm_host_policy_refused(struct fm_daemon *d, uint32_t uid, uint8_t type, const char *reason)
+static bool is_same(const struct fm_host_refused *r, const struct fm_sock_who *who)
 {
-	struct fm_host_policy *p = &d->host->policy;
-	uint32_t i = 0, n = p->n_refused < FM_REFUSED_MAX ? p->n_refused : FM_REFUSED_MAX;
+	return r->uid == who->uid && r->exe_ino == who->exe_ino && r->exe_dev == who->exe_dev;
+}
 
-	p->refusals++;
-	while (i < n && p->refused[i].uid != uid)
+/* Was that told of them? From now on it was. */
+static bool was_told(struct fm_host_policy *p, const struct fm_sock_who *who, uint8_t type)
+{
+	uint32_t i = 0, n = p->n_refused < FM_REFUSED_MAX ? p->n_refused : FM_REFUSED_MAX;
+	bool was;
+
+	while (i < n && !is_same(&p->refused[i], who))
 		i++;
 	if (i == n) {
 		i = p->n_refused++ % FM_REFUSED_MAX;
-		p->refused[i] = (struct fm_host_refused){ .uid = uid };
+		p->refused[i] = (struct fm_host_refused){ .uid = who->uid,
+							  .exe_dev = who->exe_dev,
+							  .exe_ino = who->exe_ino };
 	}
-	if (p->refused[i].types >> type & 1)
-		return;
+	was = p->refused[i].types >> type & 1;
 	p->refused[i].types |= (uint8_t)(1u << type);
-	fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_TYPE_REFUSED], reason,
-		      json_pack("{s:s, s:I}", "type", fm_type_names[type], "uid", (json_int_t)uid));
+	return was;
+}
+
+static void tell_refused(struct fm_daemon *d, const struct fm_sock_who *who, uint8_t type,
+			 const char *reason, const char *program)
+{
+	if (!was_told(&d->host->policy, who, type))
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_TYPE_REFUSED], reason,
+			      json_pack("{s:s, s:I, s:s*}", "type", fm_type_names[type], "uid",
+					(json_int_t)who->uid, "program", program));
+}
+
+void fm_host_policy_refused(struct fm_daemon *d, const struct fm_sock_who *who, uint8_t type,
+			    const char *reason)
+{
+	d->host->policy.refusals[type]++;
+	tell_refused(d, who, type, reason, NULL);
+}
+
+void fm_host_policy_forbade(struct fm_daemon *d, const struct fm_sock_event *e)
+{
+	char program[FM_PROC_PATH] = "";
+
+	if (e->type == 0 || e->type >= FM_TYPES_MAX)
+		return;
+	(void)find_program(d, e, program);
+	tell_refused(d, &e->who, e->type, "not-permitted", program[0] ? program : NULL);
+}
+
+uint64_t fm_host_policy_refusals(const struct fm_daemon *d, uint8_t type)
+{
+	const struct fm_sock *sock = d->host->sockets.sock;
+
+	return d->host->policy.refusals[type] + (sock ? fm_sock_refused(sock, type) : 0);
 }
 
 bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type)
@@ -461,7 +499,8 @@ static json_t *fill(struct fm_daemon *d, struct fm_client *client, const json_t 
 	r->cgroup_id = id_of(r->cgroup);
 	r->allowed = fm_who_allowed(&d->config->host, &who);
 	if (!(r->allowed >> r->type & 1)) {
-		fm_host_policy_refused(d, peer.uid, r->type, "not-permitted");
+		fm_host_policy_refused(d, &(struct fm_sock_who){ .uid = peer.uid }, r->type,
+				       "not-permitted");
 		return fm_control_error("not-permitted",
 					"the policy of this host does not allow you that type");
 	}

@@ -11,7 +11,7 @@
 #include "datapath/sock_maps.h"
 #include "net/proc.h"
 
-#define FM_REFUSED_MAX 64u     /* users whose refusals are told once each */
+#define FM_REFUSED_MAX 64u     /* users and programs whose refusals are told once each */
 #define FM_RUNS_MAX 16u	       /* programs under `flowmob run` at once */
 #define FM_NETWORK_FID 0x8000u /* first FID that an anchor gives (digest D32) */
 #define FM_RUN_RULE 1000u      /* number of the first one's steering rule; the file's are below */
@@ -37,22 +37,24 @@ struct fm_host_run {
 	struct fm_client *client;
 };
 
-/* Told: @types, bit 1 << type, were refused to @uid. */
+/* Told: @types, bit 1 << type, were refused to @uid, or to that program of theirs. */
 struct fm_host_refused {
-	uint32_t uid;
+	uint32_t uid, exe_dev;
+	uint64_t exe_ino;
 	uint8_t types;
 };
 
 /**
  * struct fm_host_policy - what runs, and what was refused
  * @looked_us: when it was last looked who has ended
- * @refusals: by policy of this host, all of them; @refused: who has been told of, the last ones
+ * @refusals: by policy of this host, by type, but for those that the `sock` programs count;
+ * @refused: who has been told of, the last ones
  * @words:   what rules of flows ask of senders
  * @is_touched: a sender's classes are others now: flows are to choose again
  */
 struct fm_host_policy {
 	struct fm_host_run runs[FM_RUNS_MAX];
-	uint64_t last_request, looked_us, refusals;
+	uint64_t last_request, looked_us, refusals[FM_TYPES_MAX];
 	uint32_t n_refused;
 	struct fm_host_refused refused[FM_REFUSED_MAX];
 	struct fm_host_cgroups cgroups;
@@ -92,8 +94,13 @@ bool fm_host_policy_is_there(const struct fm_host_run *r);
 /* Is it the cgroup of a run, or below one? */
 bool fm_host_policy_is_run(const struct fm_daemon *d, const char *cgroup);
 
-/* Policy of this host did not give @uid that type: counted, and told once for each. */
-void fm_host_policy_refused(struct fm_daemon *d, uint32_t uid, uint8_t type, const char *reason);
+/* Policy of this host did not give @who that type: counted, and told once for each. */
+void fm_host_policy_refused(struct fm_daemon *d, const struct fm_sock_who *who, uint8_t type,
+			    const char *reason);
+/* FM_SOCK_EVENT_REFUSED: counted already. */
+void fm_host_policy_forbade(struct fm_daemon *d, const struct fm_sock_event *e);
+/* How often it was refused, in all ways. */
+uint64_t fm_host_policy_refusals(const struct fm_daemon *d, uint8_t type);
 
 /* Does a running program keep the address of this type, sockets or not? */
 bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type);

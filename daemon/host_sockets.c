@@ -27,6 +27,9 @@ static void on_event(void *ctx, const struct fm_sock_event *e)
 		fm_host_words_gone(d, e->id);
 		fm_host_sc_gone(d, e->id);
 		break;
+	case FM_SOCK_EVENT_REFUSED:
+		fm_host_policy_forbade(d, e);
+		break;
 	default: /* of a newer program */
 		break;
 	}

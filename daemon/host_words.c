@@ -298,7 +298,7 @@ void fm_host_words_own(struct fm_daemon *d, const struct fm_sock_event *e)
 	own->pid = pid > 0 ? (uint16_t)pid : 0;
 	own->refused = pid < 0 ? -pid : 0;
 	if (pid == -ENOBUFS)
-		fm_host_policy_refused(d, e->who.uid, e->type, "no-room");
+		fm_host_policy_refused(d, &e->who, e->type, "no-room");
 }
 
 uint16_t fm_host_words_own_pid(const struct fm_daemon *d, uint64_t id)

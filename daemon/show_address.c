@@ -145,7 +145,7 @@ static json_t *access_json(struct fm_daemon *d, const struct fm_host_slot *slot)
 
 json_t *fm_host_command_address(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
-	json_t *list = fm_show_addresses(d, fm_now_us(), true);
+	json_t *list = fm_show_addresses(d, fm_now_us(), true), *refused = json_object();
 
 	(void)client, (void)request;
 	for (uint32_t i = 1; i < FM_SOCK_SLOTS; i++) {
@@ -154,5 +154,8 @@ json_t *fm_host_command_address(struct fm_daemon *d, struct fm_client *client, j
 		if (slot->is_used && slot->type == FM_NONPERSISTENT)
 			json_array_append_new(list, access_json(d, slot));
 	}
-	return json_pack("{s:o}", "addresses", list);
+	for (uint8_t type = 1; type < FM_TYPES_MAX; type++)
+		json_object_set_new(refused, fm_type_names[type],
+				    json_integer((json_int_t)fm_host_policy_refusals(d, type)));
+	return json_pack("{s:o, s:o}", "addresses", list, "refused", refused);
 }

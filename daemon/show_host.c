@@ -254,12 +254,15 @@ static void add_own(json_t *o, const char *name, uint64_t n)
 json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
 	json_t *counters = json_object();
+	uint64_t refused = 0;
 
 	(void)client, (void)request;
+	for (uint8_t type = 1; type < FM_TYPES_MAX; type++)
+		refused += fm_host_policy_refusals(d, type);
 	(void)fm_dp_counters(d->host->dp, fm_show_dp_counter, counters);
 	fm_show_common_counters(counters, d->signal, &d->host->slow);
 	add_own(counters, "probes-sent", d->host->probe.sent);
 	add_own(counters, "probes-answered", d->host->probe.heard);
-	add_own(counters, "type-refused", d->host->policy.refusals);
+	add_own(counters, "type-refused", refused);
 	return json_pack("{s:o}", "counters", counters);
 }

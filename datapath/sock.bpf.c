@@ -461,21 +461,25 @@ static __always_inline struct fm_sock_want *
 choose_default(struct bpf_sock_addr *c, struct bpf_sock *sk, const struct call *k)
 {
 	const struct fm_sock_settings *now = fm_sock_now();
-	struct fm_sock_verdict v = { 0 };
 	struct fm_sock_want w = { .is_default = 1 }, *kept;
+	const struct fm_sock_verdict *v = NULL;
+	bool is_strict = false;
 
 	if (!now || !(now->has_defaults || now->default_type) ||
 	    now->netns != bpf_get_netns_cookie(c) || k->is_near || has_source(k) ||
 	    sk->bound_dev_if)
 		return NULL;
 	w.type = now->default_type;
-	if (now->has_defaults && fm_verdict(now, &v)) {
-		w.type = v.default_type;
-		w.request = v.default_request;
+	if (now->has_defaults)
+		v = fm_verdict(now);
+	if (v) {
+		w.type = v->default_type;
+		w.request = v->default_request;
+		is_strict = v->is_strict;
 	}
 	if (w.type == 0 || w.type >= FM_SOCK_TYPES)
 		return NULL;
-	if (!v.is_strict && FM_SOCK_WORD_STATE(fm_word(&w, k->is_v4, false)) != FM_SOCK_READY)
+	if (!is_strict && FM_SOCK_WORD_STATE(fm_word(&w, k->is_v4, false)) != FM_SOCK_READY)
 		return NULL;
 	kept = fm_want(sk, true, true);
 	if (!kept)

@@ -513,6 +513,15 @@ int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 	return 0;
 }
 
+uint64_t fm_sock_refused(const struct fm_sock *s, uint8_t type)
+{
+	uint32_t key = type;
+	uint64_t n = 0;
+
+	(void)bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.fm_sock_refused_v1), &key, &n);
+	return n;
+}
+
 int fm_sock_senders(struct fm_sock *s, bool is_wanted)
 {
 	__atomic_store_n(&s->settings->has_senders, is_wanted, __ATOMIC_RELEASE);

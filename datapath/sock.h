@@ -78,6 +78,9 @@ int fm_sock_policy(struct fm_sock *s, uint8_t closed, bool has_defaults, uint8_t
 int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 		    const struct fm_sock_verdict *verdict);
 
+/* Sockets of programs that may not have that type, ever. */
+uint64_t fm_sock_refused(const struct fm_sock *s, uint8_t type);
+
 /*
  * Rules ask who sends: from now on sockets carry their programs, and struct fm_sock_verdict says
  * the classes of those (datapath/sender.h).

@@ -24,6 +24,7 @@ FM_ARRAY(fm_sock_types_v1, __u64, FM_SOCK_FAMILIES *FM_SOCK_TYPES);
 FM_ARRAY(fm_sock_slots_v1, struct fm_sock_slot, FM_SOCK_SLOTS);
 FM_ARRAY(fm_sock_refs_v1, struct fm_sock_refs, FM_SOCK_SLOTS);
 FM_ARRAY(fm_sock_ids_v1, __u64, 1);
+FM_ARRAY(fm_sock_refused_v1, __u64, FM_SOCK_TYPES);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -283,37 +284,60 @@ static __always_inline __u64 fm_word(struct fm_sock_want *w, __u32 is_v4, bool a
 	return fm_ask_type(w, is_v4, again);
 }
 
-/* What policy says of the task that runs. The daemon is told where nothing of the one in force. */
-static __always_inline bool fm_verdict(const struct fm_sock_settings *now,
-				       struct fm_sock_verdict *out)
+/*
+ * What policy says of the task that runs; NULL: nothing yet. The daemon is told where there is
+ * nothing of the one in force.
+ */
+static __always_inline struct fm_sock_verdict *fm_verdict(const struct fm_sock_settings *now)
 {
 	struct fm_sock_verdict *v;
 	struct fm_sock_who who;
 
 	fm_who(&who);
 	v = fm_find_verdict(now, &who, false);
-	if (v)
-		*out = *v;
-	if (v && out->policy == now->policy)
-		return true;
+	if (v && v->policy == now->policy)
+		return v;
 	struct fm_sock_event *e = fm_event(FM_SOCK_EVENT_WHO);
 	if (e)
 		bpf_ringbuf_submit(e, 0);
-	return v != NULL;
+	return v;
+}
+
+/* Each socket counts once, of each program one is told. */
+static __always_inline void fm_refuse(struct fm_sock_want *w, struct fm_sock_verdict *v)
+{
+	__u32 type = w->type & 7;
+	__u64 *n = bpf_map_lookup_elem(&fm_sock_refused_v1, &type);
+	struct fm_sock_event *e;
+
+	if (w->is_refused || !n)
+		return;
+	w->is_refused = 1;
+	__sync_fetch_and_add(n, 1);
+	if (v->told >> type & 1)
+		return;
+	e = fm_event(FM_SOCK_EVENT_REFUSED);
+	if (!e)
+		return;
+	__sync_fetch_and_or(&v->told, 1u << type);
+	e->type = (__u8)type;
+	bpf_ringbuf_submit(e, 0);
 }
 
 /* May the task that runs have that type? READY: yes; PENDING: not known yet; FAILED: no. */
-static __always_inline __u64 fm_permission(__u8 type)
+static __always_inline __u64 fm_permission(struct fm_sock_want *w)
 {
 	const struct fm_sock_settings *now = fm_sock_now();
-	struct fm_sock_verdict v = { 0 };
+	struct fm_sock_verdict *v;
 
-	if (!now || !(now->closed >> (type & 7) & 1))
+	if (!now || !(now->closed >> (w->type & 7) & 1))
 		return FM_SOCK_READY;
-	if (!fm_verdict(now, &v) || v.policy != now->policy)
+	v = fm_verdict(now);
+	if (!v || v->policy != now->policy)
 		return FM_SOCK_PENDING;
-	if (v.allowed >> (type & 7) & 1)
+	if (v->allowed >> (w->type & 7) & 1)
 		return FM_SOCK_READY;
+	fm_refuse(w, v);
 	return FM_SOCK_WORD(FM_SOCK_FAILED, 0, EACCES, 0);
 }
 
@@ -358,7 +382,7 @@ static __always_inline __u64 fm_resolve(struct fm_sock_want *w, __u64 self, __u3
 	if (w->owner != self)
 		return FM_SOCK_WORD(FM_SOCK_FAILED, 0, EADDRNOTAVAIL, 0);
 	if (!w->is_default)
-		word = fm_permission(w->type);
+		word = fm_permission(w);
 	if (FM_SOCK_WORD_STATE(word) == FM_SOCK_READY)
 		word = fm_word(w, is_v4, again);
 	word = fm_wait(w, is_v4, word, again);

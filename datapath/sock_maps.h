@@ -94,13 +94,14 @@ _Static_assert(sizeof(struct fm_sock_who) == 32, "changes a pinned map: raise it
  * @is_strict: while there is no address of the default type, those fail as sockets do that ask;
  *             else they are left alone meanwhile
  * @default_request: id in fm_sock_requests_v1 whose address those get; 0: that of the type
+ * @told: bit 1 << type: the daemon knows that somebody was refused it; its programs set that
  * @is_classed: @classes says of which classes of senders (rules of flows) they are, bit by bit
  */
 struct fm_sock_verdict {
 	__u32 policy;
 	__u8 allowed, default_type, is_strict, is_classed;
 	__u64 default_request;
-	__u32 classes, reserved;
+	__u32 classes, told;
 };
 _Static_assert(sizeof(struct fm_sock_verdict) == 24, "changes a pinned map: raise its version");
 
@@ -151,6 +152,7 @@ struct fm_sock_pin {
  * @is_own:     an address of its own: @request is its @id
  * @request_is_v4: family of the address that @request brings
  * @asked_run:  the daemon's run that was told
+ * @is_refused: it was counted that the program may not have @type
  * @next_is_own: IPV6_REQUIRE_SRC_ON_NET without a type: for the type asked for next
  * @owner:      the socket that this was made for, as a number. A child has its parent's, which
  * lives when it is made, so never its own by chance: it shows what is here, and holds nothing
@@ -160,7 +162,7 @@ struct fm_sock_pin {
 struct fm_sock_want {
 	__u8 type, is_own, is_default, request_is_v4;
 	__u32 asked_run, lifetime_s;
-	__u8 next_is_own, pad[3];
+	__u8 next_is_own, is_refused, pad[2];
 	__u64 owner, id, request, lifetime_bytes;
 	struct fm_sock_pin pins[FM_SOCK_FAMILIES];
 	__u32 asked_ms[FM_SOCK_FAMILIES];
@@ -174,6 +176,8 @@ _Static_assert(sizeof(struct fm_sock_want) == 104, "changes a pinned map: raise 
 #define FM_SOCK_EVENT_OWN 2u  /* an address of its own: fm_sock_answer() by @id */
 #define FM_SOCK_EVENT_WHO 3u  /* no verdict for @who yet */
 #define FM_SOCK_EVENT_GONE 4u /* the socket of @id is closed: it had one of its own, or waited */
+
+#define FM_SOCK_EVENT_REFUSED 5u /* @who may not have @type: the first of its sockets */
 
 /* fm_sock_events_v1, ring buffer. @type: asked for; @is_v4: an IPv4 address. */
 struct fm_sock_event {

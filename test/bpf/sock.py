@@ -731,6 +731,7 @@ def _(d):
 def _(d):
     d.ready(A[1], 1)
     d.ready(A[2], 2)
+    before = d.refused(1)
     d.ask("policy 6 0 0")
     s = sock(2)
     (kind, e), = d.events()
@@ -743,7 +744,10 @@ def _(d):
     s = sock(1)
     same(read_long(s)[:2], (TYPE[1] | FAILED, errno.EACCES))
     refused(errno.EADDRNOTAVAIL, s.connect, (PEER6, PORT))
-    same(kinds(d), [])
+    (kind, e), = d.events()  # a socket counts once, a program is told of once
+    same((kind, e["type"], e["pid"], d.refused(1)), ("refused", 1, os.getpid(), before + 1))
+    refused(errno.EADDRNOTAVAIL, sock(1).connect, (PEER6, PORT))
+    same((kinds(d), d.refused(1), d.refused(2)), ([], before + 2, d.refused(3)))
     d.ask("policy 6 0 0")  # verdicts of before are stale
     refused(errno.EAGAIN, sock(2).connect, (PEER6, PORT))
     assert "who" in kinds(d)

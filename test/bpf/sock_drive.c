@@ -147,6 +147,13 @@ static int do_routed(char **w)
 	return 0;
 }
 
+/* refused TYPE: sockets that may not have it */
+static int do_refused(char **w)
+{
+	printf("refused %llu\n", (unsigned long long)fm_sock_refused(s, (uint8_t)number(w[1])));
+	return 0;
+}
+
 /* senders 0|1 */
 static int do_senders(char **w)
 {
@@ -225,10 +232,10 @@ static int do_deadline(char **w)
 
 static void print_event(void *ctx, const struct fm_sock_event *e)
 {
-	static const char *const names[] = { "?", "want", "own", "who", "gone" };
+	static const char *const names[] = { "?", "want", "own", "who", "gone", "refused" };
 
 	(void)ctx;
-	printf("event %s type %u v4 %u pid %u life %u bytes %llu id %llu", names[e->kind % 5],
+	printf("event %s type %u v4 %u pid %u life %u bytes %llu id %llu", names[e->kind % 6],
 	       e->type, e->is_v4, e->pid, e->lifetime_s, (unsigned long long)e->lifetime_bytes,
 	       (unsigned long long)e->id);
 	printf(" cgroup %llu ino %llu dev %u uid %u gid %u\n", (unsigned long long)e->who.cgroup,
@@ -293,8 +300,8 @@ static const struct {
 	{ "home", 2, do_home },	       { "deadline", 2, do_deadline },
 	{ "ids", 1, do_ids },	       { "requests", 1, do_requests },
 	{ "senders", 2, do_senders },  { "classes", 7, do_classes },
-	{ "routed", 3, do_routed },    { "watch", 2, do_watch },
-	{ "seen", 2, do_seen },
+	{ "routed", 3, do_routed },    { "refused", 2, do_refused },
+	{ "watch", 2, do_watch },      { "seen", 2, do_seen },
 };
 
 static int run_line(char *line)

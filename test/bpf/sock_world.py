@@ -105,6 +105,9 @@ class Drive:
             found.append((w[1], {k: int(v) for k, v in zip(w[2::2], w[3::2])}))
         return found
 
+    def refused(self, type):
+        return int(self.ask(f"refused {type}")[0].split()[1])
+
     def seen(self, s):
         """Classes of the sender of the last packet of that socket."""
         return int(self.ask(f"seen {s.getsockname()[1]}")[0].split()[1])

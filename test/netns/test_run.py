@@ -147,6 +147,30 @@ def test_who_may_not_is_told(world):
     assert run(world, FLOWMOB, 'run', '--', 'true', check=False).returncode == 2
 
 
+REFUSED = """
+import errno, socket, struct, sys, time
+for _ in range(2):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, 72, struct.pack('I', 4 << 16))
+    while (code := s.connect_ex((sys.argv[1], 5000))) == errno.EAGAIN:
+        time.sleep(0.01)
+    print(errno.errorcode[code])
+time.sleep(0.3)  # which program it was is looked up while it runs
+"""
+
+
+def test_a_program_whose_sockets_may_not_is_told_once_and_each_socket_counted(world):
+    def refused():
+        return world.ask('host', 'address')['refused']['graceful-replacement']
+
+    before = refused()
+    for _ in range(2):
+        assert run(world, sys.executable, '-c', REFUSED, PEER6).stdout.split() == ['EADDRNOTAVAIL'] * 2
+    assert refused() == before + 4
+    told = [e for e in world.events('host') if e['event'] == 'type-refused'][1:]  # the first is that of the test above
+    assert [(e['type'], e['uid'], e.get('program')) for e in told] == [('graceful-replacement', 0, os.path.realpath(sys.executable))]
+
+
 def test_the_program_gets_its_words_and_no_more(world):
     done = run(world, FLOWMOB, 'run', '--type', 'fixed', '--', 'echo', '-p', '1', '--', '--json', '-h')
     assert done.stdout == '-p 1 -- --json -h\n'
