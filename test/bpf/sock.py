@@ -841,6 +841,7 @@ def _(d):
     s = sock()
     same(talk(s), A[6])
     same(run(f"{BUILD}/sock_client tcp 2 {PEER6} {PORT}", check=False).stdout.strip(), "connect: EAGAIN")
+    d.events()  # that one waited, and is gone
     s.close()
     same(d.count(slot), 0)
     assert "gone" not in kinds(d)
