@@ -11,6 +11,7 @@
 
 #include "core/selector_match.h"
 #include "daemon/host_runs.h"
+#include "daemon/host_temporary.h"
 #include "daemon/role.h"
 #include "net/veth.h"
 
@@ -334,6 +335,7 @@ static void leave(struct fm_daemon *d)
 	json_t *done;
 
 	fm_host_sockets_down(d);
+	fm_host_temporary_down(d);
 	fm_homes_drop(&h->homes);
 	fm_host_guard_down(d);
 	fm_watch_close(&h->signs);
@@ -445,6 +447,8 @@ static void second(void *ctx, uint64_t now_us)
 		fm_flows_look(&d->host->flows, now_us);
 	if (!d->host->is_leaving)
 		fm_host_sockets_second(d, now_us);
+	if (!d->host->is_leaving)
+		fm_host_temporary_second(d);
 	if (!d->host->is_leaving)
 		fm_host_quotas_second(d, now_us);
 	if (!d->host->is_leaving)

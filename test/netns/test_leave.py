@@ -140,3 +140,29 @@ def test_daemons_that_are_killed_again_and_again(world, count):
     assert_whole(report)
     assert world.home() == home
     until('the bindings are as they were', lambda: world.bindings() == held)
+
+
+def test_temporary_addresses_go_with_nonpersistent(tmp_path):
+    """RFC 8981 where an access makes its own addresses; what somebody has set stays, and all is as before after it."""
+    def setting(world, device, value=None, name='use_tempaddr'):
+        return world.run('host', 'sysctl', '-n', *(
+            ['-w'] if value is not None else []),
+            f'net.ipv6.conf.{device}.{name}' + (f'={value}' if value is not None else '')).strip()
+
+    with World('leave', '''
+  access "wifi" { family = "ipv6"  delay = "2ms" }
+  access "lte"  { family = "ipv6"  delay = "2ms" }
+  access "dsl"  { family = "ipv6"  delay = "2ms" }
+  host   { default { type = "nonpersistent"  via = {"wifi", "lte", "dsl"} } }
+''') as world:
+        assert [setting(world, d) for d in ('wifi', 'lte', 'dsl')] == ['0', '0', '0']
+        setting(world, 'dsl', 1)
+        for d in ('wifi', 'dsl'):
+            setting(world, d, 1, 'accept_ra')
+        until('it is on', lambda: setting(world, 'wifi') == '2', 4)
+        world.do('kill', node='host')  # the next run puts back what this one did
+        until('it runs again', lambda: answers(world, 'host'))
+        assert [setting(world, d) for d in ('wifi', 'lte', 'dsl')] == ['2', '0', '1']
+        world.ask('host', 'down')
+        until('the daemon has ended', lambda: not answers(world, 'host'))
+        assert [setting(world, d) for d in ('wifi', 'lte', 'dsl')] == ['0', '0', '1']
