@@ -53,6 +53,7 @@ static const struct fm_conf_key access_keys[] = {
 	{ "loss-limit",     &fm_kind_percent,  AT(fm_conf_access, loss_limit_ppm),    false, 0, NULL },
 	{ "cost",           &fm_kind_word,     AT(fm_conf_access, cost),              false, 0, fm_cost_names },
 	{ "quota",          &fm_kind_quota,    AT(fm_conf_access, quota),             false, 0, NULL },
+	{ "rate-up",        &fm_kind_rate,     AT(fm_conf_access, rate_up_bps),       false, 0, NULL },
 	END,
 };
 

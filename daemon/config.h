@@ -62,6 +62,7 @@ struct fm_conf_access {
 	uint32_t loss_limit_ppm;
 	uint8_t cost; /* enum fm_cost */
 	struct fm_quota quota;
+	uint64_t rate_up_bps; /* of what leaves by it; 0: no queues of ours */
 	struct fm_conf_place place;
 };
 

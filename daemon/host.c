@@ -185,6 +185,7 @@ static void access_changed(void *ctx, uint8_t i, const struct fm_access *a)
 	char coa6[FM_ADDRESS_TEXT_MAX], coa4[FM_ADDRESS_TEXT_MAX];
 
 	attach(d, i);
+	fm_host_shape_look(d, i);
 	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the UDP socket of an access",
 		     fm_signal_access(&d->host->signal, i));
 	fm_events_put(
@@ -338,6 +339,7 @@ static void leave(struct fm_daemon *d)
 	fm_host_temporary_down(d);
 	fm_homes_drop(&h->homes);
 	fm_host_guard_down(d);
+	fm_host_shape_down(d);
 	fm_watch_close(&h->signs);
 	fm_dp_down(h->dp);
 	h->dp = NULL;
@@ -771,6 +773,8 @@ static int host_reload(struct fm_daemon *d, const struct fm_config *old)
 	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the default's address",
 		     fm_homes_default(&d->host->homes, conf.default_type));
 	fm_role_told_dp(d, fm_host_policy_apply(d));
+	for (uint8_t i = 0; i < d->host->accesses.n; i++)
+		fm_host_shape_look(d, i);
 	fm_host_reconfigure(&d->host->core, &conf, fm_now_us());
 	fm_domains_apply(d);
 	changed(d);

@@ -16,6 +16,7 @@
 #include "daemon/host_policy.h"
 #include "daemon/host_quota.h"
 #include "daemon/host_rules.h"
+#include "daemon/host_shape.h"
 #include "daemon/host_size.h"
 #include "daemon/host_sockets.h"
 #include "daemon/policy.h"
@@ -52,6 +53,7 @@ struct fm_host_role {
 	struct fm_forwarding forwarding;
 	struct fm_homes homes;
 	struct fm_host_guard guard;
+	struct fm_host_shape shapes[FM_ACCESSES_MAX];
 	struct fm_host_sockets sockets;
 	struct fm_flows flows;
 	struct fm_netlink diag;

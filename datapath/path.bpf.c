@@ -8,6 +8,8 @@
 #include "datapath/watch.h"
 
 #define FM_ICMP6_ECHO 128
+#define FM_PRIORITY_URGENT 0xf10b0006u /* net/shape.h */
+#define FM_PRIORITY_PATIENT 0xf10b0002u
 
 /* What became of a try to send. */
 enum fm_sent {
@@ -144,6 +146,23 @@ static __always_inline int fm_to_daemon(struct __sk_buff *skb, const struct fm_d
 	return bpf_redirect(s->fm0, 0);
 }
 
+/*
+ * What cannot wait, and what may, by RFC 4594 §2: the classes of net/shape.h as a priority. Others
+ * keep theirs.
+ */
+static __always_inline void fm_set_priority(struct __sk_buff *skb, __u8 tc)
+{
+	const __u64 urgent = 1ull << 32 | 1ull << 34 | 1ull << 36 | 1ull << 38 | 1ull << 40 |
+			     1ull << 44 | 1ull << 46 | 1ull << 48 | 1ull << 56,
+		    patient = 1ull << 1 | 1ull << 8;
+	__u64 bit = 1ull << (tc >> 2);
+
+	if (bit & urgent)
+		FM_CTX_SET(skb->priority, FM_PRIORITY_URGENT);
+	else if (bit & patient)
+		FM_CTX_SET(skb->priority, FM_PRIORITY_PATIENT);
+}
+
 /* fm0's egress, both roles. fm0 has no link layer; only tests come with an Ethernet header. */
 static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, const bool is_l3)
 {
@@ -171,6 +190,8 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 	} else {
 		mask = is_host ? fm_choose_uplink(skb, b, &p) : fm_downlink_paths(b, &p);
 	}
+	if (is_host)
+		fm_set_priority(skb, p.tc);
 	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
 	if (is_host && sent == FM_SENT_OUT)
 		fm_watch_sent(fm_lowest(mask), p.len);

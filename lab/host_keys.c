@@ -41,9 +41,13 @@ static const struct host_key anchor_keys[] = {
 };
 
 static const struct host_key access_keys[] = {
-	{ "preference", { 0 }, false }, { "probe-interval", { 0 }, false },
-	{ "loss-limit", { 0 }, false }, { "cost", { 0 }, false },
-	{ "quota", { 0 }, false },	{ 0 },
+	{ "preference", { 0 }, false },
+	{ "probe-interval", { 0 }, false },
+	{ "rate-up", { 0 }, false },
+	{ "loss-limit", { 0 }, false },
+	{ "cost", { 0 }, false },
+	{ "quota", { 0 }, false },
+	{ 0 },
 };
 
 static const struct host_key type_keys[] = {

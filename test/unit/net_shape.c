@@ -1,0 +1,133 @@
+/* Tests net/shape.c in a network namespace of its own; tc(8) says what the kernel has. */
+#include "net/shape.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "net/veth.h"
+
+#define DEVICE FM_VETH_NAME
+
+struct fixture {
+	struct fm_netlink netlink;
+	uint32_t ifindex;
+	char said[4096];
+};
+
+static const char *ask(struct fixture *f, const char *command)
+{
+	FILE *p = popen(command, "r");
+	size_t len = p ? fread(f->said, 1, sizeof(f->said) - 1, p) : 0;
+
+	f->said[len] = '\0';
+	if (p)
+		pclose(p);
+	return f->said;
+}
+
+static int set_up(void **state)
+{
+	static struct fixture f;
+	struct fm_veth veth;
+
+	*state = NULL;
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
+		return 0;
+	if (fm_netlink_open(&f.netlink, NETLINK_ROUTE) < 0 || fm_veth_open(&f.netlink, &veth) < 0)
+		return -1;
+	f.ifindex = veth.ifindex;
+	*state = &f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	if (f)
+		fm_netlink_close(&f->netlink);
+	return 0;
+}
+
+static void test_three_classes_share_the_rate(void **state)
+{
+	struct fixture *f = *state;
+
+	if (!f)
+		skip();
+	assert_int_equal(fm_shape_put(&f->netlink, f->ifindex, 10000000), 0);
+	ask(f, "tc class show dev " DEVICE);
+	assert_non_null(strstr(f->said, "class htb f10b:ff root rate 10Mbit ceil 10Mbit"));
+	assert_non_null(strstr(f->said, "f10b:6 parent f10b:ff"));
+	assert_non_null(strstr(f->said, "prio 0 rate 4500Kbit ceil 10Mbit"));
+	assert_non_null(strstr(f->said, "prio 2 rate 500Kbit ceil 10Mbit"));
+	assert_non_null(strstr(ask(f, "tc qdisc show dev " DEVICE), "default 0x10"));
+}
+
+static void test_another_rate_takes_its_place(void **state)
+{
+	struct fixture *f = *state;
+
+	if (!f)
+		skip();
+	assert_int_equal(fm_shape_put(&f->netlink, f->ifindex, 10000000), 0);
+	assert_int_equal(fm_shape_put(&f->netlink, f->ifindex, 50000000000), 0);
+	ask(f, "tc class show dev " DEVICE);
+	assert_non_null(strstr(f->said, "rate 50Gbit ceil 50Gbit"));
+	assert_null(strstr(f->said, "10Mbit"));
+}
+
+static void test_it_goes_and_nothing_is_left(void **state)
+{
+	struct fixture *f = *state;
+	char before[4096];
+
+	if (!f)
+		skip();
+	strcpy(before, ask(f, "tc qdisc show dev " DEVICE));
+	assert_int_equal(fm_shape_drop(&f->netlink, f->ifindex), 0);
+	assert_int_equal(fm_shape_put(&f->netlink, f->ifindex, 1000), 0);
+	assert_int_equal(fm_shape_drop(&f->netlink, f->ifindex), 0);
+	assert_string_equal(ask(f, "tc qdisc show dev " DEVICE), before);
+}
+
+static void test_what_others_put_there_stays(void **state)
+{
+	struct fixture *f = *state;
+
+	if (!f)
+		skip();
+	assert_int_equal(system("tc qdisc add dev " DEVICE
+				" root handle 7: tbf rate 1mbit burst 10k latency 10ms"),
+			 0);
+	assert_int_equal(fm_shape_put(&f->netlink, f->ifindex, 10000000), -EEXIST);
+	assert_int_equal(fm_shape_drop(&f->netlink, f->ifindex), 0);
+	assert_non_null(strstr(ask(f, "tc qdisc show dev " DEVICE), "qdisc tbf 7: root"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_three_classes_share_the_rate, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_another_rate_takes_its_place, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_it_goes_and_nothing_is_left, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_what_others_put_there_stays, set_up,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
