@@ -19,6 +19,7 @@ static const struct fm_column rule_columns[] = {
 	{ "MATCHES", "matches", FM_FORM_TEXT },
 	{ "DECIDES", "decides", FM_FORM_TEXT },
 	{ "WHY",     "why",     FM_FORM_TEXT },
+	{ "WHERE",   "where",   FM_FORM_TEXT },
 	{ 0 },
 };
 /* clang-format on */

@@ -7,22 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/selector_match.h"
+#include "daemon/facts.h"
 #include "daemon/host.h"
 #include "daemon/host_commands.h"
 #include "daemon/who.h"
 
-#define WHY_MAX 320u
+#define WHY_MAX 640u
 
 /**
  * struct question - a flow that is, or one that might be
  * @live: what the data path knows of it; NULL: there is none
+ * @facts: what rules may ask of it
  * @type: that policy gives to who is asked about; 0: none. @policy: the program block that does
  * @rule: place among the core's rules of the one that decides, n_rules: the default
  */
 struct question {
 	struct fm_daemon *d;
 	struct fm_tuple tuple;
+	struct fm_facts facts;
 	const struct fm_live_flow *live;
 	uint8_t rule, type;
 	const char *policy;
@@ -79,6 +81,31 @@ static void say_shares(const struct fm_daemon *d, const struct fm_choice *c, cha
 	append_accesses(d, c->paths, why);
 }
 
+/* How each access of the rule is now: "wifi works 12.3 ms, lte is dead". */
+static void say_ranks(const struct fm_daemon *d, const struct fm_steer *s, char why[WHY_MAX])
+{
+	static const char *const ranks[] = {
+		[FM_RANK_NONE] = "has no path", [FM_RANK_LAST] = "is dead",
+		[FM_RANK_SPENT] = "is used up", [FM_RANK_SUSPECT] = "is suspect",
+		[FM_RANK_LOSSY] = "loses much", [FM_RANK_GOOD] = "works",
+	};
+	const char *comma = " (";
+	char one[128];
+
+	for (uint8_t k = 0; k < s->n_via; k++, comma = ", ") {
+		const struct fm_host_access *a = &d->host->core.accesses[s->via[k]];
+		uint32_t rtt_us = a->health.srtt_us;
+
+		(void)snprintf(one, sizeof(one), "%s%s %s", comma,
+			       d->config->host.accesses[s->via[k]].name, ranks[a->rank]);
+		append(why, one);
+		(void)snprintf(one, sizeof(one), " %u.%u ms", rtt_us / 1000, rtt_us / 100 % 10);
+		if (rtt_us && a->rank > FM_RANK_LAST)
+			append(why, one);
+	}
+	append(why, s->n_via ? ")" : "");
+}
+
 /* What steering holds against an access of the rule. */
 static void say_objections(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
 {
@@ -98,6 +125,11 @@ static void say_objections(const struct fm_daemon *d, uint8_t i, char why[WHY_MA
 			    : is_over	? ": above a limit of the rule"
 					: ": congested");
 	}
+}
+
+static bool is_blocking(const struct fm_host *h, uint8_t i)
+{
+	return i < h->conf.n_rules ? h->conf.rules[i].is_block : h->conf.fallback_is_block;
 }
 
 /* "active-standby via wifi, lte: now lte" */
@@ -121,51 +153,44 @@ static void say_choice(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
 	else if (c->access != FM_NO_ACCESS)
 		append(why, d->config->host.accesses[c->access].name);
 	else
-		append(why, s->is_wait ? "none of them works: packets wait"
-				       : "no access works: packets wait");
+		append(why, is_blocking(h, i) ? "none of them works: packets are dropped"
+			    : s->is_wait      ? "none of them works: packets wait"
+					      : "no access works: packets wait");
+	say_ranks(d, s, why);
 	say_objections(d, i, why);
 }
 
-static void say_wanted(const struct fm_conf_rule *rule, char why[WHY_MAX])
+/* A word of a match that fails, or that cannot be told of this flow. */
+static void say_word(enum fm_fits fits, const char *word, char why[WHY_MAX])
 {
-	const char * or = "asks for ";
-	char text[FM_MATCH_TEXT_MAX];
-
-	for (uint8_t i = 0; i < rule->n_matches; i++, or = ", or ") {
-		const struct fm_match *m = &rule->matches[i];
-
-		fm_match_text(&m->selectors[0], text);
-		append(why, or);
-		/* of both families: the first one's name would mislead */
-		append(why, m->n == 2 && strncmp(text, "ip4 ", 4) == 0 ? text + 4 : text);
-	}
+	append(why, why[0] ? ", " : "");
+	append(why, fits == FM_FITS_NOT ? "not " : "cannot tell: ");
+	append(why, word);
 }
 
-/* A selector on what differs from packet to packet: a flow as such does not answer it. */
-static bool is_open(const struct fm_selector *s)
+/* Does one of its matches hold? Of each that does not, @why names the first word that fails. */
+static enum fm_fits match_rule(const struct question *q, const struct fm_conf_rule *rule,
+			       char why[WHY_MAX])
 {
-	return s->has_start & (1u << FM_SEL_TC | 1u << FM_SEL_LABEL);
+	enum fm_fits all = FM_FITS_NOT;
+	char word[FM_MATCH_TEXT_MAX];
+
+	for (uint8_t i = 0; i < rule->n_matches; i++) {
+		enum fm_fits one = fm_facts_fit(q->d, &q->facts, &q->d->config->host.classes,
+						&rule->matches[i], word);
+
+		if (one == FM_FITS)
+			return FM_FITS;
+		if (one == FM_FITS_PERHAPS)
+			all = FM_FITS_PERHAPS;
+		say_word(one, word, why);
+	}
+	return all;
 }
 
-/*
- * The rule of that number: json_true, json_false, or null: packets differ. @at: where it matches.
- */
-static json_t *match_rule(const struct question *q, uint16_t number, uint8_t *at)
+static json_t *as_json(enum fm_fits fits)
 {
-	const struct fm_host_conf *conf = &q->d->host->core.conf;
-	bool may_match = false;
-
-	for (uint8_t i = 0; i < conf->n_rules; i++) {
-		const struct fm_host_rule_conf *r = &conf->rules[i];
-
-		if (r->number != number)
-			continue;
-		may_match |= is_open(&r->selector);
-		*at = i;
-		if (fm_flows_match(&q->tuple, &r->selector))
-			return json_true();
-	}
-	return may_match ? json_null() : json_false();
+	return fits == FM_FITS_PERHAPS ? json_null() : json_boolean(fits == FM_FITS);
 }
 
 static void add_rule(json_t *list, const char *name, json_t *matches, bool decides, const char *why)
@@ -175,12 +200,35 @@ static void add_rule(json_t *list, const char *name, json_t *matches, bool decid
 }
 
 /* What the data path says decides; of a flow that is not there yet, the first rule that matches. */
-static bool is_decisive(const struct question *q, uint16_t number, const json_t *matches,
+static bool is_decisive(const struct question *q, uint16_t number, enum fm_fits fits,
 			bool is_decided)
 {
 	if (q->live)
 		return !q->live->info.is_pinned && q->live->info.fid == number;
-	return !is_decided && json_is_true(matches);
+	return !is_decided && fits == FM_FITS;
+}
+
+/* Rule @k of the configuration. Returns whether it decides. */
+static bool walk_rule(struct question *q, uint16_t k, bool is_decided, json_t *list)
+{
+	const struct fm_conf_rule *rule = &q->d->config->host.rules[k];
+	char why[WHY_MAX] = "", where[4200];
+	enum fm_fits fits = match_rule(q, rule, why);
+	bool decides = is_decisive(q, (uint16_t)(k + 1), fits, is_decided);
+
+	if (decides) {
+		why[0] = '\0';
+		q->rule = fm_host_rules_place(&q->d->host->core, (uint16_t)(k + 1));
+		say_choice(q->d, q->rule, why);
+	} else if (fits == FM_FITS) {
+		why[0] = '\0';
+		append(why, is_decided ? "one before it decides" : "none of its accesses works");
+	}
+	add_rule(list, rule->name, as_json(fits), decides, why);
+	(void)snprintf(where, sizeof(where), "%.4096s:%d", rule->place.file, rule->place.line);
+	json_object_set_new(json_array_get(list, json_array_size(list) - 1), "where",
+			    json_string(where));
+	return decides;
 }
 
 static json_t *list_rules(struct question *q)
@@ -201,24 +249,8 @@ static json_t *list_rules(struct question *q)
 		add_rule(list, "anchor", json_true(), true, "the anchor asked for it (RFC 7109)");
 	}
 	q->rule = q->d->host->core.conf.n_rules;
-	for (uint16_t k = 0; k < config->host.n_rules; k++) {
-		uint8_t at = 0;
-		json_t *matches = match_rule(q, (uint16_t)(k + 1), &at);
-		bool decides = is_decisive(q, (uint16_t)(k + 1), matches, is_decided);
-
-		why[0] = '\0';
-		if (decides) {
-			q->rule = at;
-			say_choice(q->d, at, why);
-		} else if (json_is_true(matches)) {
-			append(why,
-			       is_decided ? "one before it decides" : "none of its accesses works");
-		} else {
-			say_wanted(&config->host.rules[k], why);
-		}
-		is_decided |= decides;
-		add_rule(list, config->host.rules[k].name, matches, decides, why);
-	}
+	for (uint16_t k = 0; k < config->host.n_rules; k++)
+		is_decided |= walk_rule(q, k, is_decided, list);
 	why[0] = '\0';
 	if (is_decided)
 		append(why, "one before it decides");
@@ -289,6 +321,10 @@ static json_t *explain(struct question *q, bool is_mobile)
 	char proto[8];
 	json_t *answer;
 
+	if (q->live)
+		fm_facts_find(q->d, &q->tuple, &q->d->config->host.classes, &q->facts);
+	q->facts.tuple = q->tuple;
+	q->facts.type = type;
 	fm_endpoint_text(&q->tuple.local, q->tuple.local_port, q->local);
 	fm_endpoint_text(&q->tuple.remote, q->tuple.remote_port, q->remote);
 	answer = json_pack("{s:s, s:s*, s:s, s:o, s:s?, s:s*, s:b}", "proto",
@@ -368,6 +404,10 @@ static bool has_own_type(struct question *q, const json_t *request, const struct
 		who.uid = UINT32_MAX; /* nobody's: only the unit tells */
 	if (unit)
 		(void)snprintf(cgroup, sizeof(cgroup), "/%s", unit);
+	q->facts.uid = who.uid;
+	q->facts.known = (uint8_t)((uid ? 1u << FM_OWNER_USER | 1u << FM_OWNER_GROUP : 0) |
+				   (unit ? FM_WHO_BY_CGROUP : 0));
+	memcpy(q->facts.cgroup, cgroup, sizeof(cgroup));
 	for (uint8_t i = 0; i < conf->n_programs && !q->policy; i++) {
 		if (!fm_who_fits(&conf->programs[i].who, &who))
 			continue;

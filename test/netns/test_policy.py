@@ -283,3 +283,33 @@ def test_what_is_wrong_is_refused_by_file_and_line(world, rules, text, code, sai
     exit_code, answer = policy(world, 'apply', rules(text))
     assert exit_code == 1 and answer['error']['code'] == code and said in answer['error']['message'], answer
     assert policy(world, 'show')[1]['policy'] == 'configured'
+
+
+def test_explain_names_the_word_that_fails(world):
+    def why(**who):
+        said = world.ask('host', 'explain', proto='udp', remote=f'[{PEER6}]:7002', **who)
+        return {r['rule']: (r['matches'], r['decides'], r['why']) for r in said['rules']}, said
+    rows, said = why(uid=65534, unit='light.service')
+    assert rows['user'] == (False, False, 'not user daemon')
+    assert rows['cgroup'] == (False, False, 'not unit heavy*')
+    assert rows['program'] == (None, False, f'cannot tell: program {COPY}')
+    assert rows['name'] == (False, False, 'not domain *.example.org')
+    assert rows['type'] == (False, False, 'not dport 7100')
+    assert rows['home'] == (False, False, 'not dport 7200')
+    assert rows['default'][:2] == (True, True) and said['access'] == 'wifi'
+    rows, said = why(uid=1, unit='light.service')
+    assert rows['user'][:2] == (True, True) and said['access'] == 'lte'
+    assert rows['user'][2].startswith('active-standby via lte: now lte (lte works')
+    assert [r['where'].rsplit(':', 1)[1] for r in said['rules'] if r['rule'] in ('program', 'user')] != ['0', '0']
+
+
+def test_explain_knows_who_sends(world):
+    child = subprocess.Popen(inside(world, COPY, '-c', SENDER, PEER6, 7001))
+    try:
+        live = until('the flow is there', lambda: [
+            f for f in world.ask('host', 'flows')['flows'] if f['remote'] == f'[{PEER6}]:7001' and
+            f['rule'] == 'program' and f['age_s'] < 2])[-1]
+        said = world.ask('host', 'explain', flow=str(live['id']))
+    finally:
+        child.wait(timeout=10)
+    assert [(r['rule'], r['decides']) for r in said['rules'] if r['matches']] == [('program', True), ('default', False)]
