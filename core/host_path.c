@@ -18,6 +18,12 @@ bool fm_host_has_path(const struct fm_host *h, uint8_t access, uint64_t now_us)
 	       fm_ip_equal(&r->coa, &r->bound_coa);
 }
 
+/* What we fill ourselves is not left for it: the next one would be filled in turn. */
+static bool is_slow(const struct fm_host_access *a, uint64_t now_us)
+{
+	return a->health.is_slow && !fm_load_is_own(&a->load, now_us);
+}
+
 enum fm_rank fm_host_rank(const struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	const struct fm_host_access *a = &h->accesses[access];
@@ -32,7 +38,7 @@ enum fm_rank fm_host_rank(const struct fm_host *h, uint8_t access, uint64_t now_
 	case FM_HEALTH_UP:
 		break;
 	}
-	return a->is_lossy || a->health.is_slow ? FM_RANK_LOSSY : FM_RANK_GOOD;
+	return a->is_lossy || is_slow(a, now_us) ? FM_RANK_LOSSY : FM_RANK_GOOD;
 }
 
 uint8_t fm_host_carrier(const struct fm_host *h, uint16_t skip, uint64_t now_us)
@@ -337,7 +343,7 @@ void fm_host_access_rate(struct fm_host *h, uint8_t access, uint64_t up_bps, uin
 {
 	if (access >= h->conf.n_accesses)
 		return;
-	fm_load_rate(&h->accesses[access].load, fm_max_u64(up_bps, down_bps));
+	fm_load_rate(&h->accesses[access].load, fm_max_u64(up_bps, down_bps), now_us);
 	fm_host_wake(h, now_us);
 }
 
@@ -543,7 +549,7 @@ void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_
 					  .rate_down_bps = fm_passive_down_bps(&a->passive, now_us),
 					  .damped_until_us = fm_damp_until_us(&a->damp),
 					  .is_lossy = a->is_lossy,
-					  .is_slow = a->health.is_slow,
+					  .is_slow = is_slow(a, now_us),
 					  .is_congested = a->load.is_congested,
 					  .capacity_bps = a->load.capacity_bps,
 					  .changed_us = a->changed_us,

@@ -4,8 +4,11 @@
  */
 #include "core/load.h"
 
-#define HALF_US 300000000u /* half of the window of the base */
-#define CALM_US 5000000u   /* for so long nothing may speak of congestion before it is over */
+#define HALF_US 300000000u  /* half of the window of the base */
+#define CALM_US 5000000u    /* for so long nothing may speak of congestion before it is over */
+#define OWN_US 5000000u	    /* a smoothed round trip falls more slowly than a rate */
+#define UNKNOWN_US 1200000u /* the rate of a queue that just began is told within that */
+#define QUEUE_OCTETS 24000u /* 16 large packets: less is no queue of ours */
 #define QUEUE_US 30000u
 #define QUEUE_GONE_US 15000u
 #define LOSS_PPM 50000u
@@ -42,14 +45,26 @@ static bool is_full(const struct fm_load *l, uint32_t rtt_us, uint32_t loss_ppm)
 	return rtt_us > base + base / 2 + QUEUE_US || loss_ppm > LOSS_PPM;
 }
 
+/* Does what we send explain the delay? A light call on an access that got slow does not. */
+static bool explains(const struct fm_load *l)
+{
+	return l->rate_bps / 8 * l->excess_us >= QUEUE_OCTETS * 1000000ull;
+}
+
 void fm_load_note(struct fm_load *l, uint32_t rtt_us, uint32_t loss_ppm, uint64_t now_us)
 {
+	uint32_t base;
+
 	note_base(l, rtt_us, now_us);
+	base = fm_load_base_us(l);
+	l->excess_us = rtt_us > base ? rtt_us - base : 0;
 	if (is_full(l, rtt_us, loss_ppm)) {
+		if (!l->is_congested)
+			l->full_us = now_us;
 		l->is_congested = true;
 		l->calm_us = 0;
-		if (l->rate_bps > 0)
-			l->capacity_bps = l->rate_bps;
+		if (explains(l))
+			l->own_us = now_us;
 		return;
 	}
 	if (!l->is_congested)
@@ -59,9 +74,19 @@ void fm_load_note(struct fm_load *l, uint32_t rtt_us, uint32_t loss_ppm, uint64_
 	l->is_congested = now_us < l->calm_us + CALM_US;
 }
 
-void fm_load_rate(struct fm_load *l, uint64_t bps)
+void fm_load_rate(struct fm_load *l, uint64_t bps, uint64_t now_us)
 {
 	l->rate_bps = bps;
+	if (!l->is_congested || l->calm_us != 0 || !explains(l))
+		return;
+	l->own_us = now_us;
+	l->capacity_bps = l->capacity_bps ? (3 * l->capacity_bps + bps) / 4 : bps;
+}
+
+bool fm_load_is_own(const struct fm_load *l, uint64_t now_us)
+{
+	return l->is_congested &&
+	       (now_us < l->full_us + UNKNOWN_US || (l->own_us && now_us < l->own_us + OWN_US));
 }
 
 uint64_t fm_load_due_us(const struct fm_load *l)

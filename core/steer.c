@@ -11,6 +11,10 @@
  * the two vary anyway. */
 #define DELAY_MARGIN_US 5000u
 
+/* Smallest delay: what we send may be what makes an access slow, so it is not left again at once.
+ */
+#define DELAY_DWELL_US 5000000u
+
 #define WEIGHT_MAX 10u /* of weights by capacity: coarse, so that noise does not change them */
 
 const struct fm_choice fm_choice_none = { .first = FM_NO_ACCESS, .access = FM_NO_ACCESS };
@@ -19,10 +23,12 @@ const struct fm_choice fm_choice_none = { .first = FM_NO_ACCESS, .access = FM_NO
  * struct look - one rule's look at the accesses
  * @at:    accesses in the order in which the rule tries them; the first @n_own are its own
  * @rank:  by access, as this rule sees them
+ * @moved_us: of the choice that it begins at
  */
 struct look {
 	const struct fm_steer *s;
 	struct fm_sight *sight;
+	uint64_t moved_us;
 	uint8_t n, n_own, at[FM_ACCESSES_MAX];
 	enum fm_rank rank[FM_ACCESSES_MAX];
 };
@@ -134,6 +140,16 @@ static uint8_t pick(const struct look *l)
 	return other != FM_NO_ACCESS && l->rank[other] > l->rank[own] ? other : own;
 }
 
+/* Has that time come? Else steering is asked again then. */
+static bool is_due(const struct look *l, uint64_t due_us)
+{
+	if (l->sight->now_us >= due_us)
+		return true;
+	if (due_us < l->sight->again_us)
+		l->sight->again_us = due_us;
+	return false;
+}
+
 /*
  * May flows that have a path go to @access? It must be good, proven, have been so a while, and not
  * be damped. At the start nothing is waited for: there is no path yet that could be lost.
@@ -148,11 +164,7 @@ static bool is_settled(const struct look *l, uint8_t access)
 		due_us = v->damped_until_us;
 	if (l->rank[access] != FM_RANK_GOOD || (!v->is_proven && v->good_since_us != 0))
 		return false;
-	if (l->sight->now_us >= due_us)
-		return true;
-	if (due_us < l->sight->again_us)
-		l->sight->again_us = due_us;
-	return false;
+	return is_due(l, due_us);
 }
 
 /* The present access is good: is there one before it in the order that flows shall return to? */
@@ -169,9 +181,11 @@ static uint8_t pick_return(const struct look *l, uint8_t current)
 	if (!by_delay)
 		return current;
 	best = pick_best(l, 0, l->n_own);
-	if (best != FM_NO_ACCESS && is_nearer(&view[best], &view[current]) && is_settled(l, best))
-		return best;
-	return current;
+	if (best == FM_NO_ACCESS || !is_nearer(&view[best], &view[current]) || !is_settled(l, best))
+		return current;
+	if (l->moved_us != 0 && !is_due(l, l->moved_us + DELAY_DWELL_US))
+		return current;
+	return best;
 }
 
 /* One access for all flows of the rule. */
@@ -231,7 +245,11 @@ static void let_stay(struct fm_choice *c, uint16_t paths)
 
 static void choose_single(const struct look *l, struct fm_choice *c)
 {
+	uint8_t was = c->first;
+
 	c->first = c->access = choose_one(l, c->first);
+	if (l->s->mode == FM_STEER_SMALLEST_DELAY && was != FM_NO_ACCESS && was != c->first)
+		c->moved_us = l->sight->now_us;
 	if (c->access == FM_NO_ACCESS)
 		let_stay(c, 0);
 	else
@@ -396,7 +414,7 @@ static void (*const modes[FM_STEER_MODES])(const struct look *l, struct fm_choic
 
 void fm_steer_choose(const struct fm_steer *s, struct fm_sight *sight, struct fm_choice *c)
 {
-	struct look l = { .s = s, .sight = sight };
+	struct look l = { .s = s, .sight = sight, .moved_us = c->moved_us };
 
 	list_candidates(&l);
 	judge(&l, c);

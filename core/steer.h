@@ -106,12 +106,14 @@ struct fm_sight {
  * @copies:  redundant: bit i: a copy over access i; 0: none
  * @paths:   bit i: flows that go over access i stay there; 0: all go over @access
  * @weights: by access, with @paths: shares of the new flows
+ * @moved_us: smallest-delay: when it last went to a nearer one
  * @over:    bit i: access i was last seen above a limit of this rule
  */
 struct fm_choice {
 	uint8_t first, access;
 	uint16_t copies, paths, over;
 	uint8_t weights[FM_ACCESSES_MAX];
+	uint64_t moved_us;
 };
 
 extern const struct fm_choice fm_choice_none;

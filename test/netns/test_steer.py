@@ -2,6 +2,7 @@
 import os
 import socket
 import struct
+import sys
 import time
 
 import pytest
@@ -124,5 +125,60 @@ def test_a_quota_counts_what_the_interface_carries_over_restarts():
         w.do('clock-jump', node='host', by='40d')
         until('a new period', lambda: used(w) < 500000)
         until('wifi again', lambda: w.ask('host', 'status')['last_handover']['to'] == 'wifi')
+        for s in sockets:
+            s.close()
+
+
+UNEVEN = '''
+  access "wifi" { family = "ipv6"  delay = "5ms"   rate = "5mbit"   queue = "200ms" }
+  access "lte"  { family = "ipv6"  delay = "10ms"  rate = "20mbit"  queue = "200ms" }
+host { default { type = "session-lasting"  mode = load-balancing  via = {"wifi", "lte"} } }'''
+SINK = f'''
+import socket, threading
+s = socket.socket(socket.AF_INET6)
+s.bind(("{PEER6}", 7000))
+s.listen(64)
+print("ready", flush=True)
+def take(c):
+    while c.recv(1 << 16):
+        pass
+while True:
+    threading.Thread(target=take, args=(s.accept()[0],), daemon=True).start()
+'''
+FILL = f'''
+import socket, threading, time
+end = time.time() + 8
+def fill():
+    with socket.create_connection(("{PEER6}", 7000)) as c:
+        c.settimeout(0.5)
+        while time.time() < end:
+            try:
+                c.send(bytes(20000))
+            except socket.timeout:
+                pass
+threads = [threading.Thread(target=fill) for _ in range(24)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+'''
+
+
+@pytest.mark.long
+def test_without_weights_measured_capacity_shares_new_flows():
+    """Uploads fill both accesses, of 5 and 20 Mbit/s; then one new flow in five takes the smaller."""
+    with World('steer-c', UNEVEN) as w:
+        sink = w.start('peer', sys.executable, '-c', SINK)
+        try:
+            assert sink.stdout.readline() == 'ready\n'
+            # how long an empty queue takes must be known before a full one can be seen
+            until('round trips to settle', lambda: all(a['rtt_ms'] < 25 for a in w.accesses().values()))
+            w.run('host', sys.executable, '-c', FILL)
+        finally:
+            sink.kill()
+        measured = {name: a['capacity_bps'] for name, a in w.accesses().items()}
+        assert 3e6 < measured['wifi'] < 7e6 and 14e6 < measured['lte'] < 26e6, measured
+        until('calm', lambda: not any(a['congested'] for a in w.accesses().values()), 15)
+        sockets = open_sockets(w)
+        # a fifth of 200 is 40; weights go in steps of a tenth
+        assert 20 <= find_ways(w, sockets).count('wifi') <= 75
         for s in sockets:
             s.close()

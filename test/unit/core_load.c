@@ -15,22 +15,28 @@ static const struct {
 	uint64_t at_ms;
 	uint32_t rtt_ms, loss_percent;
 	uint64_t rate_mbps, capacity_mbps;
-	bool is_congested;
+	bool is_congested, is_own;
 } rows[] = {
-	{ "an empty one",                                     0,      40, 0,  1,  0, false },
-	{ "a queue of 50 ms is nothing yet",                  1000,   90, 0,  8,  0, false },
-	{ "more is: what it carries now is its capacity",     2000,   91, 0, 20, 20, true },
-	{ "it stays so with half of the queue",               4000,   70, 0, 18, 18, true },
-	{ "the queue is gone",                                5000,   60, 0,  9, 18, true },
-	{ "not yet for long enough",                          9900,   45, 0,  9, 18, true },
-	{ "a queue again: the time begins anew",              9950,   70, 0, 17, 17, true },
-	{ "gone again",                                       10000,  45, 0,  2, 17, true },
-	{ "for five seconds",                                 15000,  45, 0,  2, 17, false },
-	{ "loss alone",                                       16000,  45, 6,  9,  9, true },
-	{ "below 2 % for five seconds",                       17000,  45, 2,  9,  9, true },
-	{ "and it is over",                                   22000,  45, 1,  9,  9, false },
-	{ "the base of ten minutes is forgotten",             700000, 90, 0,  1,  9, false },
-	{ "so what it became does not count as a queue",     1400000, 130, 0, 1,  9, false },
+	{ "an empty one",                                     0,      40, 0,  1,  0, false, false },
+	{ "a queue of 50 ms is nothing yet",                  1000,   90, 0,  8,  0, false, false },
+	{ "more is congestion",                               2000,   91, 0, 20,  0, true,  true },
+	{ "what it carries now is its capacity",              2500,   95, 0, 20, 20, true,  true },
+	{ "it stays so with half of the queue",               4000,   70, 0, 12, 18, true,  true },
+	{ "a rate that explains no queue says nothing",       4500,   70, 0,  5, 18, true,  true },
+	{ "the queue is gone, and the last rate counts still",  5000,   60, 0,  9, 15, true,  true },
+	{ "not yet for long enough",                          9900,   45, 0,  9, 15, true,  true },
+	{ "a queue again: the time begins anew",              9950,   70, 0,  1, 15, true,  true },
+	{ "gone again",                                       10000,  45, 0,  2, 15, true,  false },
+	{ "for five seconds",                                 15000,  45, 0,  2, 15, false, false },
+	{ "loss alone",                                       16000,  45, 6,  9, 15, true,  true },
+	{ "below 2 % for five seconds",                       17000,  45, 2,  9, 15, true,  true },
+	{ "and it is over",                                   22000,  45, 1,  9, 15, false, false },
+	{ "far away, and next to nothing is sent",            30000, 200, 0,  0, 15, true,  true },
+	{ "after a second it is known: not our own",          31300, 300, 0,  0, 15, true,  false },
+	{ "near again",                                       40000,  45, 0,  1, 15, true,  false },
+	{ "and for good",                                     46000,  45, 0,  1, 15, false, false },
+	{ "the base of ten minutes is forgotten",             700000, 90, 0,  1, 15, false, false },
+	{ "so what it became does not count as a queue",     1400000, 130, 0, 1, 15, false, false },
 };
 /* clang-format on */
 
@@ -41,11 +47,12 @@ static void each_moment_is_judged(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		print_message("%s\n", rows[i].name);
-		fm_load_rate(&l, rows[i].rate_mbps * 1000000);
+		fm_load_rate(&l, rows[i].rate_mbps * 1000000, rows[i].at_ms * 1000);
 		fm_load_note(&l, rows[i].rtt_ms * 1000, rows[i].loss_percent * 10000,
 			     rows[i].at_ms * 1000);
 		assert_int_equal(l.is_congested, rows[i].is_congested);
 		assert_int_equal(l.capacity_bps / 1000000, rows[i].capacity_mbps);
+		assert_int_equal(fm_load_is_own(&l, rows[i].at_ms * 1000), rows[i].is_own);
 	}
 }
 
