@@ -33,7 +33,7 @@ static const struct {
 	{ "and it is over",                                   22000,  45, 1,  9, 15, false, false },
 	{ "far away, and next to nothing is sent",            30000, 200, 0,  0, 15, true,  true },
 	{ "after a second it is known: not our own",          31300, 300, 0,  0, 15, true,  false },
-	{ "near again",                                       40000,  45, 0,  1, 15, true,  false },
+	{ "near again",                                       40000,  45, 0,  0, 15, true,  false },
 	{ "and for good",                                     46000,  45, 0,  1, 15, false, false },
 	{ "the base of ten minutes is forgotten",             700000, 90, 0,  1, 15, false, false },
 	{ "so what it became does not count as a queue",     1400000, 130, 0, 1, 15, false, false },
