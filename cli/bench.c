@@ -22,6 +22,8 @@ static const struct {
 	int (*run)(struct fm_bench *b);
 } benches[] = {
 	{ "wire", "reading and writing messages, against copying their octets", fm_bench_wire },
+	{ "classify", "rules against tuple space search, a hash look-up and nftables",
+	  fm_bench_classify },
 	{ "signalling", "binding updates answered, against a UDP echo of the same size",
 	  fm_bench_signalling },
 	{ "datapath", "packets and a TCP stream, against no tunnel, a null redirect and forwarding",

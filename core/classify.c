@@ -171,11 +171,11 @@ static uint32_t level_of(const struct scope *s, uint32_t side)
 	return i;
 }
 
-/* Where an address tells little, one port tells more. */
+/* Rules for one destination port stand apart: they are the long chains of one pair of addresses. */
 static uint32_t table_of(const struct scope *s)
 {
 	uint32_t src = level_of(s, 0), dst = level_of(s, 1);
-	bool by_port = (src < 2 || dst < 2) && s->port[1] == s->port_end[1];
+	bool by_port = s->port[1] == s->port_end[1];
 
 	return TABLE(src, dst, by_port);
 }
@@ -314,21 +314,22 @@ static bool fits(const struct fm_classify_entry *e, const struct key *k, uint8_t
 	return src & dst & sport & dport & proto & (e->is_v6 == k->is_v6);
 }
 
-/* The first of a chain; ports that are not there are not 0. */
+/* The first of a chain that stands before @place; ports that are not there are not 0. */
 static uint32_t first_of(const struct fm_classify *c, uint32_t i, const struct key *k,
-			 const struct fm_packet_fields *p)
+			 const struct fm_packet_fields *p, uint32_t place)
 {
-	for (; i; i = c->entries[i].next) {
+	for (; i && c->places[i] < place; i = c->entries[i].next) {
 		const struct fm_classify_entry *e = &c->entries[i];
 
 		if (!fits(e, k, p->ip_proto))
 			continue;
 		if ((!e->is_part && p->has_ports) || fm_selector_match(&c->selectors[i], p))
-			break;
+			return i;
 	}
-	return i;
+	return FM_CLASSIFY_NONE;
 }
 
+/* The longest prefixes first: what is found there ends the search in long chains of short ones. */
 uint32_t fm_classify_find(const struct fm_classify *c, const struct fm_packet_fields *p)
 {
 	const struct fm_classify_family *f = &c->of[!p->is_v4];
@@ -339,14 +340,14 @@ uint32_t fm_classify_find(const struct fm_classify *c, const struct fm_packet_fi
 
 	k.word[0] = word_of(k.head[0], k.is_v6);
 	k.word[1] = word_of(k.head[1], k.is_v6);
-	for (uint32_t left = hinted(c, &k, 0) & hinted(c, &k, 1); left; left &= left - 1) {
-		uint32_t table = (uint32_t)__builtin_ctz(left);
-
+	for (uint32_t left = hinted(c, &k, 0) & hinted(c, &k, 1), table; left;
+	     left ^= 1u << table) {
+		table = 31u - (uint32_t)__builtin_clz(left);
 		if (f->first[table] >= place)
 			continue;
-		uint32_t i = first_of(c, c->heads[bucket(c, &k, table)], &k, p);
+		uint32_t i = first_of(c, c->heads[bucket(c, &k, table)], &k, p, place);
 
-		if (i && c->places[i] < place) {
+		if (i) {
 			best = i;
 			place = c->places[i];
 		}
