@@ -46,6 +46,7 @@ static int put_verdict(const struct fm_daemon *d, const struct fm_host_run *r)
 	struct fm_sock_verdict v = { .allowed = r->allowed,
 				     .default_type = r->type,
 				     .is_strict = true,
+				     .is_tree = true,
 				     .default_request = r->request };
 
 	v.is_classed = fm_who_classes_of_cgroup(&d->host->policy.words, r->cgroup, &v.classes);
@@ -75,17 +76,19 @@ void fm_host_policy_turn(struct fm_daemon *d)
 int fm_host_policy_apply(struct fm_daemon *d)
 {
 	const struct fm_host_policy *p = &d->host->policy;
-	bool has_defaults = fm_who_has_defaults(&d->config->host);
+	bool has_defaults = fm_who_has_defaults(&d->config->host), has_runs = false;
 	int err;
 
 	for (uint32_t i = 0; i < FM_RUNS_MAX; i++)
-		has_defaults |= is_used(&p->runs[i]);
+		has_runs |= is_used(&p->runs[i]);
+	has_defaults |= has_runs;
 	if (!d->host->sockets.sock)
 		return 0;
 	fm_sock_deadline(d->host->sockets.sock,
 			 (uint32_t)(d->config->host.home.deadline_us / 1000));
 	err = fm_sock_policy(d->host->sockets.sock, fm_who_closed(&d->config->host), has_defaults,
 			     0);
+	fm_sock_trees(d->host->sockets.sock, has_runs);
 	if (err == 0)
 		err = fm_sock_senders(d->host->sockets.sock, p->words.used != 0);
 	for (uint32_t i = 0; i < FM_RUNS_MAX && err == 0; i++) {
@@ -114,30 +117,56 @@ static void judge(const struct fm_daemon *d, const struct fm_who *who, struct fm
 		v->allowed |= (uint8_t)(1u << v->default_type);
 }
 
+static dev_t device_of(const struct fm_sock_who *who)
+{
+	return makedev(who->exe_dev >> 20, who->exe_dev & 0xfffff);
+}
+
+/* The file that policy or a rule names, by what eBPF saw of it. */
+static bool find_named(const struct fm_daemon *d, const struct fm_sock_who *who,
+		       char program[FM_PROC_PATH])
+{
+	return fm_who_find_program(&d->config->host, device_of(who), who->exe_ino, program,
+				   FM_PROC_PATH) ||
+	       fm_who_find_sender(&d->host->policy.words, device_of(who), who->exe_ino, program,
+				  FM_PROC_PATH);
+}
+
 /*
- * Which program asks; "": none that policy names, or that was not seen. A program that has ended
- * already is known where its file is one that policy names. false: not known.
+ * Has it become another program since it asked? File systems in layers, whose devices have no
+ * number of their own, show other numbers than eBPF sees: there nobody can tell.
+ */
+static bool is_other(const char *program, const struct fm_sock_who *who)
+{
+	struct stat st;
+
+	return stat(program, &st) == 0 && major(st.st_dev) != 0 &&
+	       (st.st_dev != device_of(who) || st.st_ino != who->exe_ino);
+}
+
+/*
+ * Which program asks; "": none that policy names, or that was not seen. One that has ended, or
+ * become another, is known where its file is one that policy names. false: not known.
  */
 static bool find_program(const struct fm_daemon *d, const struct fm_sock_event *e,
 			 char program[FM_PROC_PATH])
 {
-	const struct fm_conf_host *conf = &d->config->host;
-	dev_t dev = makedev(e->who.exe_dev >> 20, e->who.exe_dev & 0xfffff);
 	int err;
 
 	program[0] = '\0';
 	if (e->pid == 0)
 		return true;
 	err = fm_proc_helper_program(&d->host->proc, e->pid, program);
-	if (err == 0)
+	if (err == 0) {
+		if (is_other(program, &e->who))
+			(void)find_named(d, &e->who, program); /* "": policy names none such */
 		return true;
+	}
 	program[0] = '\0';
 	if (err != -ENOENT && err != -ESRCH)
 		return true;
 	return !fm_host_policy_has_kind(d, 1u << FM_OWNER_PROGRAM) ||
-	       fm_who_find_program(conf, dev, e->who.exe_ino, program, FM_PROC_PATH) ||
-	       fm_who_find_sender(&d->host->policy.words, dev, e->who.exe_ino, program,
-				  FM_PROC_PATH);
+	       find_named(d, &e->who, program);
 }
 
 /*

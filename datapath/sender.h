@@ -98,6 +98,17 @@ static __always_inline struct fm_sock_verdict *fm_find_verdict(const struct fm_s
 	return v ? v : s.stale;
 }
 
+/* Of exactly this one, or of its own cgroup; of the policy in force. */
+static __always_inline struct fm_sock_verdict *fm_near_verdict(const struct fm_sock_settings *now,
+							       const struct fm_sock_who *who)
+{
+	struct fm_sock_who all = { .cgroup = who->cgroup, .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
+	struct fm_search s = { .policy = now->policy };
+	struct fm_sock_verdict *v = fm_try_verdict(&s, who);
+
+	return v ? v : fm_try_verdict(&s, &all);
+}
+
 /* Its classes, as far as they are known; what is not, the daemon is asked for once a policy. */
 static __always_inline __u32 fm_classes_of(const struct fm_sock_settings *now,
 					   struct fm_sock_sender *s)

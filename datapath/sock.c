@@ -513,6 +513,11 @@ int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 	return 0;
 }
 
+void fm_sock_trees(struct fm_sock *s, bool are_there)
+{
+	__atomic_store_n(&s->settings->has_trees, are_there, __ATOMIC_RELEASE);
+}
+
 uint64_t fm_sock_refused(const struct fm_sock *s, uint8_t type)
 {
 	uint32_t key = type;

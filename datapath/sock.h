@@ -78,6 +78,9 @@ int fm_sock_policy(struct fm_sock *s, uint8_t closed, bool has_defaults, uint8_t
 int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 		    const struct fm_sock_verdict *verdict);
 
+/* There are verdicts with is_tree, or there are none. */
+void fm_sock_trees(struct fm_sock *s, bool are_there);
+
 /* Sockets of programs that may not have that type, ever. */
 uint64_t fm_sock_refused(const struct fm_sock *s, uint8_t type);
 

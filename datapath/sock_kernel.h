@@ -284,6 +284,28 @@ static __always_inline __u64 fm_word(struct fm_sock_want *w, __u32 is_v4, bool a
 	return fm_ask_type(w, is_v4, again);
 }
 
+#define FM_CGROUPS_DEEP 16 /* levels; verdicts for trees below that are not found */
+
+/* Of a cgroup around that of the task that runs, the nearest one that has a verdict for all below.
+ */
+static __always_inline struct fm_sock_verdict *fm_tree_verdict(const struct fm_sock_settings *now)
+{
+	struct fm_sock_who key = { .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
+	struct fm_sock_verdict *found = NULL, *v;
+
+	if (!now->has_trees)
+		return NULL;
+	for (int level = 1; level < FM_CGROUPS_DEEP; level++) {
+		key.cgroup = bpf_get_current_ancestor_cgroup_id(level);
+		if (key.cgroup == 0)
+			break;
+		v = bpf_map_lookup_elem(&fm_sock_whos_v2, &key);
+		if (v && v->is_tree && v->policy == now->policy)
+			found = v;
+	}
+	return found;
+}
+
 /*
  * What policy says of the task that runs; NULL: nothing yet. The daemon is told where there is
  * nothing of the one in force.
@@ -294,7 +316,11 @@ static __always_inline struct fm_sock_verdict *fm_verdict(const struct fm_sock_s
 	struct fm_sock_who who;
 
 	fm_who(&who);
-	v = fm_find_verdict(now, &who, false);
+	v = now->has_trees ? fm_near_verdict(now, &who) : NULL;
+	if (!v)
+		v = fm_tree_verdict(now);
+	if (!v)
+		v = fm_find_verdict(now, &who, false);
 	if (v && v->policy == now->policy)
 		return v;
 	struct fm_sock_event *e = fm_event(FM_SOCK_EVENT_WHO);
@@ -319,7 +345,7 @@ static __always_inline void fm_refuse(struct fm_sock_want *w, struct fm_sock_ver
 	e = fm_event(FM_SOCK_EVENT_REFUSED);
 	if (!e)
 		return;
-	__sync_fetch_and_or(&v->told, 1u << type);
+	v->told |= (__u16)(1u << type);
 	e->type = (__u8)type;
 	bpf_ringbuf_submit(e, 0);
 }

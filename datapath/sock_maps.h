@@ -76,7 +76,8 @@ _Static_assert(sizeof(struct fm_sock_request) == 16, "changes a pinned map: rais
  * @exe_ino, @exe_dev: of its program file; the device as the kernel has it, major << 20 | minor
  * Events have all of it. A verdict is looked for in this order: exactly this task; its whole cgroup
  * (uid and gid FM_SOCK_ANY, no program); this user's program in any cgroup (cgroup 0, the rest
- * exact). The first one of the policy in force holds.
+ * exact). The first one of the policy in force holds. Before the last: that of a cgroup around its
+ * own, where it is one for all below (is_tree).
  */
 #define FM_SOCK_ANY 0xffffffffu /* as exe_dev: the program was not seen */
 
@@ -94,6 +95,7 @@ _Static_assert(sizeof(struct fm_sock_who) == 32, "changes a pinned map: raise it
  * @is_strict: while there is no address of the default type, those fail as sockets do that ask;
  *             else they are left alone meanwhile
  * @default_request: id in fm_sock_requests_v1 whose address those get; 0: that of the type
+ * @is_tree: of a whole cgroup: for cgroups below it too, as long as they have none of their own
  * @told: bit 1 << type: the daemon knows that somebody was refused it; its programs set that
  * @is_classed: @classes says of which classes of senders (rules of flows) they are, bit by bit
  */
@@ -101,7 +103,9 @@ struct fm_sock_verdict {
 	__u32 policy;
 	__u8 allowed, default_type, is_strict, is_classed;
 	__u64 default_request;
-	__u32 classes, told;
+	__u32 classes;
+	__u16 told;
+	__u8 is_tree, pad;
 };
 _Static_assert(sizeof(struct fm_sock_verdict) == 24, "changes a pinned map: raise its version");
 
@@ -113,6 +117,7 @@ _Static_assert(sizeof(struct fm_sock_verdict) == 24, "changes a pinned map: rais
  * @closed:       bit 1 << type: not everybody's: verdicts are looked up for those who ask for it
  * @default_type: of sockets that ask for nothing and have no verdict: never strict; 0: none
  * @has_senders:  rules of flows ask who sends: sockets carry their programs
+ * @has_trees:    there are verdicts with is_tree
  * @run:          number of the daemon's run: what was asked of an earlier one is asked again
  * @home_ifindex: the device that packets from home addresses take; 0: not known
  * @deadline_ms:  who waits so long for an answer has none, also while no daemon runs; 0: for ever
@@ -122,7 +127,7 @@ struct fm_sock_settings {
 	__u32 policy;
 	__u8 has_defaults, closed, default_type, has_senders;
 	__u32 run, home_ifindex;
-	__u32 deadline_ms, reserved;
+	__u32 deadline_ms, has_trees;
 };
 _Static_assert(sizeof(struct fm_sock_settings) == 32, "changes a pinned map: raise its version");
 

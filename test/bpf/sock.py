@@ -326,6 +326,17 @@ def _(d):
     same(talk(s), OURS6)
     d.ask("policy 0 0 2")
     same(talk(held(sock, 0)), OURS6)
+    d.ask("policy 0 1 0")  # a strict type of policy: who asked for nothing has what it had
+    d.ask(f"tree {os.stat(CGROUP).st_ino} 1")
+    same(talk(sock()), A[1])
+    for make in (sock, udp):
+        same(talk(held(make, 0)), OURS6)
+    s = udp()
+    same(heard(s, (PEER6, PORT)), A[1])
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"w0")
+    same(talk(s), OURS6)
+    d.ask("tree 0 0")
+    d.ask("policy 0 0 2")
     d.ask(f"home {socket.if_nametoindex('w0')}")
     same(talk(held(sock, 2)), A[2])
     same(heard(held(udp, 2), (PEER6, PORT)), A[2])
@@ -803,6 +814,30 @@ def _(d):
     d.ask(f"verdict 0 {program} 0 0 0 2 0 0")  # those of before are stale
     same(run(client).stdout.strip(), A[2])
     same(kinds(d), [])
+
+
+@row("a fresh cgroup below that of a run has the run's type, not what the program has elsewhere")
+def _(d):
+    d.ready(A[1], 1)
+    d.ready(A[2], 2)
+    d.ask("policy 0 1 0")
+    d.ask(f"verdict 0 {of_me()} 0 1 0 0")
+    below = f"{CGROUP}/run/a/b"
+    os.makedirs(below)
+    join = lambda cgroup: open(f"{cgroup}/cgroup.procs", "w").write(str(os.getpid()))
+    try:
+        d.ask(f"tree {os.stat(f'{CGROUP}/run').st_ino} 2")
+        same(talk(udp()), A[1])
+        for cgroup in (f"{CGROUP}/run", below):
+            join(cgroup)
+            same(talk(udp()), A[2])
+        same(kinds(d), [])
+        d.ask(f"verdict {os.stat(below).st_ino} {of_me()} 0 1 0 0")  # its own goes before
+        same(talk(udp()), A[1])
+    finally:
+        join(CGROUP)
+        for cgroup in (below, f"{CGROUP}/run/a", f"{CGROUP}/run"):
+            os.rmdir(cgroup)
 
 
 @row("a default for all: what is ready is given, else all is as without")

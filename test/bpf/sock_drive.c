@@ -154,6 +154,18 @@ static int do_refused(char **w)
 	return 0;
 }
 
+/* tree CGROUP DEFAULT-TYPE: a strict verdict for that cgroup and all below; 0 0: there is none */
+static int do_tree(char **w)
+{
+	struct fm_sock_who who = { .cgroup = number(w[1]), .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
+	struct fm_sock_verdict v = { .default_type = (uint8_t)number(w[2]),
+				     .is_strict = 1,
+				     .is_tree = 1 };
+
+	fm_sock_trees(s, who.cgroup != 0);
+	return who.cgroup ? fm_sock_verdict(s, &who, &v) : 0;
+}
+
 /* senders 0|1 */
 static int do_senders(char **w)
 {
@@ -300,8 +312,9 @@ static const struct {
 	{ "home", 2, do_home },	       { "deadline", 2, do_deadline },
 	{ "ids", 1, do_ids },	       { "requests", 1, do_requests },
 	{ "senders", 2, do_senders },  { "classes", 7, do_classes },
-	{ "routed", 3, do_routed },    { "refused", 2, do_refused },
-	{ "watch", 2, do_watch },      { "seen", 2, do_seen },
+	{ "routed", 3, do_routed },    { "tree", 3, do_tree },
+	{ "refused", 2, do_refused },  { "watch", 2, do_watch },
+	{ "seen", 2, do_seen },
 };
 
 static int run_line(char *line)

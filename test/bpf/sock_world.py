@@ -118,6 +118,7 @@ class Drive:
         self.ask("home 0")
         self.ask("deadline 0")
         self.ask("senders 0")
+        self.ask("tree 0 0")
         self.unroute()
         for t in (1, 2, 3, 4):
             self.type(t, NONE)

@@ -3,6 +3,8 @@ by the address that the peer sees. Policy names types for programs, and refuses 
 """
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +119,29 @@ for i in 1 2 3 4; do
 done"""
     seen = heard(world, ['sh', '-c', start], n=4)
     assert {seen['n2'], seen['n3'], seen['n4']} <= addresses(world)['fixed'], seen
+
+
+def test_a_program_that_becomes_another_is_judged_by_what_it_was(world):
+    """The daemon looks when perl, which policy names, runs in place of the one that asked: that one has no type by it."""
+    ask = f"""import os, socket, time
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.sendto(b'first', ('{PEER6}', {PORT}))
+os.execv('/usr/bin/perl', ['perl', '-e', 'print "on\\n"; $| = 1; sleep 3'])"""
+    again = f"import socket; socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b'n', ('{PEER6}', {PORT}))"
+    own = os.path.realpath(shutil.copy(os.path.realpath(sys.executable), '/var/tmp/fm-becomes'))  # nobody judged it yet
+    daemon = world.pid('host')
+    try:
+        os.kill(daemon, signal.SIGSTOP)
+        changed = subprocess.Popen([FLOWMOB, 'lab', 'exec', 'host', '--instance', world.instance, '--', own, '-c', ask],
+                                   stdout=subprocess.PIPE)
+        assert changed.stdout.readline() == b'on\n'
+        os.kill(daemon, signal.SIGCONT)
+        changed.wait()
+        seen = heard(world, [own, '-c', again], n=1)
+        assert not set(seen.values()) & addresses(world)['fixed'], seen
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+        os.unlink(own)
 
 
 BY_USER = 'program "by user" { who = {"user:daemon"}  type = fixed }'  # before it nothing is known by the unit alone
