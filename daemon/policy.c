@@ -20,6 +20,7 @@
 #define UNTIL " until "
 #define TRIAL_MAX_S 86400.0
 #define SECOND_US 1000000u
+#define AGAIN_US 5000000u
 
 /**
  * struct stored - one of the two files
@@ -140,27 +141,30 @@ static void tell(struct fm_daemon *d, enum fm_daemon_event event, const char *fr
 	fm_events_put(&d->events, &fm_daemon_events[event], NULL, json_pack("{s:s}", "file", from));
 }
 
-/* The trial is over: what was in force before is again. */
+static void set_timer(struct fm_daemon *d, uint64_t until_us)
+{
+	d->host->rules_file.until_us = until_us;
+	fm_timer_set(&d->host->rules_file.timer, until_us);
+}
+
+/*
+ * The trial is over: what was in force before is again. Where the configuration cannot be read now
+ * (somebody is writing it) it is tried again.
+ */
 static void trial_is_over(void *ctx, uint64_t now_us)
 {
 	struct fm_daemon *d = ctx;
 	char said[4096] = "";
 	struct stored s;
 
-	(void)now_us;
-	d->host->rules_file.until_us = 0;
-	if (!read_stored(&d->options, ON_TRIAL, &s))
-		return;
-	remove_stored(&d->options, ON_TRIAL);
-	tell(d, FM_DAEMON_EVENT_POLICY_BACK, s.from);
-	(void)fm_daemon_reload(d, said, sizeof(said));
-	free(s.text);
-}
-
-static void set_timer(struct fm_daemon *d, uint64_t until_us)
-{
-	d->host->rules_file.until_us = until_us;
-	fm_timer_set(&d->host->rules_file.timer, until_us);
+	set_timer(d, 0);
+	if (read_stored(&d->options, ON_TRIAL, &s)) {
+		remove_stored(&d->options, ON_TRIAL);
+		tell(d, FM_DAEMON_EVENT_POLICY_BACK, s.from);
+		free(s.text);
+	}
+	if (fm_daemon_reload(d, said, sizeof(said)) < 0)
+		set_timer(d, now_us + AGAIN_US);
 }
 
 int fm_policy_open(struct fm_daemon *d)

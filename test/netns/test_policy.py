@@ -166,6 +166,7 @@ def test_a_name_takes_its_access(world):
         resolver.socket.close()
 
 
+@pytest.mark.long
 def test_a_network_takes_its_access(world):
     assert went_over(world, lambda: run(world, sys.executable, 7200)) == ['wifi']
     world.run('host', 'ip', 'link', 'set', 'wifi', 'alias', 'home')
@@ -240,7 +241,8 @@ def test_a_trial_comes_back_by_itself(world, rules, flow):
     assert 'policy-rolled-back' in [e['event'] for e in world.events('host')]
 
 
-@pytest.mark.parametrize('how', ['confirm', pytest.param('the same again', marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize('how', ['confirm', 'the same again'])
 def test_a_trial_that_is_confirmed_stays(world, rules, flow, how):
     path = rules(MOVED)
     policy(world, 'apply', path, '--confirm', '2s')
@@ -313,3 +315,41 @@ def test_explain_knows_who_sends(world):
     finally:
         child.wait(timeout=10)
     assert [(r['rule'], r['decides']) for r in said['rules'] if r['matches']] == [('program', True), ('default', False)]
+
+
+@pytest.mark.long
+def test_applied_rules_bring_new_words(world, rules):
+    path = rules('rule "nobody" { match = {"udp dport 7500 user nobody"}  via = {"lte"} }\n'
+                 'rule "late"   { match = {"domain late.example.net"}  via = {"lte"} }\n')
+    target = '2001:db8:ffff::78'
+    world.run('peer', 'ip', 'address', 'add', f'{target}/128', 'dev', 'lo')
+    resolver = Resolver(world, target)
+    try:
+        assert went_over(world, lambda: run(world, sys.executable, 7500, 65534)) == ['wifi']
+        assert policy(world, 'apply', path)[1]['policy'] == 'applied'
+        assert went_over(world, lambda: run(world, sys.executable, 7500, 65534)) == ['lte']
+        assert went_over(world, lambda: run(world, sys.executable, 7500, 1)) == ['wifi']
+        ask(world, 'late.example.net')
+        assert went_over(world, lambda: subprocess.run(inside(world, sys.executable, '-c', SENDER, target, 7501),
+                                                       check=True, timeout=20)) == ['lte']
+    finally:
+        resolver.socket.close()
+        policy(world, 'reset')
+
+
+def test_a_block_lets_nothing_out(world, rules):
+    path = rules('rule "sealed" { match = {"udp dport 7400"}  via = {"lte"}  on-none = block }\n'
+                 'default { via = {"wifi", "lte"} }')
+    blocked = world.counters('host')['rule-block']
+    try:
+        policy(world, 'apply', path)
+        assert went_over(world, lambda: run(world, sys.executable, 7400)) == ['lte']
+        world.do('link-down', access='lte')
+        until('lte is gone', lambda: not world.accesses()['lte']['registered'])
+        assert went_over(world, lambda: run(world, sys.executable, 7400)) == []
+        assert world.counters('host')['rule-block'] - blocked >= 30
+        assert went_over(world, lambda: run(world, sys.executable, 7401)) == ['wifi']
+    finally:
+        world.do('restore', access='lte')
+        policy(world, 'reset')
+        until('lte is back', lambda: world.accesses()['lte']['registered'])
