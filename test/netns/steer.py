@@ -39,7 +39,7 @@ EVENTS = {
     'loss-ramp': ('The preferred access loses more second by second.', '14s',
                   [f'at = "{at}s"  do = "set"  access = "wifi"  loss = "{loss}%"'
                    for at, loss in ((2, 2), (3, 5), (4, 10), (5, 20), (6, 40))]),
-    'flapping': ('The preferred access loses its carrier five times in five seconds.', '9s',
+    'flapping': ('The preferred access loses its carrier five times in five seconds: nothing returns to it soon.', '12s',
                  ['at = "1s"  do = "flap"  access = "wifi"  period = "1s"  count = 5']),
     'link-traces': ('Both accesses follow synthetic traces with outages and handovers.', '12s', []),
     'recovery': ('The preferred access is away for two seconds, and everything goes on.', '8s',
@@ -66,7 +66,7 @@ EXPECT = {
                    'redundant': 'max-gap = "100ms"  max-lost = 0'},
     'loss-ramp': {'': 'max-lost = "12%"  max-duplicated = 0  last-path = "lte"',
                   'redundant': 'max-lost = 0'},
-    'flapping': {'': 'max-gap = "250ms"  max-duplicated = 0',
+    'flapping': {'': 'max-gap = "250ms"  max-duplicated = 0  last-path = "lte"',
                  'redundant': 'max-gap = "100ms"  max-lost = 0'},
     'link-traces': {'': 'max-lost = "10%"  max-gap = "800ms"  max-duplicated = 0',
                     'redundant': 'max-lost = "1%"  max-gap = "400ms"'},
