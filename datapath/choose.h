@@ -41,7 +41,7 @@ struct fm_seek {
 static __always_inline bool fm_seek_bucket(struct fm_seek *s, __u32 i)
 {
 	__u32 at = ((__u32)s->hash + i) & s->buckets, word = 0;
-	const struct fm_dp_bucket *b = bpf_map_lookup_elem(&fm_words_v1, &at);
+	const struct fm_dp_bucket *b = bpf_map_lookup_elem(&fm_words_v2, &at);
 	__u64 tag = FM_DP_TAG(s->hash), is_open = 0;
 
 	if (!b)

@@ -192,13 +192,13 @@ _Static_assert(sizeof(struct fm_dp_many) == 16344, "changes a pinned map: raise 
 #define FM_DP_WORD_INDEX(word) ((word)&0xffu)
 
 /*
- * fm_words_v1: a bucket is a cache line, found by a hash of the key: the first 8 octets of a /64,
+ * fm_words_v2: a bucket is a cache line, found by a hash of the key: the first 8 octets of a /64,
  * or 16 octets. The high half of a place is a tag, more of the hash, the low half a word; 0: free.
  * A tag stands once in a bucket. Where a bucket is closed, without a free place, look-ups go on to
  * the next.
  */
 #define FM_DP_BUCKET 8u
-#define FM_DP_PROBES 8u
+#define FM_DP_PROBES 32u
 #define FM_DP_GONE 1ull /* a place that is free, in a bucket that stays closed */
 
 struct fm_dp_bucket {
@@ -206,15 +206,19 @@ struct fm_dp_bucket {
 };
 _Static_assert(sizeof(struct fm_dp_bucket) == 64, "changes a pinned map: raise its version");
 
-/* The low half says which bucket, the high one is the tag, less one bit. */
+/*
+ * The low half says which bucket, the high one is the tag, less one bit. The four keys that differ
+ * in the last two bits only go to one bucket: pools give out prefixes in their order.
+ */
 #define FM_DP_TAG(hash) ((hash) >> 33 | 1) /* never that of a free place */
 static inline __u64 fm_dp_hash(__u64 a, __u64 b)
 {
-	__u64 h = a ^ b * 0x9e3779b97f4a7c15ull;
+	const __u64 near = 3ull << 56;
+	__u64 h = b ? a ^ (b & ~near) * 0x9e3779b97f4a7c15ull : a & ~near;
 
 	h = (h ^ h >> 32) * 0xbf58476d1ce4e5b9ull;
 	h = (h ^ h >> 32) * 0x94d049bb133111ebull;
-	return h ^ h >> 32;
+	return h ^ h >> 32 ^ ((b ? b : a) & near);
 }
 
 /*
@@ -289,7 +293,7 @@ _Static_assert(sizeof(struct fm_dp_neighbour) == 16, "changes a pinned map: rais
  * struct fm_dp_settings - the one entry of fm_settings_v2
  * @fm0: where decapsulated packets enter the stack
  * @into: @fm0, or on kernels without DECAP flags one end of a noarp veth, @into_mac its address
- * @buckets: of fm_words_v1, less one
+ * @buckets: of fm_words_v2, less one
  * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; v4-mapped, all zero: none
  */
 struct fm_dp_settings {

@@ -169,7 +169,7 @@ uint32_t fm_words_buckets(uint32_t words)
 
 int fm_words_init(struct fm_dp *dp)
 {
-	const struct bpf_map *map = dp->skel->maps.fm_words_v1;
+	const struct bpf_map *map = dp->skel->maps.fm_words_v2;
 	uint32_t n = bpf_map__max_entries(map);
 	void *at = mmap(NULL, (size_t)n * sizeof(struct fm_dp_bucket), PROT_READ | PROT_WRITE,
 			MAP_SHARED, bpf_map__fd(map), 0);
