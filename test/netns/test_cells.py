@@ -97,13 +97,13 @@ EVENTS = {
         'nonpersistent':        (LIVES, SAME,    '',                      '',     'is not moved: its access is there'),
         'graceful-replacement': (LIVES, SAME,    'path',                  '',     'one flow is no handover'),
     }),
-    'handover': (event('link-down', access='wifi'), 5, 2500, False, {
+    'handover': (event('link-down', access='wifi'), 4, 2500, False, {
         'fixed':                (LIVES, SAME,    'path',                  '',     'RFC 8653 §3.2'),
         'session-lasting':      (LIVES, SAME,    'path',                  '',     'RFC 8653 §3.2'),
         'nonpersistent':        (ENDS,  ANOTHER, 'replaced (lost)',       AWAY,   'RFC 8653 §3.2, digest §9.1'),
         'graceful-replacement': (GRACE, ANOTHER, 'path grace replaced lost', LOST, 'digest §14.5, §14.6'),
     }),
-    'cut': (event('cut', access='wifi'), 6, 3000, True, {
+    'cut': (event('cut', access='wifi'), 4, 3000, True, {
         'fixed':                (LIVES, SAME,    'path',                  '',     'RFC 8653 §3.2'),
         'session-lasting':      (LIVES, SAME,    'path',                  '',     'RFC 8653 §3.2'),
         'nonpersistent':        (ENDS,  ANOTHER, 'replaced (lost)',       AWAY,   'RFC 8653 §3.2'),
@@ -121,7 +121,7 @@ EVENTS = {
         'nonpersistent':        (LIVES, SAME,    '',                      '',     'knows no anchor'),
         'graceful-replacement': (LIVES, SAME,    '',                      '',     'digest §14.5'),
     }),
-    'renumber': (event('renumber', access='wifi'), 5, 2500, True, {
+    'renumber': (event('renumber', access='wifi'), 4, 2500, True, {
         'fixed':                (LIVES, SAME,    '(path)',                '',     'RFC 8653 §3.2'),
         'session-lasting':      (LIVES, SAME,    '(path)',                '',     'RFC 8653 §3.2'),
         'nonpersistent':        (ENDS,  ANOTHER, 'lost (replaced)',       AWAY,   'RFC 8653 §3.2'),
