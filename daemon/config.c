@@ -12,10 +12,9 @@
 #include <string.h>
 
 #include "daemon/conf_file.h"
-#include "daemon/conf_kind.h"
+#include "daemon/conf_read.h"
 
 #define KEYS_MAX 20u
-#define VENDOR_ID 32473u /* digest D41 */
 
 /* Digest §9.1; 0 is no type. */
 const char *const fm_type_names[] = {
@@ -24,15 +23,11 @@ const char *const fm_type_names[] = {
 const char *const fm_mode_names[] = { "active-standby", "smallest-delay", "load-balancing",
 				      "priority-based", "redundant",	  NULL };
 const char *const fm_cost_names[] = { "free", "metered", NULL };
-static const char *const replay_names[] = { "sequence", "timestamp", NULL };
+const char *const fm_replay_names[] = { "sequence", "timestamp", NULL };
 const char *const fm_on_none_names[] = { "any", "wait", "block", NULL };
 const char *const fm_on_recovery_names[] = { "return", "keep", "new-only", NULL };
-static const char *const datapath_names[] = { "auto", "tc", "xdp", NULL };
 
 /* clang-format off */
-#define AT(type, field) offsetof(struct type, field)
-#define END { NULL, NULL, 0, false, 0, NULL }
-
 static const struct fm_conf_key home_keys[] = {
 	{ "address",      &fm_kind_addresses, AT(fm_conf_home, address),      true,  0, NULL },
 	{ "id",           &fm_kind_text,      AT(fm_conf_home, id),           true,  FM_NAI_MAX + 1, NULL },
@@ -40,7 +35,7 @@ static const struct fm_conf_key home_keys[] = {
 	{ "home-address", &fm_kind_ip6,       AT(fm_conf_home, home_address), false, 0, NULL },
 	{ "ipv4",         &fm_kind_bool,      AT(fm_conf_home, ipv4),         false, 0, NULL },
 	{ "force-udp",    &fm_kind_bool,      AT(fm_conf_home, force_udp),    false, 0, NULL },
-	{ "replay",       &fm_kind_word,      AT(fm_conf_home, replay),       false, 0, replay_names },
+	{ "replay",       &fm_kind_word,      AT(fm_conf_home, replay),       false, 0, fm_replay_names },
 	{ "vendor-id",    &fm_kind_number32,  AT(fm_conf_home, vendor_id),    false, UINT32_MAX, NULL },
 	{ "deadline",     &fm_kind_duration,  AT(fm_conf_home, deadline_us),  false, 0, NULL },
 	END,
@@ -100,52 +95,6 @@ static const struct fm_conf_key host_keys[] = {
 	END,
 };
 
-static const struct fm_conf_key pool_keys[] = {
-	{ "prefix",     &fm_kind_prefix6,  AT(fm_conf_pool, prefix),        true,  0, NULL },
-	{ "ipv4",       &fm_kind_prefix4,  AT(fm_conf_pool, ipv4),          false, 0, NULL },
-	{ "quarantine", &fm_kind_duration, AT(fm_conf_pool, quarantine_us), false, 0, NULL },
-	END,
-};
-
-static const struct fm_conf_key subscriber_keys[] = {
-	{ "key-file",     &fm_kind_key_file, AT(fm_conf_subscriber, key),          true,  0, NULL },
-	{ "types",        &fm_kind_words,    AT(fm_conf_subscriber, types),        false, 0, fm_type_names },
-	{ "max-prefixes", &fm_kind_number,   AT(fm_conf_subscriber, max_prefixes), false, FM_LEASES_MAX, NULL },
-	{ "max-fixed",    &fm_kind_number,   AT(fm_conf_subscriber, max_fixed),    false, FM_LEASES_MAX, NULL },
-	{ "default-type", &fm_kind_word,     AT(fm_conf_subscriber, default_type), false, 0, fm_type_names },
-	{ "grace",        &fm_kind_duration, AT(fm_conf_subscriber, grace_us),     false, 0, NULL },
-	{ "lifetime",     &fm_kind_duration, AT(fm_conf_subscriber, lifetime_us),  false, 0, NULL },
-	{ "byte-limit",   &fm_kind_size,     AT(fm_conf_subscriber, byte_limit),   false, 0, NULL },
-	{ "home-address", &fm_kind_ip6,      AT(fm_conf_subscriber, home_address), false, 0, NULL },
-	{ "replay",       &fm_kind_word,     AT(fm_conf_subscriber, replay),       false, 0, replay_names },
-	{ "class",        &fm_kind_classes,  AT(fm_conf_subscriber, classes),      false, 0, NULL },
-	{ "usage",        &fm_kind_bool,     AT(fm_conf_subscriber, is_counted),   false, 0, NULL },
-	END,
-};
-
-static const struct fm_conf_key access_class_keys[] = {
-	{ "care-of",    &fm_kind_care_of, 0,                                         false, 0, NULL },
-	{ "bid",        &fm_kind_bids,    0,                                         false, 0, NULL },
-	{ "rate-limit", &fm_kind_rate,    AT(fm_conf_access_class, rate_limit_bps), false, 0, NULL },
-	{ "flow-limit", &fm_kind_number,  AT(fm_conf_access_class, flow_limit),     false, UINT32_MAX, NULL },
-	END,
-};
-
-static const struct fm_conf_key flow_class_keys[] = {
-	{ "match",          &fm_kind_class_matches, 0,                                 true,  0, NULL },
-	{ "via",            &fm_kind_class_via,     0,                                 false, 0, NULL },
-	{ "weights",        &fm_kind_class_weights, 0,                                 false, 0, NULL },
-	{ "administrative", &fm_kind_bool,          AT(fm_conf_flow_class, is_admin), false, 0, NULL },
-	END,
-};
-
-static const struct fm_conf_key anchor_keys[] = {
-	{ "address",   &fm_kind_addresses, AT(fm_conf_anchor, address),   true,  0, NULL },
-	{ "datapath",  &fm_kind_word,      AT(fm_conf_anchor, datapath),  false, 0, datapath_names },
-	{ "vendor-id", &fm_kind_number32,  AT(fm_conf_anchor, vendor_id), false, UINT32_MAX, NULL },
-	END,
-};
-
 static const struct fm_conf_key no_keys[] = { END };
 
 /* Blocks inside the block of a role; @is_single ones have no title. */
@@ -167,11 +116,11 @@ static const struct role {
 		{ "program", false, program_keys },
 		{ "rule",    false, rule_keys },
 		{ "default", true,  default_keys } } },
-	{ "anchor", anchor_keys, {
-		{ "pool",       false, pool_keys },
-		{ "access",     false, access_class_keys },
-		{ "class",      false, flow_class_keys },
-		{ "subscriber", false, subscriber_keys } } },
+	{ "anchor", fm_conf_anchor_keys, {
+		{ "pool",       false, fm_conf_pool_keys },
+		{ "access",     false, fm_conf_access_class_keys },
+		{ "class",      false, fm_conf_flow_class_keys },
+		{ "subscriber", false, fm_conf_subscriber_keys } } },
 	{ "gateway", no_keys, { { NULL, false, NULL } } }, /* conf_file.c says that it is not there yet */
 };
 /* clang-format on */
@@ -181,17 +130,10 @@ static const struct role {
 
 /* What a block holds when it says nothing. */
 static const struct fm_conf_home home_default = { .ipv4 = true,
-						  .vendor_id = VENDOR_ID,
+						  .vendor_id = FM_CONF_VENDOR_ID,
 						  .deadline_us = 5000000 };
 static const struct fm_conf_access access_default = { .preference = 100, .loss_limit_ppm = 200000 };
 static const struct fm_conf_type type_default = { .is_set = true, .lifetime_us = 86400000000 };
-static const struct fm_conf_pool pool_default = { .quarantine_us = 86400000000 };
-static const struct fm_conf_subscriber subscriber_default = { .max_prefixes = FM_LEASES_MAX,
-							      .max_fixed = 2,
-							      .grace_us = 30000000 };
-#define TYPE_SESSION_LASTING 2u
-#define TYPES_OF_THE_ANCHOR                                                                        \
-	(1u << 1 | 1u << 2 | 1u << 4) /* digest §14.5: 3 comes from the access */
 
 /* libConfuse's tables, made of ours; they live as long as the parsed tree. */
 struct schema {
@@ -237,138 +179,26 @@ static void put_schema(struct schema *s)
 	s->root[ROLES] = (cfg_opt_t)CFG_END();
 }
 
-/* The first line of a block that we know: that of its first value, else its end. */
-static struct fm_conf_place place_of(struct fm_conf_reading *r, cfg_t *block)
-{
-	struct fm_conf_place at = { r->config->files[0], block->line };
-
-	for (cfg_opt_t *o = block->opts; o->name; o++) {
-		const struct fm_conf_value *v;
-
-		if (o->type != CFGT_PTR || cfg_opt_size(o) == 0)
-			continue;
-		v = cfg_opt_getnptr(o, 0);
-		if (v && v->line <= at.line)
-			at = (struct fm_conf_place){ v->file, v->line };
-	}
-	return at;
-}
-
-/* The block of that name, NULL where there is none. */
-static cfg_t *part_of(cfg_t *block, const char *name)
-{
-	cfg_opt_t *opt = cfg_getopt(block, name);
-
-	return cfg_opt_size(opt) > 0 ? cfg_opt_getnsec(opt, 0) : NULL;
-}
-
-static void name_block(cfg_t *block, char out[FM_NAI_MAX + 32])
-{
-	if (cfg_title(block))
-		snprintf(out, FM_NAI_MAX + 32, "%s \"%.253s\"", cfg_name(block), cfg_title(block));
-	else
-		snprintf(out, FM_NAI_MAX + 32, "%s", cfg_name(block));
-}
-
-/* Refuses a block as a whole. */
-static void refuse(struct fm_conf_reading *r, cfg_t *block, const char *what, const char *hint)
-{
-	struct fm_conf_place at = place_of(r, block);
-	char name[FM_NAI_MAX + 32], line[1024];
-
-	name_block(block, name);
-	snprintf(line, sizeof(line), "%s: %s", name, what);
-	fm_conf_refuse(r->err, at.file, at.line, line, hint);
-	r->n_refused++;
-}
-
-static const char *hint_of(const struct fm_conf_key *k, char *buf, size_t cap)
-{
-	size_t used;
-
-	if (k->kind->hint)
-		return k->kind->hint;
-	used = (size_t)snprintf(buf, cap, "write one of:");
-	for (int i = 0; k->words[i] && used < cap; i++) {
-		if (k->words[i][0])
-			used += (size_t)snprintf(buf + used, cap - used, " %s", k->words[i]);
-	}
-	return buf;
-}
-
-static void refuse_value(struct fm_conf_reading *r, cfg_t *block, const struct fm_conf_key *k,
-			 const struct fm_conf_value *v)
-{
-	char name[FM_NAI_MAX + 32], line[1024], hint[256];
-
-	name_block(block, name);
-	snprintf(line, sizeof(line), "%s: %s \"%.255s\" %s%s%s", name, k->name, v->text,
-		 k->kind->what, r->why[0] ? ": " : "", r->why);
-	fm_conf_refuse(r->err, v->file, v->line, line, hint_of(k, hint, sizeof(hint)));
-	r->n_refused++;
-}
-
-static void fill_key(struct fm_conf_reading *r, cfg_t *block, const struct fm_conf_key *k,
-		     void *base)
-{
-	cfg_opt_t *opt = cfg_getopt(block, k->name);
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
-		const struct fm_conf_value *v = cfg_opt_getnptr(opt, i);
-
-		if (!v)
-			continue; /* libConfuse holds an empty default */
-		n++;
-		r->why[0] = '\0';
-		if (!k->kind->read(r, k, v->text, (char *)base + k->offset))
-			refuse_value(r, block, k, v);
-	}
-	if (k->is_needed && n == 0) {
-		char what[64], hint[256];
-
-		snprintf(what, sizeof(what), "no %s", k->name);
-		refuse(r, block, what, k->words ? hint_of(k, hint, sizeof(hint)) : k->kind->hint);
-	}
-}
-
-static void fill(struct fm_conf_reading *r, cfg_t *block, const struct fm_conf_key *keys,
-		 void *base)
-{
-	for (; keys->name; keys++)
-		fill_key(r, block, keys, base);
-}
-
-static void copy_title(struct fm_conf_reading *r, cfg_t *block, char *out, size_t cap)
-{
-	size_t len = strlen(cfg_title(block));
-
-	if (len == 0 || len >= cap) {
-		refuse(r, block, "its title is empty or too long", NULL);
-		return;
-	}
-	memcpy(out, cfg_title(block), len + 1);
-}
-
 static void read_home(struct fm_conf_reading *r, cfg_t *host)
 {
 	struct fm_conf_home *home = &r->config->host.home;
-	cfg_t *block = part_of(host, "anchor");
+	cfg_t *block = fm_conf_part_of(host, "anchor");
 
 	*home = home_default;
 	if (!block) {
-		refuse(r, host, "no anchor block",
-		       "write anchor \"home\" { address = … id = … key-file = … } in it");
+		fm_conf_refuse_block(
+			r, host, "no anchor block",
+			"write anchor \"home\" { address = … id = … key-file = … } in it");
 		return;
 	}
 	if (cfg_size(host, "anchor") > 1) {
-		refuse(r, cfg_getnsec(host, "anchor", 1), "a second anchor",
-		       "a host has one anchor; take one of the two out");
+		fm_conf_refuse_block(r, cfg_getnsec(host, "anchor", 1), "a second anchor",
+				     "a host has one anchor; take one of the two out");
 		return;
 	}
-	home->place = place_of(r, block);
-	copy_title(r, block, home->name, sizeof(home->name));
-	fill(r, block, home_keys, home);
+	home->place = fm_conf_place_of(r, block);
+	fm_conf_copy_title(r, block, home->name, sizeof(home->name));
+	fm_conf_fill(r, block, home_keys, home);
 	for (uint8_t i = 0; i < home->key.n; i++)
 		home->key.sas[i].replay = (enum fm_replay)home->replay;
 }
@@ -379,23 +209,25 @@ static void read_accesses(struct fm_conf_reading *r, cfg_t *host)
 	unsigned n = cfg_size(host, "access");
 
 	if (n == 0)
-		refuse(r, host, "no access block",
-		       "write access \"wifi\" { interface = \"wl*\" } in it");
+		fm_conf_refuse_block(r, host, "no access block",
+				     "write access \"wifi\" { interface = \"wl*\" } in it");
 	for (unsigned i = 0; i < n; i++) {
 		cfg_t *block = cfg_getnsec(host, "access", i);
 		struct fm_conf_access *a = &out->accesses[out->n_accesses];
 
 		if (out->n_accesses == FM_ACCESSES_MAX) {
-			refuse(r, block, "one access too many", "a host has at most 8");
+			fm_conf_refuse_block(r, block, "one access too many",
+					     "a host has at most 8");
 			return;
 		}
 		*a = access_default;
-		a->place = place_of(r, block);
-		copy_title(r, block, a->name, sizeof(a->name));
-		fill(r, block, access_keys, a);
+		a->place = fm_conf_place_of(r, block);
+		fm_conf_copy_title(r, block, a->name, sizeof(a->name));
+		fm_conf_fill(r, block, access_keys, a);
 		if (a->probe_interval_us != 0 &&
 		    (a->probe_interval_us < 10000 || a->probe_interval_us > 60000000))
-			refuse(r, block, "probe-interval is out of range", "write 10ms to 60s");
+			fm_conf_refuse_block(r, block, "probe-interval is out of range",
+					     "write 10ms to 60s");
 		out->n_accesses++;
 	}
 }
@@ -412,12 +244,14 @@ static void judge_type(struct fm_conf_reading *r, cfg_t *block, const struct fm_
 		       bool is_of_access)
 {
 	if (t->lifetime_us == 0)
-		refuse(r, block, "lifetime is 0",
-		       "write for example 24h, or infinite; who may not have it: allow");
+		fm_conf_refuse_block(
+			r, block, "lifetime is 0",
+			"write for example 24h, or infinite; who may not have it: allow");
 	if (is_of_access &&
 	    (has_key(block, "lifetime") || has_key(block, "bytes") || has_key(block, "max")))
-		refuse(r, block, "lifetime, bytes and max have no effect here",
-		       "its addresses are those of the access; allow and hook can be set");
+		fm_conf_refuse_block(
+			r, block, "lifetime, bytes and max have no effect here",
+			"its addresses are those of the access; allow and hook can be set");
 }
 
 static void read_types(struct fm_conf_reading *r, cfg_t *host)
@@ -428,15 +262,15 @@ static void read_types(struct fm_conf_reading *r, cfg_t *host)
 		struct fm_conf_type *t;
 
 		if (number <= 0) {
-			refuse(r, block, "there is no such type",
-			       "types are: fixed session-lasting nonpersistent "
-			       "graceful-replacement");
+			fm_conf_refuse_block(r, block, "there is no such type",
+					     "types are: fixed session-lasting nonpersistent "
+					     "graceful-replacement");
 			continue;
 		}
 		t = &r->config->host.types[number];
 		*t = type_default;
-		t->place = place_of(r, block);
-		fill(r, block, type_keys, t);
+		t->place = fm_conf_place_of(r, block);
+		fm_conf_fill(r, block, type_keys, t);
 		judge_type(r, block, t, number == FM_NONPERSISTENT);
 	}
 }
@@ -474,15 +308,16 @@ static void judge_steer(struct fm_conf_reading *r, cfg_t *block, const struct fm
 	for (uint8_t i = 0; i < s->n_via; i++)
 		via |= 1u << s->via[i];
 	if (s->weighed && s->mode != FM_MODE_LOAD_BALANCING)
-		refuse(r, block, "weights have no effect in this mode",
-		       "take them out, or write mode = load-balancing");
+		fm_conf_refuse_block(r, block, "weights have no effect in this mode",
+				     "take them out, or write mode = load-balancing");
 	if (s->weighed & ~via)
-		refuse(r, block, "weights name an access that via does not", "name it in via too");
+		fm_conf_refuse_block(r, block, "weights name an access that via does not",
+				     "name it in via too");
 	if (s->weighed && sum == 0)
-		refuse(r, block, "all weights are 0", "give one of them a share");
+		fm_conf_refuse_block(r, block, "all weights are 0", "give one of them a share");
 	if (s->return_after_us && s->on_recovery == FM_ON_RECOVERY_KEEP)
-		refuse(r, block, "return-after has no effect with on-recovery = keep",
-		       "take one of the two out");
+		fm_conf_refuse_block(r, block, "return-after has no effect with on-recovery = keep",
+				     "take one of the two out");
 }
 
 static void read_programs(struct fm_conf_reading *r, cfg_t *host)
@@ -491,8 +326,8 @@ static void read_programs(struct fm_conf_reading *r, cfg_t *host)
 	unsigned n = cfg_size(host, "program");
 
 	if (n > FM_PROGRAMS_MAX) {
-		refuse(r, cfg_getnsec(host, "program", FM_PROGRAMS_MAX), "one program too many",
-		       "a host has at most 32");
+		fm_conf_refuse_block(r, cfg_getnsec(host, "program", FM_PROGRAMS_MAX),
+				     "one program too many", "a host has at most 32");
 		return;
 	}
 	out->programs = calloc(n ? n : 1, sizeof(*out->programs));
@@ -500,9 +335,9 @@ static void read_programs(struct fm_conf_reading *r, cfg_t *host)
 		cfg_t *block = cfg_getnsec(host, "program", i);
 		struct fm_conf_program *p = &out->programs[out->n_programs++];
 
-		p->place = place_of(r, block);
-		copy_title(r, block, p->name, sizeof(p->name));
-		fill(r, block, program_keys, p);
+		p->place = fm_conf_place_of(r, block);
+		fm_conf_copy_title(r, block, p->name, sizeof(p->name));
+		fm_conf_fill(r, block, program_keys, p);
 	}
 }
 
@@ -522,8 +357,8 @@ static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 	unsigned n = cfg_size(host, "rule"), selectors = 0;
 
 	if (n > FM_RULES_MAX) {
-		refuse(r, cfg_getnsec(host, "rule", FM_RULES_MAX), "one rule too many",
-		       "a host has at most 64");
+		fm_conf_refuse_block(r, cfg_getnsec(host, "rule", FM_RULES_MAX),
+				     "one rule too many", "a host has at most 64");
 		return;
 	}
 	out->rules = calloc(n ? n : 1, sizeof(*out->rules));
@@ -531,19 +366,21 @@ static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 		cfg_t *block = cfg_getnsec(host, "rule", i);
 		struct fm_conf_rule *rule = &out->rules[out->n_rules++];
 
-		rule->place = place_of(r, block);
-		copy_title(r, block, rule->name, sizeof(rule->name));
-		fill(r, block, rule_keys, rule);
+		rule->place = fm_conf_place_of(r, block);
+		fm_conf_copy_title(r, block, rule->name, sizeof(rule->name));
+		fm_conf_fill(r, block, rule_keys, rule);
 		complete_steer(out, &rule->steer);
 		if (rule->is_final && i > 0 && !out->rules[i - 1].is_final)
-			refuse(r, block, "it is final and stands behind a rule that is not",
-			       "rules are tried in their order: put those with final = yes first");
+			fm_conf_refuse_block(
+				r, block, "it is final and stands behind a rule that is not",
+				"rules are tried in their order: put those with final = yes first");
 		judge_steer(r, block, &rule->steer);
 		selectors += n_selectors(rule);
 		if (selectors > FM_SELECTORS_MAX) {
-			refuse(r, block, "one match too many",
-			       "all rules together have 48 at most; one that holds for IPv4 and "
-			       "IPv6 counts twice: ip6 or ip4 in it makes it one");
+			fm_conf_refuse_block(
+				r, block, "one match too many",
+				"all rules together have 48 at most; one that holds for IPv4 and "
+				"IPv6 counts twice: ip6 or ip4 in it makes it one");
 			return;
 		}
 	}
@@ -552,12 +389,12 @@ static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 static void read_default(struct fm_conf_reading *r, cfg_t *host)
 {
 	struct fm_conf_default *d = &r->config->host.fallback;
-	cfg_t *block = part_of(host, "default");
+	cfg_t *block = fm_conf_part_of(host, "default");
 
-	d->type = TYPE_SESSION_LASTING;
+	d->type = FM_CONF_SESSION_LASTING;
 	if (block) {
 		d->is_set = true;
-		fill(r, block, default_keys, d);
+		fm_conf_fill(r, block, default_keys, d);
 	}
 	complete_steer(&r->config->host, &d->steer);
 	if (block)
@@ -567,7 +404,7 @@ static void read_default(struct fm_conf_reading *r, cfg_t *host)
 static void read_host(struct fm_conf_reading *r, cfg_t *host)
 {
 	r->config->is_host = true;
-	fill(r, host, host_keys, &r->config->host);
+	fm_conf_fill(r, host, host_keys, &r->config->host);
 	read_home(r, host);
 	read_accesses(r, host);
 	read_types(r, host);
@@ -576,157 +413,18 @@ static void read_host(struct fm_conf_reading *r, cfg_t *host)
 	read_default(r, host);
 }
 
-static void read_pools(struct fm_conf_reading *r, cfg_t *anchor)
-{
-	struct fm_conf_anchor *out = &r->config->anchor;
-	unsigned n = cfg_size(anchor, "pool");
-
-	out->pools = calloc(n ? n : 1, sizeof(*out->pools));
-	for (unsigned i = 0; out->pools && i < n; i++) {
-		cfg_t *block = cfg_getnsec(anchor, "pool", i);
-		struct fm_conf_pool *pool = &out->pools[out->n_pools++];
-
-		*pool = pool_default;
-		pool->place = place_of(r, block);
-		copy_title(r, block, pool->name, sizeof(pool->name));
-		fill(r, block, pool_keys, pool);
-	}
-}
-
-/* The longest-lived that costs no reservation; else whatever it may have. */
-static uint8_t default_of(uint8_t types)
-{
-	static const uint8_t best[] = { TYPE_SESSION_LASTING, 4, 1 };
-
-	for (size_t i = 0; i < sizeof(best); i++) {
-		if (types >> best[i] & 1)
-			return best[i];
-	}
-	return TYPE_SESSION_LASTING;
-}
-
-static void judge_subscriber(struct fm_conf_reading *r, cfg_t *block, struct fm_conf_subscriber *s)
-{
-	if (s->types == 0)
-		s->types = TYPES_OF_THE_ANCHOR;
-	if (s->types & ~TYPES_OF_THE_ANCHOR)
-		refuse(r, block, "types names nonpersistent, which no anchor gives",
-		       "that type comes from the access; take it out");
-	if (s->default_type == 0)
-		s->default_type = default_of(s->types);
-	else if (!(s->types >> s->default_type & 1))
-		refuse(r, block, "default-type is none of its types", "add it to types");
-	for (uint8_t i = 0; i < s->key.n; i++)
-		s->key.sas[i].replay = (enum fm_replay)s->replay;
-}
-
-static void read_access_classes(struct fm_conf_reading *r, cfg_t *anchor)
-{
-	struct fm_conf_anchor *out = &r->config->anchor;
-
-	for (unsigned i = 0; i < cfg_size(anchor, "access"); i++) {
-		cfg_t *block = cfg_getnsec(anchor, "access", i);
-		struct fm_conf_access_class *a = &out->accesses[out->n_accesses];
-
-		if (out->n_accesses == FM_ANCHOR_ACCESSES_MAX) {
-			refuse(r, block, "one access too many", "an anchor names at most 7");
-			return;
-		}
-		a->place = place_of(r, block);
-		copy_title(r, block, a->name, sizeof(a->name));
-		fill(r, block, access_class_keys, a);
-		if (a->n_care_of + a->n_bids == 0)
-			refuse(r, block, "no care-of and no bid: it is nobody's access",
-			       "write care-of = {\"2001:db8:1::/48\"} in it");
-		out->n_accesses++;
-	}
-}
-
-static void judge_flow_class(struct fm_conf_reading *r, cfg_t *block,
-			     const struct fm_conf_flow_class *c)
-{
-	unsigned n = 0;
-
-	if (c->is_admin && c->n_via == 0)
-		refuse(r, block, "administrative without via moves nothing", "write via in it");
-	for (uint8_t i = 0; i < c->n_matches; i++)
-		n += c->matches[i].n;
-	if (n > FM_MATCHES_MAX)
-		refuse(r, block, "its matches need more than 16 selectors",
-		       "one that names no family needs two; make two classes of it");
-}
-
-static void read_flow_classes(struct fm_conf_reading *r, cfg_t *anchor)
-{
-	struct fm_conf_anchor *out = &r->config->anchor;
-	unsigned n = cfg_size(anchor, "class");
-
-	out->classes = calloc(n ? n : 1, sizeof(*out->classes));
-	for (unsigned i = 0; out->classes && i < n; i++) {
-		cfg_t *block = cfg_getnsec(anchor, "class", i);
-		struct fm_conf_flow_class *c = &out->classes[out->n_classes];
-
-		if (out->n_classes == FM_ANCHOR_CLASSES_MAX) {
-			refuse(r, block, "one class too many", "an anchor has at most 15");
-			return;
-		}
-		c->place = place_of(r, block);
-		copy_title(r, block, c->name, sizeof(c->name));
-		fill(r, block, flow_class_keys, c);
-		judge_flow_class(r, block, c);
-		out->n_classes++;
-	}
-}
-
-static void read_subscribers(struct fm_conf_reading *r, cfg_t *anchor)
-{
-	struct fm_conf_anchor *out = &r->config->anchor;
-	unsigned n = cfg_size(anchor, "subscriber");
-
-	out->subscribers = calloc(n ? n : 1, sizeof(*out->subscribers));
-	for (unsigned i = 0; out->subscribers && i < n; i++) {
-		cfg_t *block = cfg_getnsec(anchor, "subscriber", i);
-		struct fm_conf_subscriber *s = &out->subscribers[out->n_subscribers++];
-
-		*s = subscriber_default;
-		s->place = place_of(r, block);
-		copy_title(r, block, s->id, sizeof(s->id));
-		fill(r, block, subscriber_keys, s);
-		judge_subscriber(r, block, s);
-	}
-}
-
-static void read_anchor(struct fm_conf_reading *r, cfg_t *anchor)
-{
-	struct fm_conf_anchor *out = &r->config->anchor;
-
-	r->config->is_anchor = true;
-	out->vendor_id = VENDOR_ID;
-	fill(r, anchor, anchor_keys, out);
-	if (out->address.host_name[0])
-		refuse(r, anchor, "address is a name",
-		       "an anchor knows its own addresses: write them");
-	else if (fm_ip_is_none(&out->address.v6))
-		refuse(r, anchor, "no IPv6 address among its addresses",
-		       "hosts form their registration address in its /64");
-	read_pools(r, anchor);
-	read_access_classes(r, anchor);
-	read_flow_classes(r, anchor);
-	read_subscribers(r, anchor);
-}
-
 static void read_roles(struct fm_conf_reading *r, cfg_t *root)
 {
-	cfg_t *host = part_of(root, "host"), *anchor = part_of(root, "anchor");
-	cfg_t *gateway = part_of(root, "gateway");
+	cfg_t *host = fm_conf_part_of(root, "host"), *anchor = fm_conf_part_of(root, "anchor");
+	cfg_t *gateway = fm_conf_part_of(root, "gateway");
 
 	if (gateway)
-		refuse(r, gateway, "this role is not there yet",
-		       "take the block out; host and anchor can be configured");
+		fm_conf_refuse_block(r, gateway, "this role is not there yet",
+				     "take the block out; host and anchor can be configured");
 	if (host)
 		read_host(r, host);
 	if (anchor)
-		read_anchor(r, anchor);
+		fm_conf_anchor_read(r, anchor);
 	if (r->n_refused == 0 && !r->config->is_host && !r->config->is_anchor)
 		fm_conf_refuse(r->err, r->config->files[0], 1, "no role in it",
 			       "write a host { … } or an anchor { … } block, see flowmob.conf(5)");
@@ -812,13 +510,13 @@ static void put_policy_schema(struct policy_schema *s)
 
 static void read_policy(struct fm_conf_reading *r, cfg_t *root, const struct fm_config *base)
 {
-	cfg_t *host = part_of(root, "host"), *block = host ? host : root;
+	cfg_t *host = fm_conf_part_of(root, "host"), *block = host ? host : root;
 	struct fm_conf_host *out = &r->config->host;
 
 	r->config->is_host = true;
-	if (host && (cfg_size(root, "rule") > 0 || part_of(root, "default")))
-		refuse(r, host, "rules stand in it and beside it",
-		       "write all of them in one place");
+	if (host && (cfg_size(root, "rule") > 0 || fm_conf_part_of(root, "default")))
+		fm_conf_refuse_block(r, host, "rules stand in it and beside it",
+				     "write all of them in one place");
 	if (base) {
 		memcpy(out->accesses, base->host.accesses, sizeof(out->accesses));
 		out->n_accesses = base->host.n_accesses;
