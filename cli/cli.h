@@ -67,6 +67,7 @@ int fm_cmd_address(int argc, char **argv);
 int fm_cmd_bindings(int argc, char **argv);
 int fm_cmd_pools(int argc, char **argv);
 int fm_cmd_drain(int argc, char **argv);
+int fm_cmd_usage(int argc, char **argv);
 int fm_cmd_counters(int argc, char **argv);
 int fm_cmd_move(int argc, char **argv);
 int fm_cmd_run(int argc, char **argv);

@@ -28,6 +28,7 @@ static const struct fm_command commands[] = {
 	{ "key",      "make a key file and the block for the other side",           fm_cmd_key },
 	{ "bindings", "anchor: who is registered, from where, with what",           fm_cmd_bindings },
 	{ "drain",    "anchor: lead all flows away from an access",                 fm_cmd_drain },
+	{ "usage",    "anchor: what subscribers used, by access and class",         fm_cmd_usage },
 	{ "pools",    "anchor: address pools and how full they are",                fm_cmd_pools },
 	{ "counters", "packets by drop reason, and other counts",                   fm_cmd_counters },
 	{ "decode",   "any mobility message, option by option",                     fm_cli_decode },

@@ -146,6 +146,7 @@ static void describe_paths(const struct fm_ha *ha, const struct fm_binding *b,
 			.encap = c->encap,
 			.local = is_v4 ? c->local : ha->conf.address,
 			.remote = c->coa,
+			.access = fm_ha_access_of(&ha->policy, c),
 			.mtu = c->size,
 		};
 		if (c->encap == FM_ENCAP_UDP4) {
@@ -176,6 +177,21 @@ static void describe_prefixes(const struct fm_binding *b, uint64_t now_us,
 		out->prefixes[out->n_prefixes++] = (struct fm_prefix){ b->hoa, 128 };
 }
 
+/* What is counted though no flow binding moves it: rules without a path. */
+static void describe_counted(const struct fm_ha *ha, const struct fm_binding *b,
+			     struct fm_forwarding *out)
+{
+	for (uint8_t number = 1; number <= ha->policy.n_classes; number++) {
+		const struct fm_ha_class_conf *k = &ha->policy.classes[number - 1];
+
+		if (!(b->subscriber->conf.classes >> number & 1))
+			continue;
+		for (uint8_t i = 0; i < k->n_selectors && out->n_rules < FM_RULES_MAX; i++)
+			out->rules[out->n_rules++] =
+				(struct fm_rule){ .class = number, .selector = k->selectors[i] };
+	}
+}
+
 void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, uint64_t now_us,
 			   struct fm_forwarding *out)
 {
@@ -189,11 +205,16 @@ void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, u
 		uint16_t paths = fm_flowbinding_paths(b, f);
 
 		if (paths) /* RFC 6089 §4.3: Inactive entries are not matched */
-			out->rules[out->n_rules++] = (struct fm_rule){ .fid = f->fid,
-								       .priority = f->priority,
-								       .paths = paths,
-								       .selector = f->selector };
+			out->rules[out->n_rules++] =
+				(struct fm_rule){ .fid = f->fid,
+						  .priority = f->priority,
+						  .paths = paths,
+						  .class = fm_ha_order_class(b, f->fid),
+						  .selector = f->selector };
 	}
+	out->is_counted = b->subscriber->conf.is_counted;
+	if (out->is_counted)
+		describe_counted(ha, b, out);
 }
 
 /* Tells the data path where something differs from what it was told last. */

@@ -27,6 +27,7 @@ struct fm_ha;
  * grant: what follows is only for sockets that are there already; 0: none
  * @home_address: configured home address that may carry user packets, or none (digest §14.2)
  * @is_barred:    its registrations are answered 129
+ * @is_counted:   what it uses is counted
  * @classes:      bit n: flow class n of the policy is applied to it (core/ha_policy.h)
  */
 struct fm_ha_subscriber_conf {
@@ -36,7 +37,7 @@ struct fm_ha_subscriber_conf {
 	uint8_t types, default_type, max_prefixes, max_fixed;
 	uint64_t grace_us, lifetime_us, byte_limit;
 	struct fm_ip home_address;
-	bool is_barred;
+	bool is_barred, is_counted;
 	uint16_t classes;
 };
 

@@ -491,6 +491,16 @@ enum fm_order_state fm_ha_order_drained(const struct fm_binding *b)
 	return worst;
 }
 
+uint8_t fm_ha_order_class(const struct fm_binding *b, uint16_t fid)
+{
+	for (struct fm_list *e = b->orders.next; fid >= FM_ORDER_FID && e != &b->orders;
+	     e = e->next) {
+		if (at(e)->fid == fid && at(e)->kind == FM_ORDER_CLASS)
+			return (uint8_t)at(e)->group;
+	}
+	return 0;
+}
+
 /* What failed goes; what holds goes on. */
 void fm_ha_order_seen(struct fm_ha *ha, struct fm_binding *b, uint16_t group)
 {

@@ -97,6 +97,9 @@ enum fm_order_state fm_ha_order_state(const struct fm_binding *b, uint16_t group
 /* How far a host is with leaving drained accesses; FM_ORDER_HELD: it left, or had nothing there. */
 enum fm_order_state fm_ha_order_drained(const struct fm_binding *b);
 
+/* The flow class whose rule a flow binding is; 0: none. */
+uint8_t fm_ha_order_class(const struct fm_binding *b, uint16_t fid);
+
 /* Whoever asked has seen the answer. */
 void fm_ha_order_seen(struct fm_ha *ha, struct fm_binding *b, uint16_t group);
 

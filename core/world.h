@@ -37,7 +37,7 @@ enum fm_encap {
  * @bid:       0 only in a binding without BID (RFC 6275)
  * @local, @remote: outer addresses as this side sends; v4-mapped for IPv4
  * @local_port, @remote_port: UDP, host order; 0 unless FM_ENCAP_UDP4
- * @access:    host: index of the access; anchor: 0
+ * @access:    host: index of the access; anchor: number of its access class, 0: none
  * @ifindex, @next_hop, @mtu: filled by the daemon (mtu: of the path, outer; 0: not known; at an
  * anchor the core says what the host found, the daemon lowers it)
  * A BID keeps its index among the paths for as long as it is registered.
@@ -59,11 +59,13 @@ struct fm_path {
  * @is_sticky: host: a flow keeps its path while that is one of @paths and usable
  * @weights: host: all 0, or each flow takes one of @paths, by its hash and in these shares. A path
  * that cannot be used keeps its weight: then only its own flows move
+ * @class:   anchor: flow class that its packets are counted in, where the binding is counted
  * @need:    host: classes that a packet must have, all of them; FM_CLASS_SENDER and
  * FM_CLASS_DESTINATION tell which bits mean what
  */
 struct fm_rule {
 	uint16_t fid, priority, paths;
+	uint8_t class;
 	bool is_wait, is_block, is_sticky;
 	uint8_t weights[FM_PATHS_MAX];
 	uint64_t need;
@@ -77,11 +79,14 @@ struct fm_rule {
  *                (v4-mapped /128), home address where it may carry user packets (/128)
  * @registration: the home address of the registration: probes, signalling (digest §14.2, D50)
  * @rules:        in the order in which they are tried
+ * @is_counted:   anchor: what it uses is counted; @usage: where, filled by the daemon
  * @default_path: index; where a packet goes that no rule claims (D44)
  */
 struct fm_forwarding {
 	uint32_t id;
 	uint8_t n_paths, n_prefixes, n_rules, default_path;
+	bool is_counted;
+	uint16_t usage;
 	struct fm_ip registration;
 	struct fm_path paths[FM_PATHS_MAX];
 	struct fm_prefix prefixes[FM_LEASES_MAX + 2];

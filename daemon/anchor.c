@@ -50,6 +50,8 @@ static void forward(struct fm_daemon *d, struct fm_forwarding *f)
 {
 	for (uint8_t i = 0; i < f->n_paths; i++)
 		complete_path(d, &f->paths[i]);
+	if (f->is_counted)
+		f->usage = fm_anchor_usage_slot(d, f->id);
 	fm_role_told_dp(d, fm_dp_forward(d->anchor->dp, f));
 }
 
@@ -300,8 +302,9 @@ static int open_core(struct fm_daemon *d)
 	d->anchor->block = calloc(1, fm_ha_size(&conf));
 	if (d->anchor->block)
 		d->anchor->ha = fm_ha_init(d->anchor->block, &conf, &ops, d);
+	d->anchor->usage_slots = calloc(conf.max_subscribers, sizeof(*d->anchor->usage_slots));
 	fm_anchor_conf_free(&conf);
-	return d->anchor->block ? 0 : -ENOMEM;
+	return d->anchor->block && d->anchor->usage_slots ? 0 : -ENOMEM;
 }
 
 static int open_tun(struct fm_daemon *d)
@@ -319,6 +322,16 @@ static int open_tun(struct fm_daemon *d)
 	return fm_tun_open(&a->tun, &d->loop, &d->netlink, FM_TUN_NAME);
 }
 
+/* Room for those that a reload brings: a slot has 4 kB. */
+static uint32_t usage_max(const struct fm_conf_anchor *a)
+{
+	uint32_t n = 32;
+
+	for (uint32_t i = 0; i < a->n_subscribers; i++)
+		n += a->subscribers[i].is_counted ? 2 : 0;
+	return n < UINT16_MAX ? n : UINT16_MAX;
+}
+
 static int open_datapath(struct fm_daemon *d)
 {
 	const struct fm_conf_anchor *a = &d->config->anchor;
@@ -330,6 +343,7 @@ static int open_datapath(struct fm_daemon *d)
 		.anchor6 = a->address.v6,
 		.anchor4 = a->address.v4,
 		.bindings_max = bindings > BINDINGS_LEAST ? bindings : BINDINGS_LEAST,
+		.usage_max = usage_max(a),
 	};
 	int ret = fm_daemon_way_in(d, &conf);
 
@@ -544,6 +558,7 @@ static void anchor_stop(struct fm_daemon *d)
 		fm_dp_close(a->dp);
 	fm_tun_close(&a->tun);
 	fm_slow_close(&a->slow);
+	free(a->usage_slots);
 	free(a->block);
 }
 

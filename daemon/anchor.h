@@ -55,6 +55,7 @@ struct fm_anchor_role {
 	uint64_t swept_us;
 	struct fm_client *leaving;
 	uint16_t last_group;
+	uint16_t *usage_slots; /* of each subscriber of the core */
 	struct fm_anchor_asking asking[FM_ANCHOR_ASKING_MAX];
 };
 

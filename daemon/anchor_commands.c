@@ -204,6 +204,8 @@ const struct fm_command fm_anchor_commands[] = {
 	{ "release", FM_CONTROL_ADMIN, fm_anchor_run_release },
 	{ "move", FM_CONTROL_ADMIN, fm_anchor_run_move },
 	{ "drain", FM_CONTROL_ADMIN, fm_anchor_run_drain },
+	{ "usage", FM_CONTROL_READ, fm_anchor_run_usage },
+	{ "usage-reset", FM_CONTROL_ADMIN, fm_anchor_run_usage_reset },
 	{ "drains", FM_CONTROL_READ, fm_anchor_run_drains },
 	{ "renew", FM_CONTROL_ADMIN, fm_anchor_run_renew },
 	{ "check", FM_CONTROL_READ, run_check },

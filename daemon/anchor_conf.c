@@ -71,6 +71,7 @@ void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
 	out->byte_limit = s->byte_limit;
 	out->home_address = s->home_address;
 	out->classes = s->classes;
+	out->is_counted = s->is_counted;
 }
 
 static void put_access(const struct fm_conf_access_class *a, struct fm_ha_access_conf *out)

@@ -28,7 +28,12 @@ json_t *fm_anchor_orders_json(const struct fm_daemon *d, const struct fm_binding
 /* anchor_drain.c: drains that were on when the daemon ended. */
 int fm_anchor_drains_restore(struct fm_daemon *d);
 
+/* anchor_usage.c: where what a binding uses is counted; 0: nowhere. */
+uint16_t fm_anchor_usage_slot(struct fm_daemon *d, uint32_t id);
+
 /* Commands. */
+json_t *fm_anchor_run_usage(struct fm_daemon *d, struct fm_client *client, json_t *request);
+json_t *fm_anchor_run_usage_reset(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_anchor_run_move(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_anchor_run_drain(struct fm_daemon *d, struct fm_client *client, json_t *request);
 json_t *fm_anchor_run_drains(struct fm_daemon *d, struct fm_client *client, json_t *request);

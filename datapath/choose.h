@@ -547,7 +547,62 @@ static __always_inline __u32 fm_downlink_paths(const struct fm_dp_block *b,
 	return (__u32)fm_choose_downlink(b, p);
 }
 
-/* Anchor, from the host: remembers the path. The time is written once a second at most. */
+/* The class of the first of @fit that has one; without branches: each doubles the verifier's work.
+ */
+#define FM_CLASS_OF_FIT(r, fit, count)                                                             \
+	({                                                                                         \
+		__u64 all = (fit);                                                                 \
+		__u32 class = 0;                                                                   \
+		for (__u32 i = (count); i > 0; i--) {                                              \
+			__u32 own = (r)->flags[i - 1] >> FM_DP_RULE_CLASS_SHIFT;                   \
+			__u32 takes = (__u32) - (all >> (i - 1) & 1) & -((own + 15u) >> 4);        \
+			class = (class & ~takes) | (own & takes);                                  \
+		}                                                                                  \
+		class;                                                                             \
+	})
+
+/* The flow class of a packet by the rules of its binding; 0: none. */
+FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packet *p,
+			      __u32 is_uplink)
+{
+	struct fm_match m = {};
+
+	if (!b || !p || !b->n_rules)
+		return 0;
+	__u32 slot = b->rules;
+
+	fm_match_of(&m, p, is_uplink);
+	if (b->n_rules <= FM_DP_FEW) {
+		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v1, &slot);
+
+		if (!r || !fm_rules_are(&r->head, b))
+			return 0;
+		return (int)FM_CLASS_OF_FIT(r, fm_few_fit(r, &m), FM_DP_FEW);
+	}
+	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v1, &slot);
+
+	if (!r || !fm_rules_are(&r->head, b))
+		return 0;
+	return (int)FM_CLASS_OF_FIT(r, fm_many_fit(r, &m), FM_DP_RULES);
+}
+
+/* The flow class that stands beside the path; where it is old, or the path another, it is asked. */
+static __always_inline __u32 fm_class_noted(const struct fm_dp_block *b, const struct fm_packet *p,
+					    const struct fm_dp_uplink *u,
+					    const struct fm_dp_uplink *new)
+{
+	if (!b->prefixes[0].usage || !b->n_rules)
+		return 0;
+	if (u && u->id == new->id &&new->seen_ns - u->seen_ns < FM_DP_CLASS_LIFE_NS &&
+	    ((u->where ^ new->where) & 0xffff00ffu) == 0)
+		return FM_DP_WHERE_CLASS(u->where);
+	return (__u32)fm_class_of(b, p, true);
+}
+
+/*
+ * Anchor, from the host: remembers the path. The time is written once a second at most. Return: the
+ * flow class, of a subscriber that is counted.
+ */
 FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_packet *p,
 				 __u32 index)
 {
@@ -561,16 +616,18 @@ FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_pa
 	new.where = (__u32)fm_path_at(b, index)->bid << 16 | index;
 	new.seen_ns = bpf_ktime_get_coarse_ns();
 	struct fm_dp_uplink *u = bpf_map_lookup_elem(&fm_uplink_v1, &t);
+	__u32 class = fm_class_noted(b, p, u, &new);
 
+	new.where |= class << 8;
 	if (!u || u->id != new.id) {
 		bpf_map_update_elem(&fm_uplink_v1, &t, &new, BPF_ANY);
-		return 0;
+		return (int)class;
 	}
 	if (u->where != new.where)
 		u->where = new.where;
-	if (new.seen_ns - u->seen_ns > 1000000000ull)
+	if (new.seen_ns - u->seen_ns > FM_DP_CLASS_LIFE_NS)
 		u->seen_ns = new.seen_ns;
-	return 0;
+	return (int)class;
 }
 
 #define FM_PATH_OTHER_PORT (FM_DP_PATHS + 1)

@@ -64,6 +64,7 @@ struct fm_dp {
 		void (*woken)(void *ctx, uint8_t access);
 		void *ctx;
 	} watches;
+	struct fm_dp_usage *usage; /* mapped; NULL: not asked for yet */
 	struct fm_slots blocks, few, many;
 	struct fm_words words;
 	struct fm_dp_entry *entries;
@@ -135,5 +136,8 @@ uint32_t fm_forward_generation(struct fm_dp *dp);
 int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16]);
 
 void fm_watch_free(struct fm_dp *dp);
+
+/* list.c */
+void fm_dp_usage_close(struct fm_dp *dp);
 
 #endif

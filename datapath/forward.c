@@ -266,6 +266,7 @@ static int make_prefixes(struct fm_dp_block *b, const struct fm_forwarding *f)
 		memcpy(b->prefixes[0].ip, f->registration.b, 16);
 		b->prefixes[0].len = 128;
 		b->prefixes[0].flags = FM_DP_PREFIX_REGISTRATION;
+		b->prefixes[0].usage = f->usage;
 	}
 	b->n_prefixes = 1;
 	for (uint32_t i = 0; i < f->n_prefixes && b->n_prefixes < FM_DP_PREFIXES; i++) {

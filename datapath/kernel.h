@@ -86,6 +86,15 @@ struct {
 	__type(value, struct fm_dp_watch);
 } fm_watch_v1 SEC(".maps");
 
+/* Read and reset by the daemon where it lies, without losing a packet in between. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fm_dp_usage);
+} fm_usage_v1 SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, FM_DP_WOKEN_BYTES);

@@ -113,6 +113,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_neighbours_v2, is_host ? 1 : 4096, true },
 		{ dp->skel->maps.fm_hooks_v1, 1024, true },
 		{ dp->skel->maps.fm_counters_v1, FM_COUNTER_COUNT, true },
+		{ dp->skel->maps.fm_usage_v1, is_host ? 1 : c->usage_max + 1, true },
 		{ dp->skel->maps.fm_traffic_v1, FM_DP_PATHS, true },
 		{ dp->skel->maps.fm_watch_v1, FM_DP_PATHS, true },
 		{ dp->skel->maps.fm_woken_v1, FM_DP_WOKEN_BYTES, true },
@@ -343,6 +344,7 @@ void fm_dp_close(struct fm_dp *dp)
 	fm_forward_free(dp);
 	fm_programs_free(dp);
 	fm_watch_free(dp);
+	fm_dp_usage_close(dp);
 	fm_path_bpf__destroy(dp->skel);
 	free(dp);
 }

@@ -34,6 +34,7 @@ enum fm_dp_kind {
  * @into_ifindex: only without fm_dp_kernel_decaps(): one end of a noarp veth pair, up; else 0
  * @into_mac:     its link-layer address
  * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; none: all zero
+ * @usage_max: anchor: subscribers that can be counted
  * @bindings_max, @flows_max: 0: 4096 (host: 16) and 65536
  */
 struct fm_dp_conf {
@@ -42,7 +43,7 @@ struct fm_dp_conf {
 	uint32_t fm0_ifindex, into_ifindex;
 	uint8_t into_mac[6];
 	struct fm_ip anchor6, anchor4;
-	uint32_t bindings_max, flows_max;
+	uint32_t bindings_max, flows_max, usage_max;
 };
 
 /* True when tc can decapsulate every family pair itself (Linux 6.3); else a veth is needed. */
@@ -158,6 +159,12 @@ void fm_dp_woken(struct fm_dp *dp);
 void fm_dp_arm(struct fm_dp *dp, uint8_t access);
 /* What its packets said so far; all zero before fm_dp_watch(). */
 void fm_dp_seen(const struct fm_dp *dp, uint8_t access, struct fm_seen *out);
+
+/*
+ * Anchor: the counted subscribers' slots, 1 to *@n, where the programs count: change them by atomic
+ * operations only. NULL: fm_dp_error(). They outlive the daemon.
+ */
+struct fm_dp_usage *fm_dp_usage(struct fm_dp *dp, uint32_t *n);
 
 /* For tests and benchmarks too: descriptors of a program and a map by name; negative: none. */
 int fm_dp_program_fd(struct fm_dp *dp, const char *name);

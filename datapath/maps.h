@@ -56,9 +56,11 @@ _Static_assert(sizeof(struct fm_dp_path) == 64, "changes a pinned map: raise its
 
 #define FM_DP_PREFIX_REGISTRATION 1u /* probes and their answers only */
 
+/* @usage: of the first one, anchor: slot in fm_usage_v1; 0: not counted */
 struct fm_dp_prefix {
 	__u8 ip[16];
-	__u8 len, flags, pad[2];
+	__u8 len, flags;
+	__u16 usage;
 };
 _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise its version");
 
@@ -110,10 +112,11 @@ _Static_assert(sizeof(struct fm_dp_block) == 23 * 64, "changes a pinned map: rai
 #define FM_DP_FEW 8u	 /* so many rules are compared; above that edges are searched */
 #define FM_DP_EDGES 128u /* of 64 ranges */
 
-#define FM_DP_RULE_WAITS 1u   /* while none of its paths is usable packets wait */
-#define FM_DP_RULE_BLOCKS 2u  /* then they are dropped; neither flag: the next rule decides */
-#define FM_DP_RULE_STICKY 4u  /* a flow keeps its path while that is usable and of this rule */
-#define FM_DP_RULE_WEIGHED 8u /* one of its paths, by the weights, and not all */
+#define FM_DP_RULE_WAITS 1u	 /* while none of its paths is usable packets wait */
+#define FM_DP_RULE_BLOCKS 2u	 /* then they are dropped; neither flag: the next rule decides */
+#define FM_DP_RULE_STICKY 4u	 /* a flow keeps its path while that is usable and of this rule */
+#define FM_DP_RULE_WEIGHED 8u	 /* one of its paths, by the weights, and not all */
+#define FM_DP_RULE_CLASS_SHIFT 4 /* above: the flow class that its packets are counted in */
 
 /**
  * struct fm_dp_rules_head - what all rules of a binding have in common
@@ -259,13 +262,33 @@ _Static_assert(sizeof(struct fm_dp_flow) == 80, "changes a pinned map: raise its
 
 /**
  * struct fm_dp_uplink - anchor: where a flow's last authentic uplink packet came from
- * @where: BID << 16 | index of the path: one word, never half of a change
+ * @where: BID << 16 | flow class << 8 | index of the path: one word, never half of a change
  */
+#define FM_DP_WHERE_CLASS(where) ((where) >> 8 & 0xfu)
+#define FM_DP_CLASS_LIFE_NS 1000000000ull
 struct fm_dp_uplink {
 	__u64 seen_ns;
 	__u32 id, where;
 };
 _Static_assert(sizeof(struct fm_dp_uplink) == 16, "changes a pinned map: raise its version");
+
+#define FM_DP_USAGE_ACCESSES 8u /* access classes, 0: none */
+#define FM_DP_USAGE_CLASSES 16u /* flow classes, 0: none */
+#define FM_DP_OWNER_MAX 256u
+
+struct fm_dp_used {
+	__u64 packets, bytes;
+};
+
+/*
+ * What a counted subscriber used; @owner: its MN-ID, an empty one: slot not in use. [1]: from the
+ * host. Octets are those of the packets inside the tunnel.
+ */
+struct fm_dp_usage {
+	char owner[FM_DP_OWNER_MAX];
+	struct fm_dp_used of[FM_DP_USAGE_ACCESSES][FM_DP_USAGE_CLASSES][2];
+};
+_Static_assert(sizeof(struct fm_dp_usage) == 256 + 4096, "changes a pinned map: raise its version");
 
 /* Later fragments go the way of the first (D26). */
 struct fm_dp_fragment {

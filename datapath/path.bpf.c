@@ -5,6 +5,7 @@
  */
 #include "datapath/sender.h"
 #include "datapath/too_big.h"
+#include "datapath/usage.h"
 #include "datapath/watch.h"
 
 #define FM_ICMP6_ECHO 128
@@ -195,6 +196,8 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
 	if (is_host && sent == FM_SENT_OUT)
 		fm_watch_sent(fm_lowest(mask), p.len);
+	if (!is_host && sent == FM_SENT_OUT && fm_is_counted(b))
+		fm_use_downlink(b, &p, mask);
 	if (sent == FM_SENT_NOT_CHANGED)
 		return fm_to_daemon(skb, s);
 	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
@@ -393,12 +396,15 @@ static __always_inline int fm_downlink(struct __sk_buff *skb, const struct fm_dp
 				       const bool is_l3)
 {
 	int verdict = TC_ACT_OK;
-	__u32 sent;
+	__u32 sent, mask;
 
 	if (p->ttl <= 1)
 		return TC_ACT_OK; /* the stack tells the sender */
 	fm_cut_padding(skb, p);
-	sent = fm_dispatch(skb, s, b, p, fm_downlink_paths(b, p), is_l3, true, &verdict);
+	mask = fm_downlink_paths(b, p);
+	sent = fm_dispatch(skb, s, b, p, mask, is_l3, true, &verdict);
+	if (sent == FM_SENT_OUT && fm_is_counted(b))
+		fm_use_downlink(b, p, mask);
 	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
 		return verdict;
 	if (sent == FM_SENT_NOT_CHANGED) {
@@ -458,7 +464,10 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	}
 	if (fm_is_syn(&inner))
 		fm_clamp_segment(skb, &inner, b->least_mtu);
-	fm_note_uplink(b, &inner, index);
+	__u32 class = (__u32)fm_note_uplink(b, &inner, index);
+
+	if (fm_is_counted(b))
+		fm_use_uplink(b, index, class, inner.len);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
 	if (fm_decapsulate(skb, outer, &inner, s->has_decap))
 		return fm_drop(skb, false, FM_COUNT_NO_ROOM);
@@ -535,7 +544,10 @@ static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_
 	eth->h_proto = bpf_htons(inner.family == 6 ? ETH_P_IPV6 : ETH_P_IP);
 	if (fm_store(ctx, true, 0, eth, sizeof(*eth)))
 		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
-	fm_note_uplink(b, &inner, index);
+	__u32 class = (__u32)fm_note_uplink(b, &inner, index);
+
+	if (fm_is_counted(b))
+		fm_use_uplink(b, index, class, inner.len);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
 	return XDP_PASS; /* the stack routes it, to another host of ours as well */
 }
@@ -570,6 +582,8 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
 	fm_take_hop(ctx, true, ETH_HLEN + fm_overhead(path->encap), p);
 	fm_count(FM_COUNT_SENT, p->len);
+	if (fm_is_counted(b))
+		fm_use_downlink(b, p, mask);
 	return is_back ? XDP_TX : (int)bpf_redirect(path->ifindex, 0);
 }
 

@@ -64,7 +64,8 @@ static uint8_t flags_of(const struct fm_rule *r)
 {
 	uint8_t flags = (uint8_t)((r->is_wait ? FM_DP_RULE_WAITS : 0) |
 				  (r->is_block ? FM_DP_RULE_BLOCKS : 0) |
-				  (r->is_sticky ? FM_DP_RULE_STICKY : 0));
+				  (r->is_sticky ? FM_DP_RULE_STICKY : 0) |
+				  r->class << FM_DP_RULE_CLASS_SHIFT);
 
 	for (uint32_t i = 0; i < FM_PATHS_MAX; i++) {
 		if (r->weights[i])

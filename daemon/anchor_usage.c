@@ -1,0 +1,145 @@
+/*
+ * What counted subscribers use, for charging: slots where the programs count, read and reset
+ * without losing a packet. The slots are pinned and outlive the daemon.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/anchor_policy.h"
+#include "daemon/show.h"
+
+#define FROM_HOST 1u /* index of the direction from the host */
+
+static bool is_of(const struct fm_dp_usage *u, const struct fm_subscriber *s)
+{
+	return memcmp(u->owner, s->conf.mn_id, s->conf.mn_id_len) == 0 &&
+	       u->owner[s->conf.mn_id_len] == '\0';
+}
+
+/* The slot of a subscriber; 0: none, or none is free. */
+static uint16_t find(struct fm_daemon *d, const struct fm_subscriber *s, bool make)
+{
+	uint32_t n, free_slot = 0;
+	struct fm_dp_usage *list = fm_dp_usage(d->anchor->dp, &n);
+
+	for (uint32_t i = 1; list && i <= n && i <= UINT16_MAX; i++) {
+		if (is_of(&list[i], s))
+			return (uint16_t)i;
+		if (list[i].owner[0] == '\0' && free_slot == 0)
+			free_slot = i;
+	}
+	if (!make || free_slot == 0)
+		return 0;
+	memcpy(list[free_slot].owner, s->conf.mn_id, s->conf.mn_id_len);
+	return (uint16_t)free_slot;
+}
+
+uint16_t fm_anchor_usage_slot(struct fm_daemon *d, uint32_t id)
+{
+	const struct fm_binding *b = fm_ha_binding_at(d->anchor->ha, id - 1);
+	uint16_t *slot;
+
+	if (!b)
+		return 0;
+	slot = &d->anchor->usage_slots[fm_pool_index(&d->anchor->ha->subscribers, b->subscriber)];
+	uint32_t n;
+	struct fm_dp_usage *list = fm_dp_usage(d->anchor->dp, &n);
+	if (!list || (*slot && is_of(&list[*slot], b->subscriber)))
+		return list ? *slot : 0;
+	*slot = find(d, b->subscriber, true);
+	return *slot;
+}
+
+static json_t *count_json(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+/* One counter; with @is_reset it begins again at 0, and what comes meanwhile is kept. */
+static uint64_t read_one(__u64 *counter, bool is_reset)
+{
+	return is_reset ? __atomic_exchange_n(counter, 0, __ATOMIC_RELAXED)
+			: __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+struct listing {
+	const struct fm_daemon *d;
+	json_t *list;
+	bool is_reset;
+};
+
+static void list_cell(const struct listing *l, struct fm_dp_usage *u, uint32_t access,
+		      uint32_t class)
+{
+	const struct fm_conf_anchor *conf = &l->d->config->anchor;
+	struct fm_dp_used *down = &u->of[access][class][0], *up = &u->of[access][class][FROM_HOST];
+	uint64_t up_packets = read_one(&up->packets, l->is_reset),
+		 up_bytes = read_one(&up->bytes, l->is_reset),
+		 down_packets = read_one(&down->packets, l->is_reset),
+		 down_bytes = read_one(&down->bytes, l->is_reset);
+
+	if (up_packets + up_bytes + down_packets + down_bytes == 0)
+		return;
+	json_array_append_new(
+		l->list,
+		json_pack("{s:s, s:s?, s:s?, s:o, s:o, s:o, s:o}", "id", u->owner, "access",
+			  access >= 1 && access <= conf->n_accesses
+				  ? conf->accesses[access - 1].name
+				  : NULL,
+			  "class",
+			  class >= 1 && class <= conf->n_classes ? conf->classes[class - 1].name
+								 : NULL,
+			  "up_packets", count_json(up_packets), "up_bytes", count_json(up_bytes),
+			  "down_packets", count_json(down_packets), "down_bytes",
+			  count_json(down_bytes)));
+}
+
+static void list_slot(const struct listing *l, struct fm_dp_usage *u)
+{
+	for (uint32_t access = 0; access < FM_DP_USAGE_ACCESSES; access++) {
+		for (uint32_t class = 0; class < FM_DP_USAGE_CLASSES; class ++)
+			list_cell(l, u, access, class);
+	}
+}
+
+/* Somebody that the configuration no longer names keeps his slot until it is reset. */
+static void give_back(struct fm_daemon *d, struct fm_dp_usage *u)
+{
+	if (!fm_subscriber_find(d->anchor->ha, (const uint8_t *)u->owner, strlen(u->owner)))
+		memset(u->owner, 0, sizeof(u->owner));
+}
+
+static json_t *run(struct fm_daemon *d, json_t *request, bool is_reset)
+{
+	const char *id = json_string_value(json_object_get(request, "id"));
+	struct listing l = { .d = d, .list = json_array(), .is_reset = is_reset };
+	uint32_t n;
+	struct fm_dp_usage *list = fm_dp_usage(d->anchor->dp, &n);
+	bool is_known = !id;
+
+	for (uint32_t i = 1; list && i <= n; i++) {
+		if (list[i].owner[0] == '\0' || (id && strcmp(id, list[i].owner) != 0))
+			continue;
+		is_known = true;
+		list_slot(&l, &list[i]);
+		if (is_reset)
+			give_back(d, &list[i]);
+	}
+	if (list && is_known)
+		return json_pack("{s:o, s:b}", "usage", l.list, "reset", is_reset);
+	json_decref(l.list);
+	return list ? fm_control_error("not-counted", "write usage = yes in its subscriber block")
+		    : fm_control_error("refused", fm_dp_error());
+}
+
+json_t *fm_anchor_run_usage(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	(void)client;
+	return run(d, request, false);
+}
+
+json_t *fm_anchor_run_usage_reset(struct fm_daemon *d, struct fm_client *client, json_t *request)
+{
+	(void)client;
+	return run(d, request, true);
+}

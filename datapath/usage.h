@@ -1,0 +1,66 @@
+/*
+ * Anchor: what counted subscribers use, by access class, flow class and direction. A binding that
+ * is not counted costs one comparison a packet; of one that is, a flow's class is found at its
+ * first packet and once a second, and stands beside its last path.
+ */
+#ifndef FM_DATAPATH_USAGE_H
+#define FM_DATAPATH_USAGE_H
+
+#include "datapath/choose.h"
+
+static __always_inline bool fm_is_counted(const struct fm_dp_block *b)
+{
+	return b->prefixes[0].usage != 0;
+}
+
+/* Towards the host: as its uplink was found to be. */
+static __always_inline __u32 fm_downlink_class(const struct fm_dp_block *b,
+					       const struct fm_packet *p)
+{
+	struct fm_dp_tuple t = {};
+
+	if (!b->n_rules || p->fragment == FM_FRAGMENT_LATER)
+		return 0;
+	fm_tuple_of(&t, p, false);
+	const struct fm_dp_uplink *u = bpf_map_lookup_elem(&fm_uplink_v1, &t);
+
+	if (u && u->id == b->id && bpf_ktime_get_coarse_ns() - u->seen_ns < 2 * FM_DP_CLASS_LIFE_NS)
+		return FM_DP_WHERE_CLASS(FM_READ_ONCE(u->where));
+	return (__u32)fm_class_of(b, p, false);
+}
+
+static __always_inline void fm_use(const struct fm_dp_block *b, const struct fm_dp_path *path,
+				   __u32 class, const bool is_uplink, __u32 len)
+{
+	__u32 slot = b->prefixes[0].usage;
+	struct fm_dp_usage *u = bpf_map_lookup_elem(&fm_usage_v1, &slot);
+
+	if (!u)
+		return;
+	struct fm_dp_used *used = &u->of[path->access & (FM_DP_USAGE_ACCESSES - 1)]
+					[class & (FM_DP_USAGE_CLASSES - 1)][is_uplink];
+
+	__sync_fetch_and_add(&used->packets, 1);
+	__sync_fetch_and_add(&used->bytes, len);
+}
+
+/* Sent towards the host by the first path of @mask. */
+FM_SUBPROGRAM int fm_use_downlink(const struct fm_dp_block *b, const struct fm_packet *p,
+				  __u32 mask)
+{
+	if (!b || !p)
+		return 0;
+	fm_use(b, fm_path_at(b, fm_lowest(mask)), fm_downlink_class(b, p), false, p->len);
+	return 0;
+}
+
+/* Came from the host by path @index; @class: as fm_note_uplink() found it. */
+FM_SUBPROGRAM int fm_use_uplink(const struct fm_dp_block *b, __u32 index, __u32 class, __u32 len)
+{
+	if (!b)
+		return 0;
+	fm_use(b, fm_path_at(b, index), class, true, len);
+	return 0;
+}
+
+#endif
