@@ -132,7 +132,7 @@ void fm_host_flow_forget_fid(struct fm_host *h, struct fm_host_flow *f, uint8_t 
 #define FM_HOST_PRI_FINAL 1u /* and the rule's place */
 #define FM_HOST_PRI_ADMIN 40u
 #define FM_HOST_PRI_INSTEAD 800u /* of a rule that the operator overrules */
-#define FM_HOST_PRI_RULES 1000u /* and the rule's place */
+#define FM_HOST_PRI_RULES 1000u	 /* and the rule's place */
 #define FM_HOST_PRI_ORDINARY 2000u
 uint16_t fm_host_flow_rule_priority(const struct fm_host *h, uint8_t i);
 /* Is there a rule before @priority that claims flows by more than a selector? */
