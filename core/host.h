@@ -163,6 +163,7 @@ enum fm_job {
  * @stamp:   RFC 4285 §6; 0: none
  * @n_odps:   On-Demand Prefix options in it
  * @is_first: with O; @is_refresh: of what the anchor has already
+ * @is_trial: over an access that died: perhaps its answers never come, so others go before it
  */
 struct fm_host_sent {
 	enum fm_job job;
@@ -170,7 +171,7 @@ struct fm_host_sent {
 	struct fm_ip coa, mac_coa;
 	uint64_t at_us, stamp;
 	uint8_t n_odps;
-	bool is_first, is_refresh, is_forced, has_odp, has_set, has_ipv4, has_flows;
+	bool is_first, is_refresh, is_trial, is_forced, has_odp, has_set, has_ipv4, has_flows;
 };
 
 /**

@@ -22,6 +22,9 @@ static uint8_t octets_of(const struct fm_ip *coa)
 	return fm_ip_is_v4(coa) ? 4 : 16;
 }
 
+/* RFC 6089 §5.1.1: seven bits, lower is better. */
+#define BID_PRI_LAST 127u
+
 static uint8_t bid_priority(const struct fm_host *h, uint8_t access)
 {
 	uint8_t i = 0;
@@ -39,7 +42,8 @@ static void put_bid(const struct fm_host *h, struct fm_msg *m, uint8_t access)
 	struct fm_item *option = fm_msg_add(m, FM_OPT_BID);
 
 	option->bid.bid = fm_host_bid(access);
-	option->bid.bid_pri = bid_priority(h, access);
+	option->bid.bid_pri =
+		h->accesses[access].reg.sent.is_trial ? BID_PRI_LAST : bid_priority(h, access);
 	option->bid.coa = h->accesses[access].reg.coa;
 	option->bid.coa_len = octets_of(&option->bid.coa);
 }
@@ -218,6 +222,7 @@ void fm_host_update_send(struct fm_host *h, enum fm_job job, uint8_t access, uin
 	r->sent.is_first = job == FM_JOB_FIRST || (is_registering(job) && h->reg.needs_first);
 	r->sent.is_refresh = job == FM_JOB_OWN && r->is_bound && !r->is_cut &&
 			     fm_ip_equal(&r->bound_coa, &r->coa);
+	r->sent.is_trial = job == FM_JOB_OWN && h->accesses[access].health.state == FM_HEALTH_DOWN;
 	fm_msg_init(&m, FM_MH_BU);
 	m.bu.sequence = r->sent.sequence;
 	m.bu.flags = flags_of(h, r);

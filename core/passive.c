@@ -7,7 +7,7 @@
 
 #define QUIET_US 100000u     /* without a packet for so long: no longer busy */
 #define FALSES_MAX 5u	     /* the patience is doubled so often at most */
-#define FORGIVE_US 10000000u /* and halved again after so long without a false doubt */
+#define FORGIVE_US 1000000u  /* and forgotten after so long without anything to doubt */
 #define STEADY_US 50000u     /* packets farther apart do not come steadily */
 #define FAST_LEAST_US 20000u /* probes go no faster than this for traffic's sake */
 #define PROBE_OCTETS 192u    /* a probe and its answer, IPv6 in IPv6 */
@@ -87,7 +87,8 @@ static uint64_t silent_since(const struct fm_passive *p)
 	return since;
 }
 
-static uint64_t doubt_us(const struct fm_passive *p, const struct fm_passive_limits *l)
+static uint64_t doubt_us(const struct fm_passive *p, const struct fm_passive_limits *l,
+			 uint8_t falses)
 {
 	uint64_t since = silent_since(p);
 
@@ -97,7 +98,7 @@ static uint64_t doubt_us(const struct fm_passive *p, const struct fm_passive_lim
 		since = l->alive_us;
 	if (since < p->woken_us)
 		since = p->woken_us;
-	return since + (l->limit_us << p->falses);
+	return since + (l->limit_us << falses);
 }
 
 bool fm_passive_look(struct fm_passive *p, const struct fm_seen *seen,
@@ -106,13 +107,13 @@ bool fm_passive_look(struct fm_passive *p, const struct fm_seen *seen,
 	uint64_t quiet_us = 4 * l->limit_us > QUIET_US ? 4 * l->limit_us : QUIET_US;
 
 	note_packets(p, seen, l->share, now_us);
-	if (p->falses > 0 && now_us - p->false_us > FORGIVE_US) {
-		p->falses--;
-		p->false_us = now_us;
-	}
+	if (now_us >= doubt_us(p, l, 0))
+		p->false_us = now_us; /* it is how these flows are, perhaps */
+	if (now_us - p->false_us > FORGIVE_US)
+		p->falses = 0;
 	if (now_us - p->active_us > quiet_us)
 		p->is_busy = false;
-	return p->is_busy && now_us >= doubt_us(p, l);
+	return p->is_busy && now_us >= doubt_us(p, l, p->falses);
 }
 
 void fm_passive_cleared(struct fm_passive *p, uint64_t now_us)
@@ -125,7 +126,7 @@ void fm_passive_cleared(struct fm_passive *p, uint64_t now_us)
 
 uint64_t fm_passive_due_us(const struct fm_passive *p, const struct fm_passive_limits *l)
 {
-	uint64_t doubt = doubt_us(p, l), look = p->looked_us + l->limit_us;
+	uint64_t doubt = doubt_us(p, l, p->falses), look = p->looked_us + l->limit_us;
 
 	if (!p->is_busy)
 		return UINT64_MAX;

@@ -18,7 +18,8 @@
  * @active_us: when a look last found that packets had passed; @woken_us: when they began
  * @came_us:   when a look last found that packets had come
  * @gap_us:    between packets that come, while they come steadily; 0: they do not
- * @falses:    doubts in a row that a probe cleared: each doubles the patience; @false_us: the last
+ * @falses:    doubts in a row that a probe cleared: each doubles the patience
+ * @false_us:  when there was last something to doubt, had the patience not been doubled
  * @credit:    octets that probes may still use
  * @is_busy:   packets pass; else it waits to be woken, and is armed for that
  * @window:    counters when the present second began; rates are those of the second before it

@@ -579,7 +579,8 @@ static void keep_binding(struct fm_host *h, uint8_t access, const struct fm_msg 
 
 	r->bound_coa = r->sent.coa;
 	r->is_bound = true;
-	r->is_cut = r->has_cut = r->must = false;
+	r->is_cut = r->has_cut = false;
+	r->must = r->sent.is_trial; /* now that an answer came, with its own priority */
 	r->refusals = r->unknown = 0;
 	r->wait_us = r->try_us = 0;
 	take_lifetime(r, m, take_nat(r, m));
