@@ -17,7 +17,7 @@
 #define PATIENCE_DOUBT_US 2000u	    /* above round trip and jitter, in doubt */
 #define DEAF_MIN_US 250000u
 #define FAST_US 20000u
-#define BURST_MIN_US 2000u /* between probes of a burst; else an eighth of the round trip */
+#define BURST_MIN_US 1000u /* between probes of a burst; else a sixteenth of the round trip */
 #define BURST_MAX_US 10000u
 #define SLOW_US 1000000u /* probes of a path that is down */
 #define WINDOW 128u
@@ -218,7 +218,7 @@ static bool is_dead(const struct fm_health *h, uint64_t now_us)
 
 static uint64_t burst_gap_us(const struct fm_health *h)
 {
-	uint32_t gap_us = h->srtt_us / 8;
+	uint32_t gap_us = h->srtt_us / 16;
 
 	if (gap_us < BURST_MIN_US)
 		return BURST_MIN_US;

@@ -8,6 +8,7 @@
 #define QUIET_US 100000u     /* without a packet for so long: no longer busy */
 #define FALSES_MAX 5u	     /* the patience is doubled so often at most */
 #define FORGIVE_US 1000000u  /* and forgotten after so long without anything to doubt */
+#define TICK_US 4000u	     /* the times of the data path are so coarse */
 #define STEADY_US 50000u     /* packets farther apart do not come steadily */
 #define FAST_LEAST_US 20000u /* probes go no faster than this for traffic's sake */
 #define PROBE_OCTETS 192u    /* a probe and its answer, IPv6 in IPv6 */
@@ -82,9 +83,10 @@ static uint64_t silent_since(const struct fm_passive *p)
 
 	if (p->seen.asked_us > p->seen.heard_us)
 		since = p->seen.asked_us;
-	if (p->gap_us != 0 && p->gap_us < STEADY_US && p->seen.heard_us + 2 * p->gap_us < since)
-		since = p->seen.heard_us + 2 * p->gap_us;
-	return since;
+	if (p->gap_us == 0 || p->gap_us > STEADY_US)
+		return since;
+	/* the next one of a steady stream is due, whether it was asked for or not */
+	return p->seen.heard_us + p->gap_us + p->gap_us / 4 + TICK_US;
 }
 
 static uint64_t doubt_us(const struct fm_passive *p, const struct fm_passive_limits *l,

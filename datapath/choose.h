@@ -508,7 +508,8 @@ static __always_inline __u32 fm_by_uplink(const struct fm_dp_block *b, const str
 		return 0;
 	__u32 where = FM_READ_ONCE(u->where), index = where & (FM_DP_PATHS - 1);
 
-	if (index >= b->n_paths || fm_path_at(b, index)->bid != where >> 16)
+	if (index >= b->n_paths || fm_path_at(b, index)->bid != where >> 16 ||
+	    fm_path_at(b, index)->bid_pri == FM_DP_PRI_TRIAL)
 		return 0;
 	return (1u << index) & b->usable;
 }

@@ -40,6 +40,10 @@ union fm_addr {
 #define FM_DP_ENCAP_IP4 2u
 #define FM_DP_ENCAP_UDP4 3u
 
+/* Last of all (RFC 6089 §5.1.1): its host does not know yet whether it works. No flow follows it.
+ */
+#define FM_DP_PRI_TRIAL 127u
+
 /**
  * struct fm_dp_path - one access of one binding
  * @local, @remote, @next_hop: v4-mapped for IPv4
