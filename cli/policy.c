@@ -143,8 +143,11 @@ static void add_problem(json_t *list, const struct fm_conf_host *c,
 					fm_policy_problem_text(c, p, text, sizeof(text))));
 }
 
-/* What was refused when it was read: a line, and what to write instead on the next. */
-static void add_refused(json_t *list, char *said)
+/*
+ * What was told when it was read: a line, and on the next what to do. @kind: "refused", or "told"
+ * of what may be right another day: users that are not there yet.
+ */
+static void add_said(json_t *list, const char *kind, char *said)
 {
 	char *rest = NULL;
 
@@ -152,7 +155,7 @@ static void add_refused(json_t *list, char *said)
 		bool is_head = strncmp(line, PREFIX, strlen(PREFIX)) == 0;
 
 		json_array_append_new(list,
-				      json_pack("{s:s, s:s}", "kind", is_head ? "refused" : "hint",
+				      json_pack("{s:s, s:s}", "kind", is_head ? kind : "hint",
 						"text", line + (is_head ? strlen(PREFIX) : 0)));
 	}
 }
@@ -176,7 +179,7 @@ static void print_problems(const json_t *list)
 static int run_check(const struct fm_args *a, const char *path, const char *text)
 {
 	static struct fm_policy_problem found[FM_POLICY_PROBLEMS_MAX];
-	json_t *list = json_array();
+	json_t *list = json_array(), *notes = json_array();
 	char said[4096] = "";
 	uint16_t usable;
 	struct fm_config *c = read_rules(path, text, &usable, said, sizeof(said));
@@ -185,17 +188,19 @@ static int run_check(const struct fm_args *a, const char *path, const char *text
 
 	for (size_t i = 0; i < n; i++)
 		add_problem(list, &c->host, &found[i]);
-	if (!c)
-		add_refused(list, said);
+	add_said(c ? notes : list, c ? "told" : "refused", said);
 	if (a->json) {
 		fm_config_free(c);
-		return fm_say_object(json_pack("{s:b, s:o}", "ok", is_ok, "problems", list),
-				     is_ok ? FM_EXIT_OK : FM_EXIT_FAILED);
+		return fm_say_object(
+			json_pack("{s:b, s:o, s:o}", "ok", is_ok, "problems", list, "notes", notes),
+			is_ok ? FM_EXIT_OK : FM_EXIT_FAILED);
 	}
 	print_problems(list);
+	print_problems(notes);
 	if (is_ok)
 		printf("%s: %u rules, nothing wrong\n", path, c->host.n_rules);
 	json_decref(list);
+	json_decref(notes);
 	fm_config_free(c);
 	return is_ok ? FM_EXIT_OK : FM_EXIT_FAILED;
 }

@@ -14,6 +14,8 @@ USAGE = [
     ['check', '--handover', 'wifi'], ['wait'], ['wait', '--for', 'luck'], ['wait', '--for', 'access='],
     ['wait', '--for', 'bound', '--timeout', '-1s'], ['events', '-f=1'], ['key'], ['key', 'f'], ['key', 'f', '--id', 'a', '--spi', '255'], ['key', 'f', '--id', 'a;b'],
    
+    ['policy'], ['policy', 'check'], ['policy', 'judge', 'f'], ['policy', 'confirm', 'f'], ['policy', 'apply', 'f', '--confirm', 'soon'],
+    ['policy', 'check', 'f', '--confirm', '1s'],
     ['bench', 'nonsense'], ['bench', 'wire', '--rounds', '3'],
 ]
 
