@@ -322,14 +322,16 @@ static int open_tun(struct fm_daemon *d)
 	return fm_tun_open(&a->tun, &d->loop, &d->netlink, FM_TUN_NAME);
 }
 
-/* Room for those that a reload brings: a slot has 4 kB. */
+/* Room for those that a reload brings, in steps: a larger map does not keep what was counted. */
 static uint32_t usage_max(const struct fm_conf_anchor *a)
 {
-	uint32_t n = 32;
+	uint32_t n = 64, counted = 0;
 
 	for (uint32_t i = 0; i < a->n_subscribers; i++)
-		n += a->subscribers[i].is_counted ? 2 : 0;
-	return n < UINT16_MAX ? n : UINT16_MAX;
+		counted += a->subscribers[i].is_counted;
+	while (n < 2 * counted && n < UINT16_MAX / 2)
+		n *= 2;
+	return n;
 }
 
 static int open_datapath(struct fm_daemon *d)

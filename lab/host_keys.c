@@ -69,7 +69,12 @@ static const struct host_key program_keys[] = {
 		"on-recovery", { "return", "keep", "new-only" }, false                             \
 	}
 
-static const struct host_key rule_keys[] = { { "match", { 0 }, false }, STEER_KEYS, { 0 } };
+static const struct host_key rule_keys[] = {
+	{ "match", { 0 }, false },
+	{ "final", { "yes", "no" }, false },
+	STEER_KEYS,
+	{ 0 },
+};
 static const struct host_key default_keys[] = { { "type", { TYPES }, false }, STEER_KEYS, { 0 } };
 
 static const struct host_section sections[] = {
