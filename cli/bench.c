@@ -30,6 +30,8 @@ static const struct {
 	  fm_bench_datapath },
 	{ "sockets", "sockets with the hooks of on-demand mobility, against sockets without",
 	  fm_bench_sockets },
+	{ "handover", "moves that lose nothing, and how soon a silent death is left",
+	  fm_bench_handover },
 };
 
 #define N_BENCHES (sizeof(benches) / sizeof(benches[0]))

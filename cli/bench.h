@@ -93,6 +93,7 @@ int fm_bench_classify(struct fm_bench *b);
 int fm_bench_signalling(struct fm_bench *b);
 int fm_bench_datapath(struct fm_bench *b);
 int fm_bench_sockets(struct fm_bench *b);
+int fm_bench_handover(struct fm_bench *b);
 
 int fm_cmd_bench(int argc, char **argv);
 
