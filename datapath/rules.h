@@ -33,6 +33,13 @@ static __always_inline __u64 fm_is_not_zero(__u64 x)
 	return fm_sign(x | -x);
 }
 
+/* 6.1 loses the bounds of numbers that are put together by OR. */
+#define FM_BOUND(value, mask)                                                                      \
+	do {                                                                                       \
+		FM_FORGET(value);                                                                  \
+		(value) &= (mask);                                                                 \
+	} while (0)
+
 /* Number of the lowest bit of @x, which is not 0. */
 static __always_inline __u32 fm_lowest_bit(__u64 x)
 {
@@ -45,6 +52,7 @@ static __always_inline __u32 fm_lowest_bit(__u64 x)
 	i |= fm_is_not_zero(x & 0xff00ff00ff00ff00ull) << 3;
 	i |= fm_is_not_zero(x & 0xffff0000ffff0000ull) << 4;
 	i |= fm_is_not_zero(x & 0xffffffff00000000ull) << 5;
+	FM_BOUND(i, 63);
 	return i;
 }
 
@@ -122,8 +130,11 @@ FM_SUBPROGRAM __u64 fm_few_fit(const struct fm_dp_few *r, const struct fm_match 
 		__u64 at = 0;                                                                      \
 		if (!(column))                                                                     \
 			return 0;                                                                  \
-		for (__u32 step = FM_DP_EDGES / 2; step; step /= 2)                                \
+		for (__u32 step = FM_DP_EDGES / 2; step; step /= 2) {                              \
+			FM_BOUND(at, FM_DP_EDGES - 2 * step);                                      \
 			at += step & (is_below((column)->edges[at + step - 1]) - 1);               \
+		}                                                                                  \
+		FM_BOUND(at, FM_DP_EDGES - 1);                                                     \
 		return (column)->fit[at + (1 ^ is_below((column)->edges[at]))];                    \
 	} while (0)
 #define FM_V_IS_BELOW(edge) fm_sign((__u64)v - (edge))
