@@ -264,5 +264,7 @@ json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, 
 	add_own(counters, "probes-sent", d->host->probe.sent);
 	add_own(counters, "probes-answered", d->host->probe.heard);
 	add_own(counters, "type-refused", refused);
+	add_own(counters, "dns-answers", d->host->domains.answers.taken);
+	add_own(counters, "dns-unasked", d->host->domains.answers.unasked);
 	return json_pack("{s:o}", "counters", counters);
 }

@@ -157,6 +157,8 @@ def test_a_name_takes_its_access(world):
         _, local = ask(world, 'www.example.net')
         resolver.socket.sendto(resolver.answer(question('www.example.org')), local)  # nobody asked
         assert went_over(world, send) == ['wifi']
+        heard = world.counters('host')
+        assert (heard['dns-answers'], heard['dns-unasked']) == (2, 1)
         ask(world, 'www.example.org')
         assert went_over(world, send) == ['lte']
         world.do('restart', node='host')
