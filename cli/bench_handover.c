@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DELAY_MS 10 /* of either access, each way: so the round trip below, and no more by a move  \
-		     */
+#define DELAY_MS 10 /* of either access, each way */
+* /
 #define RTT_MS (2 * DELAY_MS)
 #define SILENT_MS (3 * RTT_MS + 10) /* the goal; the lab's jitter, 0.2 ms, is not added */
 #define MOVES 100		    /* of one world */
@@ -18,7 +18,7 @@
 #define WORLDS 10
 #define MOVE_EVERY_MS 50
 
-static const char head[] =
+	static const char head[] =
 	"scenario \"handover\" {\n"
 	"  duration = \"%us\"\n  peer { delay = \"1ms\" }\n"
 	"  access \"a\" { family = \"ipv6\" delay = \"%ums\" rate = \"100mbit\" }\n"
