@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define DELAY_MS 10 /* of either access, each way */
-* /
 #define RTT_MS (2 * DELAY_MS)
 #define SILENT_MS (3 * RTT_MS + 10) /* the goal; the lab's jitter, 0.2 ms, is not added */
 #define MOVES 100		    /* of one world */
