@@ -17,7 +17,7 @@
 #define WORLDS 10
 #define MOVE_EVERY_MS 50
 
-	static const char head[] =
+static const char head[] =
 	"scenario \"handover\" {\n"
 	"  duration = \"%us\"\n  peer { delay = \"1ms\" }\n"
 	"  access \"a\" { family = \"ipv6\" delay = \"%ums\" rate = \"100mbit\" }\n"
