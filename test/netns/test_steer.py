@@ -170,13 +170,13 @@ def test_without_weights_measured_capacity_shares_new_flows():
         try:
             assert sink.stdout.readline() == 'ready\n'
             # how long an empty queue takes must be known before a full one can be seen
-            until('round trips to settle', lambda: all(a['rtt_ms'] < 25 for a in w.accesses().values()))
+            until('round trips to settle', lambda: all(a['rtt_ms'] < 28 for a in w.accesses().values()), 20)
             w.run('host', sys.executable, '-c', FILL)
         finally:
             sink.kill()
         measured = {name: a['capacity_bps'] for name, a in w.accesses().items()}
         assert 3e6 < measured['wifi'] < 7e6 and 14e6 < measured['lte'] < 26e6, measured
-        until('calm', lambda: not any(a['congested'] for a in w.accesses().values()), 15)
+        until('calm', lambda: not any(a['congested'] for a in w.accesses().values()), 30)
         sockets = open_sockets(w)
         # a fifth of 200 is 40; weights go in steps of a tenth
         assert 20 <= find_ways(w, sockets).count('wifi') <= 75
