@@ -350,19 +350,51 @@ static void print_bindings(const json_t *bindings)
 	}
 }
 
+/* RFC 7077: an Update Notification, which asks for a registration. */
+static int renew(const char *id, bool json)
+{
+	json_t *answer;
+	int code =
+		fm_talk_ask(json_pack("{s:s, s:s}", "command", "renew", "host", id), json, &answer);
+
+	if (code != FM_EXIT_OK)
+		return code;
+	if (json)
+		return fm_say_object(answer, FM_EXIT_OK);
+	printf("asked to register again\n");
+	json_decref(answer);
+	return FM_EXIT_OK;
+}
+
 int fm_cmd_bindings(int argc, char **argv)
 {
-	struct fm_args a = { .usage = "bindings",
+	const char *host = NULL;
+	const struct fm_option options[] = {
+		{ .name = "--renew",
+		  .value = "ID",
+		  .help = "ask this host to register again",
+		  .text = &host },
+		{ 0 },
+	};
+	struct fm_args a = { .usage = "bindings [--renew ID]",
 			     .about = "Shows who is registered at this anchor: care-of addresses, "
-				      "prefixes, flow bindings." };
+				      "prefixes, flow bindings, orders.",
+			     .options = options };
 	json_t *answer;
 	int code;
 
-	if (fm_args_read(&a, argc, argv, &code) && ask(&a, "bindings", &answer, &code)) {
-		print_bindings(json_object_get(answer, "bindings"));
-		json_decref(answer);
-	}
-	return code;
+	if (!fm_args_read(&a, argc, argv, &code))
+		return code;
+	if (host)
+		return renew(host, a.json);
+	code = fm_talk_ask(json_pack("{s:s}", "command", "bindings"), a.json, &answer);
+	if (code != FM_EXIT_OK)
+		return code;
+	if (a.json)
+		return fm_say_object(answer, FM_EXIT_OK);
+	print_bindings(json_object_get(answer, "bindings"));
+	json_decref(answer);
+	return FM_EXIT_OK;
 }
 
 static bool wanted(const json_t *flow, const char *key, const char *value)

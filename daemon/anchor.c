@@ -50,8 +50,7 @@ static void forward(struct fm_daemon *d, struct fm_forwarding *f)
 {
 	for (uint8_t i = 0; i < f->n_paths; i++)
 		complete_path(d, &f->paths[i]);
-	if (f->is_counted)
-		f->usage = fm_anchor_usage_slot(d, f->id);
+	f->usage = fm_anchor_usage_slot(d, f->id);
 	fm_role_told_dp(d, fm_dp_forward(d->anchor->dp, f));
 }
 
@@ -231,6 +230,7 @@ static void second(void *ctx, uint64_t now_us)
 		if (d->anchor->has_strays)
 			fm_anchor_pools_tidy(d);
 	}
+	fm_anchor_load_look(d, now_us);
 	fm_slow_offer(&d->anchor->slow, now_us);
 	fm_role_tell_dropped(d, &d->anchor->slow);
 	fm_timer_set(&d->anchor->second, now_us + 1000000);

@@ -36,6 +36,7 @@ struct fm_anchor_asking {
  * @is_leaving: `down` was asked for; @leaving: who waits for its answer, NULL: nobody any more
  * @swept_us: when next hops that nobody uses were last forgotten
  * @last_group: of moves by command
+ * @load: what access classes had carried at the last look; @taken: what resets took away
  */
 struct fm_anchor_role {
 	struct fm_ha *ha;
@@ -56,6 +57,10 @@ struct fm_anchor_role {
 	struct fm_client *leaving;
 	uint16_t last_group;
 	uint16_t *usage_slots; /* of each subscriber of the core */
+	struct fm_anchor_load {
+		uint64_t at_us, flows_at_us, bytes[FM_HA_ACCESSES_MAX], taken[FM_HA_ACCESSES_MAX];
+		uint32_t flows[FM_HA_ACCESSES_MAX];
+	} load;
 	struct fm_anchor_asking asking[FM_ANCHOR_ASKING_MAX];
 };
 

@@ -355,6 +355,8 @@ void fm_anchor_policy_reload(struct fm_daemon *d, const struct fm_config *old)
 			s->drain.accesses =
 				renumbered(s->drain.accesses, &old->anchor, &d->config->anchor);
 	}
+	memset(&d->anchor->load, 0, sizeof(d->anchor->load));
+	d->anchor->is_stale = true; /* who is counted may be another */
 	fm_ha_policy_set(ha, &policy, fm_now_us());
 }
 

@@ -16,6 +16,12 @@ void fm_anchor_policy_reload(struct fm_daemon *d, const struct fm_config *old);
 /* At the end of a turn: whoever waits for a host's answer gets it. */
 void fm_anchor_policy_turn(struct fm_daemon *d);
 
+/* anchor_load.c: each second, what each access class carries, where one has a limit. */
+void fm_anchor_load_look(struct fm_daemon *d, uint64_t now_us);
+
+/* Has any access class a limit by rate? Then what nobody counts is counted together. */
+bool fm_anchor_load_has_rates(const struct fm_daemon *d);
+
 /* A client went. */
 void fm_anchor_policy_gone(struct fm_daemon *d, const struct fm_client *client);
 

@@ -8,29 +8,29 @@
 #include "daemon/anchor_policy.h"
 #include "daemon/show.h"
 
+#define OTHERS "*"   /* those that nobody counts, together: for limits by rate */
 #define FROM_HOST 1u /* index of the direction from the host */
 
-static bool is_of(const struct fm_dp_usage *u, const struct fm_subscriber *s)
+static bool is_of(const struct fm_dp_usage *u, const void *id, size_t len)
 {
-	return memcmp(u->owner, s->conf.mn_id, s->conf.mn_id_len) == 0 &&
-	       u->owner[s->conf.mn_id_len] == '\0';
+	return memcmp(u->owner, id, len) == 0 && u->owner[len] == '\0';
 }
 
 /* The slot of a subscriber; 0: none, or none is free. */
-static uint16_t find(struct fm_daemon *d, const struct fm_subscriber *s, bool make)
+static uint16_t find(struct fm_daemon *d, const void *id, size_t len, bool make)
 {
 	uint32_t n, free_slot = 0;
 	struct fm_dp_usage *list = fm_dp_usage(d->anchor->dp, &n);
 
 	for (uint32_t i = 1; list && i <= n && i <= UINT16_MAX; i++) {
-		if (is_of(&list[i], s))
+		if (is_of(&list[i], id, len))
 			return (uint16_t)i;
 		if (list[i].owner[0] == '\0' && free_slot == 0)
 			free_slot = i;
 	}
 	if (!make || free_slot == 0)
 		return 0;
-	memcpy(list[free_slot].owner, s->conf.mn_id, s->conf.mn_id_len);
+	memcpy(list[free_slot].owner, id, len);
 	return (uint16_t)free_slot;
 }
 
@@ -39,14 +39,17 @@ uint16_t fm_anchor_usage_slot(struct fm_daemon *d, uint32_t id)
 	const struct fm_binding *b = fm_ha_binding_at(d->anchor->ha, id - 1);
 	uint16_t *slot;
 
+	if (b && !b->subscriber->conf.is_counted)
+		return fm_anchor_load_has_rates(d) ? find(d, OTHERS, sizeof(OTHERS) - 1, true) : 0;
 	if (!b)
 		return 0;
 	slot = &d->anchor->usage_slots[fm_pool_index(&d->anchor->ha->subscribers, b->subscriber)];
+	const struct fm_ha_subscriber_conf *conf = &b->subscriber->conf;
 	uint32_t n;
 	struct fm_dp_usage *list = fm_dp_usage(d->anchor->dp, &n);
-	if (!list || (*slot && is_of(&list[*slot], b->subscriber)))
+	if (!list || (*slot && is_of(&list[*slot], conf->mn_id, conf->mn_id_len)))
 		return list ? *slot : 0;
-	*slot = find(d, b->subscriber, true);
+	*slot = find(d, conf->mn_id, conf->mn_id_len, true);
 	return *slot;
 }
 
@@ -78,6 +81,8 @@ static void list_cell(const struct listing *l, struct fm_dp_usage *u, uint32_t a
 		 down_packets = read_one(&down->packets, l->is_reset),
 		 down_bytes = read_one(&down->bytes, l->is_reset);
 
+	if (l->is_reset && access)
+		l->d->anchor->load.taken[access - 1] += up_bytes + down_bytes;
 	if (up_packets + up_bytes + down_packets + down_bytes == 0)
 		return;
 	json_array_append_new(
@@ -105,7 +110,8 @@ static void list_slot(const struct listing *l, struct fm_dp_usage *u)
 /* Somebody that the configuration no longer names keeps his slot until it is reset. */
 static void give_back(struct fm_daemon *d, struct fm_dp_usage *u)
 {
-	if (!fm_subscriber_find(d->anchor->ha, (const uint8_t *)u->owner, strlen(u->owner)))
+	if (strcmp(u->owner, OTHERS) != 0 &&
+	    !fm_subscriber_find(d->anchor->ha, (const uint8_t *)u->owner, strlen(u->owner)))
 		memset(u->owner, 0, sizeof(u->owner));
 }
 

@@ -177,6 +177,19 @@ def test_a_drain_moves_all_and_is_undone(operator):
     settled(operator)
 
 
+@pytest.mark.long
+def test_a_full_access_sheds(operator):
+    limited = POLICY.replace('{"2001:db8:f000::/48"}', '{"2001:db8:f000::/48"}  rate-limit = 100kbit')
+    operator.conf(limited.replace('{"cell", "near"}', '{"near", "cell"}'), 'class = {"video"}')
+    with Call(operator.world, rate=200) as call:
+        until('the class is there', lambda: operator.access_of(5004) == 'wifi')
+        until('another tenth each second', lambda: operator.access_of(5004) == 'lte', 20)
+        assert_whole(call.report())
+    until('with nothing to carry it comes back', lambda: {o['bid'] for o in operator.orders('class')} == {1}, 40)
+    operator.conf()
+    settled(operator)
+
+
 def exchange(world, port, n, size):
     """Sends so many datagrams to the peer and takes as many back."""
     echo = world.start('peer', sys.executable, str(HERE / 'call.py'), 'echo', PEER6, port)

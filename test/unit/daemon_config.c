@@ -76,6 +76,16 @@ static const struct {
 	{ "a block without end", "# c\nhost {\n", "a.conf:2: what begins here has no end" },
 	{ "a quote without end", "host {\n\n id = \"x\n}\n",
 	  "a.conf:3: what begins here has no end" },
+	{ "an access of nobody", ANCHOR "access \"a\" { rate-limit = 1mbit }\n}",
+	  "a.conf:3: access \"a\": no care-of and no bid" },
+	{ "a class over an unknown access",
+	  ANCHOR "class \"a\" { match = \"udp\" via = {\"x\"} }\n}",
+	  "a.conf:3: class \"a\": via \"x\" is no access of this anchor" },
+	{ "a class by what only a host sees",
+	  ANCHOR "class \"a\" { match = \"unit x.service\" }\n}", "a.conf:3: class \"a\": match" },
+	{ "a class that nobody has",
+	  ANCHOR "subscriber \"s\" { key-file = \"key\" class = \"x\" }\n}",
+	  "a.conf:3: subscriber \"s\": class \"x\" is no class of this anchor" },
 	{ "a final rule behind another",
 	  HOST "rule \"a\" { match = \"udp\" }\nrule \"b\" { match = \"tcp\" final = yes }\n}",
 	  "a.conf:5: rule \"b\": it is final and stands behind a rule that is not" },
@@ -271,7 +281,14 @@ static void an_anchor_is_read(void **state)
 	struct fm_config *c =
 		read_text(ANCHOR "datapath = xdp\npool \"homes\" { prefix = \"2001:db8:100::/40\" "
 				 "ipv4 = \"198.51.100.0/24\" }\n"
+				 "access \"wifi\" { care-of = {\"2001:db8:1::/48\", "
+				 "\"192.0.2.0/24\"} rate-limit = 200mbit }\n"
+				 "access \"cell\" { bid = {\"2\"} flow-limit = 1000 }\n"
+				 "class \"video\" { match = {\"ip6 udp dport 5004\"} "
+				 "via = {\"cell\", \"wifi\"} weights = {\"wifi=70\", \"cell=30\"} "
+				 "administrative = yes }\n"
 				 "subscriber \"a\" { key-file = \"key\" types = {\"fixed\"} "
+				 "class = {\"video\"} usage = yes "
 				 "default-type = fixed replay = timestamp "
 				 "max-prefixes = 4 max-fixed = 1 grace = 45s lifetime = 12h "
 				 "byte-limit = 5G }\n"
@@ -286,6 +303,18 @@ static void an_anchor_is_read(void **state)
 	assert_int_equal(c->anchor.n_pools, 1);
 	assert_int_equal(c->anchor.pools[0].ipv4.len, 96 + 24);
 	assert_int_equal(c->anchor.n_subscribers, 3);
+	assert_int_equal(c->anchor.n_accesses, 2);
+	assert_int_equal(c->anchor.accesses[0].n_care_of, 2);
+	assert_int_equal(c->anchor.accesses[0].rate_limit_bps, 200000000);
+	assert_int_equal(c->anchor.accesses[1].bids[0], 2);
+	assert_int_equal(c->anchor.accesses[1].flow_limit, 1000);
+	assert_int_equal(c->anchor.classes[0].via[0], 2);
+	assert_int_equal(c->anchor.classes[0].weights[0], 30);
+	assert_int_equal(c->anchor.classes[0].weights[1], 70);
+	assert_true(c->anchor.classes[0].is_admin);
+	assert_int_equal(c->anchor.subscribers[0].classes, 1 << 1);
+	assert_true(c->anchor.subscribers[0].is_counted);
+	assert_false(c->anchor.subscribers[1].is_counted);
 	assert_int_equal(c->anchor.subscribers[0].types, 1 << 1);
 	assert_int_equal(c->anchor.subscribers[0].key.sas[0].replay, FM_REPLAY_TIMESTAMP);
 	assert_int_equal(c->anchor.subscribers[0].max_prefixes, 4);
