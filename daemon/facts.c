@@ -13,30 +13,20 @@
 #define ALL_KINDS                                                                                  \
 	(1u << FM_OWNER_UNIT | 1u << FM_OWNER_CGROUP | 1u << FM_OWNER_USER | 1u << FM_OWNER_GROUP)
 
-static bool asks_for_programs(const struct fm_classes *classes)
+/* Does some word have one of these kinds? */
+static bool asks_for(const struct fm_classes *classes, uint8_t kinds)
 {
 	for (uint8_t i = 0; i < classes->n_senders; i++) {
-		if (classes->senders[i].kind == FM_OWNER_PROGRAM)
+		if (kinds >> classes->senders[i].kind & 1)
 			return true;
 	}
 	return false;
 }
 
-static void find_program(const struct fm_daemon *d, uint32_t inode, struct fm_facts *out)
-{
-	struct fm_proc_want want = { .inode = inode };
-	struct fm_proc_helper *helper = &d->host->proc;
-
-	if (inode && fm_proc_helper_find(helper, &want, 1) == 0 && want.pid &&
-	    fm_proc_helper_program(helper, want.pid, out->program) == 0)
-		out->known |= 1u << FM_OWNER_PROGRAM;
-	if (want.pid && !out->cgroup[0])
-		(void)fm_proc_cgroup_of(want.pid, out->cgroup, sizeof(out->cgroup));
-}
-
-void fm_facts_find(const struct fm_daemon *d, const struct fm_tuple *t,
+void fm_facts_find(const struct fm_daemon *d, const struct fm_live_flow *f,
 		   const struct fm_classes *classes, struct fm_facts *out)
 {
+	const struct fm_tuple *t = &f->info.tuple;
 	const struct fm_home *home = fm_homes_find(&d->host->homes, &t->local);
 	struct fm_socket s;
 
@@ -45,11 +35,13 @@ void fm_facts_find(const struct fm_daemon *d, const struct fm_tuple *t,
 		return;
 	out->uid = s.uid;
 	out->known = ALL_KINDS;
-	if (s.cgroup)
-		(void)fm_proc_cgroup(s.cgroup, out->cgroup, sizeof(out->cgroup));
-	if (!out->cgroup[0] || asks_for_programs(classes))
-		find_program(d, s.inode, out);
-	if (!out->cgroup[0])
+	if (f->pid && asks_for(classes, 1u << FM_OWNER_PROGRAM) &&
+	    fm_proc_helper_program(&d->host->proc, f->pid, out->program) == 0)
+		out->known |= 1u << FM_OWNER_PROGRAM;
+	/* the process is quick to ask; to find a cgroup by its number takes a walk over all */
+	if (asks_for(classes, FM_WHO_BY_CGROUP) &&
+	    (f->pid == 0 || fm_proc_cgroup_of(f->pid, out->cgroup, sizeof(out->cgroup)) < 0) &&
+	    (s.cgroup == 0 || fm_proc_cgroup(s.cgroup, out->cgroup, sizeof(out->cgroup)) < 0))
 		out->known &= (uint8_t)~FM_WHO_BY_CGROUP;
 }
 

@@ -22,9 +22,10 @@ struct fm_facts {
 
 /*
  * Fills in what the kernel knows of a flow that lives, as far as @classes ask: the type of its
- * address, who sends.
+ * address, who sends. After fm_flows_find_owners(), which knows processes.
  */
-void fm_facts_find(const struct fm_daemon *d, const struct fm_tuple *t,
+struct fm_live_flow;
+void fm_facts_find(const struct fm_daemon *d, const struct fm_live_flow *f,
 		   const struct fm_classes *classes, struct fm_facts *out);
 
 enum fm_fits {

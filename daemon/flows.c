@@ -205,8 +205,10 @@ void fm_flows_find_owners(struct fm_flows *f, struct fm_netlink *diag,
 	n = gather(f, wants, whose);
 	if (n == 0 || fm_proc_helper_find(helper, wants, n) < 0)
 		return;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		memcpy(whose[i]->app, wants[i].name, sizeof(whose[i]->app));
+		whose[i]->pid = wants[i].pid;
+	}
 }
 
 void fm_flows_end(struct fm_flows *f, const struct fm_tuple *t)

@@ -18,13 +18,13 @@
  * @id:       number for people; 0: this place is free
  * @info:     as the data path last had it
  * @up_bps, @down_bps: since the look before
- * @app:      name of the program; empty: not known
+ * @app, @pid: name and number of the program's process; empty, 0: not known
  * @looked_us, @up, @down: time and octets of the last look, for the rates
  * @counted:  octets told by fm_flows.used
  * @next:     place of the next one in its chain + 1
  */
 struct fm_live_flow {
-	uint32_t id, next, inode, rtt_us;
+	uint32_t id, next, inode, pid, rtt_us;
 	struct fm_dp_flow_info info;
 	char app[FM_PROC_NAME];
 	uint64_t up_bps, down_bps, looked_us, up, down, counted;

@@ -322,7 +322,7 @@ static json_t *explain(struct question *q, bool is_mobile)
 	json_t *answer;
 
 	if (q->live)
-		fm_facts_find(q->d, &q->tuple, &q->d->config->host.classes, &q->facts);
+		fm_facts_find(q->d, q->live, &q->d->config->host.classes, &q->facts);
 	q->facts.tuple = q->tuple;
 	q->facts.type = type;
 	fm_endpoint_text(&q->tuple.local, q->tuple.local_port, q->local);
@@ -492,6 +492,7 @@ json_t *fm_host_command_explain(struct fm_daemon *d, struct fm_client *client, j
 	if (!id)
 		return explain_new(&q, request);
 	fm_flows_look(&d->host->flows, fm_now_us());
+	fm_flows_find_owners(&d->host->flows, &d->host->diag, &d->host->proc);
 	if (json_is_string(id))
 		(void)fm_value_number(json_string_value(id), UINT32_MAX, &n);
 	q.live = fm_flows_by_id(&d->host->flows, (uint32_t)n);

@@ -135,7 +135,7 @@ static uint16_t rule_of(const struct diff *x, const struct fm_live_flow *f, uint
 {
 	struct fm_facts facts;
 
-	fm_facts_find(x->d, &f->info.tuple, &x->rules->classes, &facts);
+	fm_facts_find(x->d, f, &x->rules->classes, &facts);
 	for (uint16_t i = 0; i < x->rules->n_rules; i++) {
 		const struct fm_conf_rule *rule = &x->rules->rules[i];
 
