@@ -44,6 +44,14 @@ static const struct {
 	  ACTIVE(0),
 	  "1000:2:1 1001:12:2 ",
 	  "1000:2:1 1001:2:2 " },
+	{ "what no selector can say is left out",
+	  3,
+	  { { 1, PORT(1), COPIES, .need = 1 },
+	    { 2, PORT(2), COPIES, .types = 1u << 1 },
+	    { 3, PORT(3), COPIES } },
+	  ACTIVE(0),
+	  "1002:12:3 ",
+	  "1002:2:3 " },
 	{ "a default with copies is one of each family",
 	  1,
 	  { { 1, PORT(1), ACTIVE(1) } },
@@ -118,6 +126,34 @@ static void each_row_is_told(void **state)
 		assert_string_equal(told, rows[i].after);
 		world_free(w);
 	}
+}
+
+/* What the data path gets of them: classes and the rest as they are, what rests not at all. */
+static void the_data_path_has_them_all(void **state)
+{
+	struct world *w = world_new(2);
+	struct fm_forwarding f;
+
+	(void)state;
+	w->conf.n_rules = 3;
+	w->conf.rules[0] = (struct fm_host_rule_conf){ 1, PORT(1), ACTIVE(1), .need = 1ull << 40 };
+	w->conf.rules[1] = (struct fm_host_rule_conf){ 2, PORT(2), ACTIVE(1), .is_block = true };
+	w->conf.rules[2] = (struct fm_host_rule_conf){ 3, PORT(3), ACTIVE(1), .types = 1u << 1 };
+	w->conf.fallback = (struct fm_steer)ACTIVE(0);
+	w->conf.fallback_is_block = true;
+	fm_host_init(&w->h, &w->conf, &world_ops, w);
+	fm_host_forwarding(&w->h, w->now_us, &f);
+	assert_int_equal(f.n_rules, 4); /* no address of the type; the default, of both families */
+	assert_true(f.rules[0].need == 1ull << 40 && !f.rules[0].is_block);
+	assert_true(f.rules[1].is_block && f.rules[2].is_block && f.rules[3].is_block);
+	fm_host_rest(&w->h, 1, w->now_us);
+	fm_host_forwarding(&w->h, w->now_us, &f);
+	assert_int_equal(f.n_rules, 3);
+	assert_int_equal(f.rules[0].fid, 2);
+	fm_host_reconfigure(&w->h, &w->conf, w->now_us);
+	fm_host_forwarding(&w->h, w->now_us, &f);
+	assert_int_equal(f.n_rules, 4);
+	world_free(w);
 }
 
 static unsigned count_rules(const struct world *w)
@@ -206,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_row_is_told),
+		cmocka_unit_test(the_data_path_has_them_all),
 		cmocka_unit_test(what_is_refused_waits_for_a_reload),
 		cmocka_unit_test(a_reload_changes_what_is_told),
 		cmocka_unit_test(a_restart_tells_them_again),
