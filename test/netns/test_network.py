@@ -44,7 +44,8 @@ class Operator:
 
     def bound(self):
         b = self.world.ask('anchor', 'bindings')['bindings'][0]
-        return b if len(b['bids']) == 2 and self.world.home() else None
+        works = all(a['state'] == 'up' for a in self.world.accesses().values())
+        return b if len(b['bids']) == 2 and works and self.world.home() else None
 
     def binding(self):
         return self.world.ask('anchor', 'bindings')['bindings'][0]
