@@ -90,6 +90,7 @@ void fm_bench_pin(int cpu);
 /* The benchmarks, each in bench_NAME.c. Return: 0; 1 when something did not work. */
 int fm_bench_wire(struct fm_bench *b);
 int fm_bench_classify(struct fm_bench *b);
+int fm_bench_classify_packets(struct fm_bench *b); /* a part of it */
 int fm_bench_signalling(struct fm_bench *b);
 int fm_bench_datapath(struct fm_bench *b);
 int fm_bench_sockets(struct fm_bench *b);
