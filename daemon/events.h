@@ -36,6 +36,7 @@
 	X(XDP_REFUSED,       "xdp-refused",         10, "")                             \
 	X(NETLINK,           "netlink-refused",     10, "flowmob check")                \
 	X(GUARD,             "guard-trouble",       10, "home addresses are guarded by eBPF alone until then") \
+	X(BLOCK,             "block-trouble",       10, "on-none = block holds inside fm0 only until then") \
 	X(ADDRESS_LOST,      "address-lost",        60, "")                             \
 	X(HOOK_FAILED,       "hook-failed",         10, "run it by hand with the variables of flowmob.conf(5)") \
 	X(TYPE_REFUSED,      "type-refused",        10, "flowmob.conf(5): allow, max")    \

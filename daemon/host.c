@@ -335,6 +335,7 @@ static void leave(struct fm_daemon *d)
 	struct fm_host_role *h = d->host;
 	json_t *done;
 
+	fm_host_block_down(d);
 	fm_host_sockets_down(d);
 	fm_host_temporary_down(d);
 	fm_homes_drop(&h->homes);
@@ -457,6 +458,8 @@ static void second(void *ctx, uint64_t now_us)
 		fm_domains_second(d, now_us);
 	if (!d->host->is_leaving)
 		fm_host_guard_second(d);
+	if (!d->host->is_leaving)
+		fm_host_block_second(d);
 	fm_slow_offer(&d->host->slow, now_us);
 	fm_role_tell_dropped(d, &d->host->slow);
 	fm_timer_set(&d->host->second, now_us + 1000000);
@@ -685,6 +688,7 @@ static const struct fm_role_step steps[] = {
 	{ "signalling", open_signal },
 	{ "flows", open_flows },
 	{ "names of destinations", fm_domains_open },
+	{ "rules that block", fm_host_block_open },
 	{ "rules on trial", fm_policy_open },
 	{ "the host's record", restore },
 	{ "what accesses carried", fm_host_quotas_restore },
@@ -719,6 +723,7 @@ static void host_stop(struct fm_daemon *d)
 	fm_host_hooks_close(d);
 	fm_host_quotas_close(d);
 	fm_accesses_close(&h->accesses);
+	fm_host_block_close(d);
 	fm_host_sockets_close(d);
 	fm_sockets_watch_close(&h->ends);
 	fm_netlink_close(&h->diag);
@@ -777,6 +782,7 @@ static int host_reload(struct fm_daemon *d, const struct fm_config *old)
 		fm_host_shape_look(d, i);
 	fm_host_reconfigure(&d->host->core, &conf, fm_now_us());
 	fm_domains_apply(d);
+	fm_host_block_apply(d);
 	changed(d);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "daemon/domains.h"
 #include "daemon/flows.h"
 #include "daemon/homes.h"
+#include "daemon/host_block.h"
 #include "daemon/host_check.h"
 #include "daemon/host_guard.h"
 #include "daemon/host_handover.h"
@@ -53,6 +54,7 @@ struct fm_host_role {
 	struct fm_forwarding forwarding;
 	struct fm_homes homes;
 	struct fm_host_guard guard;
+	struct fm_host_block block;
 	struct fm_host_shape shapes[FM_ACCESSES_MAX];
 	struct fm_host_sockets sockets;
 	struct fm_flows flows;

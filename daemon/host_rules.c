@@ -15,14 +15,13 @@ int fm_host_rules_apply(struct fm_daemon *d)
 				      d->host->rules.senders);
 }
 
-/* Classes of senders by the bits that the data path knows them by. */
-static uint64_t translate(const struct fm_host_rules *rules, uint64_t need)
+uint64_t fm_host_rules_need(const uint8_t senders[FM_CLASSES_MAX], uint64_t need)
 {
 	uint64_t out = need & FM_CLASS_DESTINATION;
 
 	for (unsigned i = 0; i < FM_CLASSES_MAX; i++) {
 		if (need >> i & 1)
-			out |= 1ull << rules->senders[i];
+			out |= 1ull << senders[i];
 	}
 	return out;
 }
@@ -32,7 +31,7 @@ void fm_host_rules_conf(const struct fm_daemon *d, const struct fm_config *c,
 {
 	fm_host_conf_make(c, out);
 	for (uint8_t i = 0; i < out->n_rules; i++)
-		out->rules[i].need = translate(&d->host->rules, out->rules[i].need);
+		out->rules[i].need = fm_host_rules_need(d->host->rules.senders, out->rules[i].need);
 	fm_host_policy_rules(d, out);
 }
 

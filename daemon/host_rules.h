@@ -18,6 +18,9 @@ struct fm_host_rules {
  */
 int fm_host_rules_apply(struct fm_daemon *d);
 
+/* Classes of the configuration as the data path knows them, by the bits of its senders. */
+uint64_t fm_host_rules_need(const uint8_t senders[FM_CLASSES_MAX], uint64_t need);
+
 /* The whole configuration of the core: the file's, and in front of its rules those of what runs. */
 void fm_host_rules_conf(const struct fm_daemon *d, const struct fm_config *c,
 			struct fm_host_conf *out);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "daemon/host_block.h"
 #include "daemon/host_guard.h"
 
 static const char usage[] =
@@ -17,7 +18,8 @@ static const char usage[] =
 	"  --run DIR          control socket           (/run/flowmob)\n"
 	"  --pin DIR          eBPF maps and programs   (/sys/fs/bpf/flowmob)\n"
 	"  --cgroup DIR       sockets that it serves   (where cgroup v2 is mounted)\n"
-	"  --guard            guard home prefixes as the last run left them, end: for the boot\n"
+	"  --guard            guard home prefixes as the last run left them, and block what rules\n"
+	"                     say, end: for the boot\n"
 	"  --check            read the configuration, say what is wrong with it, end\n"
 	"  -h, --help         this text\n";
 
@@ -87,7 +89,7 @@ static int read_options(int argc, char **argv, struct fm_options *o)
 	if (optind < argc)
 		return fputs(usage, stderr), 2;
 	if (is_boot)
-		return fm_host_guard_boot(o->state);
+		return fm_host_guard_boot(o->state) | fm_host_block_boot(o);
 	return is_check ? check(o->config) : -1;
 }
 

@@ -266,5 +266,6 @@ json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, 
 	add_own(counters, "type-refused", refused);
 	add_own(counters, "dns-answers", d->host->domains.answers.taken);
 	add_own(counters, "dns-unasked", d->host->domains.answers.unasked);
+	add_own(counters, "rule-block-outside", fm_host_block_drops(d));
 	return json_pack("{s:o}", "counters", counters);
 }

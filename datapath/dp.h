@@ -1,7 +1,7 @@
 /*
  * Inside the loader only: its state, shared by loader.c, programs.c, attach.c, forward.c, words.c,
- * list.c, watch.c; and what they share with sock.c: how errors are told, pins, waiting for
- * programs.
+ * list.c, watch.c; and what they share with sock.c and block.c: how errors are told, pins, waiting
+ * for programs.
  */
 #ifndef FM_DATAPATH_DP_H
 #define FM_DATAPATH_DP_H
@@ -9,6 +9,7 @@
 #include "datapath/loader.h"
 
 struct bpf_map;
+struct bpf_program;
 struct fm_path_bpf;
 struct ring_buffer;
 
@@ -88,6 +89,13 @@ void fm_dp_keep_warnings(void);
 
 int fm_dp_make_pin_dir(const char *dir);
 
+/* pin.c: nothing is pinned under that name, or a map of the same layout. */
+bool fm_pin_fits(const char *path, const struct bpf_map *m);
+/* Attaches to a cgroup by a link that is pinned there, or puts the program into that link. */
+int fm_pin_cgroup_link(const char *path, const struct bpf_program *program, int cgroup,
+		       uint32_t at);
+void fm_pin_detach(const char *path);
+
 /* Returns when every program that runs now has ended. */
 void fm_dp_wait_for_readers(void);
 
@@ -109,6 +117,8 @@ void fm_slot_give_back(struct fm_slots *s, uint32_t slot);
  */
 int fm_rules_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct fm_dp_block *old,
 		   struct fm_dp_block *b);
+/* Any number of rules as columns; nothing else of @f counts. */
+void fm_rules_columns(struct fm_dp_many *r, const struct fm_forwarding *f);
 bool fm_rules_same(const struct fm_dp_block *a, const struct fm_dp_block *b);
 void fm_rules_rest(struct fm_dp *dp, const struct fm_dp_block *b);
 void fm_rules_give_back(struct fm_dp *dp, const struct fm_dp_block *b);

@@ -258,7 +258,7 @@ static void make_columns(struct fm_dp_many *r, const struct ranges *all, uint32_
 		r->tc[v] = fit_at(&c, (const uint64_t[2]){ 0, v << 2 });
 }
 
-static void make_many(struct fm_dp_many *r, const struct fm_forwarding *f)
+void fm_rules_columns(struct fm_dp_many *r, const struct fm_forwarding *f)
 {
 	struct ranges all[FM_DP_RULES];
 
@@ -329,7 +329,7 @@ int fm_rules_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct
 	if (b->n_rules <= FM_DP_FEW)
 		make_few(&dp->rules.few, f);
 	else
-		make_many(&dp->rules.many, f);
+		fm_rules_columns(&dp->rules.many, f);
 	if (old && old->n_rules == b->n_rules && says_the_same(dp, old)) {
 		b->rules = old->rules;
 		b->rules_generation = old->rules_generation;

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -78,23 +77,6 @@ static bool is_pinned_map(const struct bpf_map *m)
 	return !bpf_map__is_internal(m);
 }
 
-/* Nothing is pinned under its name, or one of the same layout. */
-static bool fits(const char *path, const struct bpf_map *m)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t len = sizeof(info);
-	int fd = bpf_obj_get(path);
-
-	if (fd < 0)
-		return errno == ENOENT;
-	int err = bpf_obj_get_info_by_fd(fd, &info, &len);
-
-	close(fd);
-	return err == 0 && info.type == bpf_map__type(m) && info.key_size == bpf_map__key_size(m) &&
-	       info.value_size == bpf_map__value_size(m) &&
-	       info.max_entries == bpf_map__max_entries(m);
-}
-
 /* Maps that the data path has too (datapath/sender.h): who comes first makes them. */
 static bool is_shared(const struct fm_sock *s, const struct bpf_map *m)
 {
@@ -113,7 +95,7 @@ static int set_pins(struct fm_sock *s)
 	bpf_object__for_each_map(m, s->skel->obj)
 	{
 		pin_path(s, "", bpf_map__name(m), path);
-		if (is_pinned_map(m) && !fits(path, m))
+		if (is_pinned_map(m) && !fm_pin_fits(path, m))
 			fit = false;
 	}
 	bpf_object__for_each_map(m, s->skel->obj)
@@ -121,7 +103,7 @@ static int set_pins(struct fm_sock *s)
 		if (!is_pinned_map(m))
 			continue;
 		pin_path(s, "", bpf_map__name(m), path);
-		if (!fit && !(is_shared(s, m) && fits(path, m)))
+		if (!fit && !(is_shared(s, m) && fm_pin_fits(path, m)))
 			(void)unlink(path);
 		if (err == 0)
 			err = bpf_map__set_pin_path(m, path);
@@ -216,50 +198,14 @@ static int settle(struct fm_sock *s)
 	return 0;
 }
 
-/* Is the link of an earlier run one to this cgroup? One whose cgroup is gone has none. */
-static bool is_link_to(int link, int cgroup)
-{
-	struct bpf_link_info info = { 0 };
-	uint32_t len = sizeof(info);
-	struct stat st;
-
-	return bpf_obj_get_info_by_fd(link, &info, &len) == 0 && fstat(cgroup, &st) == 0 &&
-	       info.cgroup.cgroup_id == st.st_ino;
-}
-
-/* Return: 1 the pinned link has our program now; 0 there is none that fits. */
-static int renew_link(const char *path, int program, int cgroup)
-{
-	int link = bpf_obj_get(path), done = 0;
-
-	if (link < 0)
-		return 0;
-	if (is_link_to(link, cgroup) && bpf_link_update(link, program, NULL) == 0)
-		done = 1;
-	close(link);
-	if (!done)
-		(void)unlink(path);
-	return done;
-}
-
 static int attach_hook(struct fm_sock *s, size_t i)
 {
-	int program =
-		bpf_program__fd(bpf_object__find_program_by_name(s->skel->obj, hooks[i].program));
-	int link, err = 0;
 	char path[256];
 
 	pin_path(s, LINK_PREFIX, hooks[i].program, path);
-	if (renew_link(path, program, s->cgroup))
-		return 0;
-	link = bpf_link_create(program, s->cgroup, hooks[i].at, NULL);
-	if (link < 0)
-		return fm_dp_fail(-errno, "sockets: the cgroup takes no program %s: %s",
-				  hooks[i].program, strerror(errno));
-	if (bpf_obj_pin(link, path) < 0)
-		err = fm_dp_fail(-errno, "sockets: cannot pin %s: %s", path, strerror(errno));
-	close(link); /* the pin keeps it attached */
-	return err;
+	return fm_pin_cgroup_link(path,
+				  bpf_object__find_program_by_name(s->skel->obj, hooks[i].program),
+				  s->cgroup, hooks[i].at);
 }
 
 static void detach_hook(const struct fm_sock *s, size_t i)
@@ -267,13 +213,7 @@ static void detach_hook(const struct fm_sock *s, size_t i)
 	char path[256];
 
 	pin_path(s, LINK_PREFIX, hooks[i].program, path);
-	int link = bpf_obj_get(path);
-
-	if (link < 0)
-		return;
-	(void)bpf_link_detach(link);
-	close(link);
-	(void)unlink(path);
+	fm_pin_detach(path);
 }
 
 static int attach(struct fm_sock *s, const char *dir)

@@ -44,7 +44,8 @@ def boot(world):
 
 
 def guard(world):
-    world.run('host', FLOWMOB.parent / 'flowmobd', '--guard', '--state', world.dir / 'host/state')
+    world.run('host', FLOWMOB.parent / 'flowmobd', '--guard', '-c', world.dir / 'host/flowmob.conf', '--state',
+              world.dir / 'host/state', '--pin', world.dir / 'pins')  # no rule of it blocks: nothing is pinned
 
 
 def leaves(world, home):

@@ -1,0 +1,182 @@
+"""Rules with on-none = block for what leaves outside the tunnel: with a daemon, without one, and after a boot before
+the first start. Judged by the frames that the access carries.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from world import FLOWMOB, PEER6, Capture, World, setns, until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
+
+COPY = pathlib.Path(f'/tmp/flowmob-block-{os.getpid()}')  # a program file of its own
+NOBODY = 65534
+WORLD = '''
+  access "wifi" { family = "ipv6"  delay = "1ms" }
+  access "lte"  { family = "dual"  delay = "2ms" }
+  host {
+    rule "unit" { match = {"unit secret*.scope"}      via = {"lte"}  on-none = "block" }
+    rule "user" { match = {"user nobody udp dport 7001"}  via = {"lte"}  on-none = "block" }
+    %s
+    default { type = "session-lasting"  via = {"wifi", "lte"} }
+  }
+'''
+# Sends some datagrams from the access itself, as a program does that has no home address.
+SENDER = '''
+import os, socket, sys
+os.setuid(int(sys.argv[3]))
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'wifi')
+for n in range(5):
+    try:
+        s.sendto(sys.argv[4].encode(), (sys.argv[1], int(sys.argv[2])))
+    except PermissionError:
+        pass  # what the program drops is refused at once
+'''
+
+
+def cgroups(world):
+    roots = (pathlib.Path(x) for x in ('/sys/fs/cgroup', '/sys/fs/cgroup/unified'))
+    return next(x for x in roots if (x / 'cgroup.procs').exists()) / 'flowmob-lab' / world.instance / 'host'
+
+
+def open_world(name, rules=''):
+    return World(name, WORLD % rules)
+
+
+@pytest.fixture
+def world():
+    with open_world('block') as w:
+        until('it has a home address', w.home)
+        yield w
+
+
+def join(world, cgroup):
+    """For Popen: into a cgroup below the host's, made where it is not there, and into its namespace."""
+    where = cgroups(world) / cgroup
+    where.mkdir(parents=True, exist_ok=True)
+
+    def go():
+        (where / 'cgroup.procs').write_text(str(os.getpid()))
+        setns(world.netns('host'))
+    return go
+
+
+def leaves(world, cgroup='other.scope', uid=0, port=7000, program=sys.executable):
+    """Is what such a program sends seen on the access?"""
+    capture = Capture(world, 'host', 'wifi')
+    mark = f'untunnelled-{cgroup}-{uid}-{port}-{os.urandom(4).hex()}'
+    try:
+        subprocess.run([program, '-c', SENDER, PEER6, str(port), str(uid), mark], check=True,
+                       preexec_fn=join(world, cgroup), timeout=20)
+        world.run('host', 'ping', '-6', '-c1', '-W1', '-I', 'wifi', PEER6, check=False)  # by now all has passed
+    finally:
+        frames = capture.stop()
+    return any(mark.encode() in f for f in frames)
+
+
+def assert_blocks(world):
+    assert not leaves(world, 'secret-1.scope')
+    assert not leaves(world, 'secret-1.scope/below/it')
+    assert not leaves(world, 'other.scope', NOBODY, 7001)
+    assert leaves(world) and leaves(world, 'secret-1.service') and leaves(world, 'other.scope', NOBODY, 7002)
+
+
+def assert_open(world):
+    assert leaves(world, 'secret-1.scope') and leaves(world, 'other.scope', NOBODY, 7001)
+
+
+def files(world):
+    pins = pathlib.Path('/sys/fs/bpf/flowmob-lab') / world.instance / 'host'
+    return ['-c', world.dir / 'host/flowmob.conf', '--state', world.dir / 'host/state', '--pin', pins, '--cgroup',
+            cgroups(world)], pins
+
+
+def guard(world):
+    world.run('host', FLOWMOB.parent / 'flowmobd', '--guard', *files(world)[0])
+
+
+def kill(world):
+    """The event `kill` would start it again."""
+    os.kill(world.pid('host'), signal.SIGKILL)
+    world.do('stop', node='host')
+
+
+def boot(world):
+    """What a new start of the machine leaves: files."""
+    world.do('stop', node='host')
+    for device in ('wifi', 'lte'):
+        world.run('host', 'tc', 'qdisc', 'del', 'dev', device, 'clsact', check=False)
+    world.run('host', 'ip', 'link', 'del', 'fm0')
+    world.run('host', 'nft', 'flush', 'ruleset')
+    for pin in files(world)[1].iterdir():
+        pin.unlink()
+    for family in ('-4', '-6'):
+        for rule in world.run('host', 'ip', family, 'rule').splitlines():
+            if int(rule.split(':')[0]) not in (0, 32766, 32767):
+                world.run('host', 'ip', family, 'rule', 'del', 'pref', rule.split(':')[0])
+
+
+def test_while_the_daemon_runs_and_the_access_is_gone(world):
+    world.do('link-down', access='lte')
+    assert_blocks(world)
+    assert world.counters('host')['rule-block-outside'] >= 15
+
+
+def test_while_the_daemon_is_dead(world):
+    assert not leaves(world, 'secret-0.scope')
+    kill(world)
+    assert_blocks(world)
+    world.do('start', node='host')
+    until('the daemon is back', world.home)
+    assert_blocks(world)
+    world.ask('host', 'down')
+    until('nothing blocks any more', lambda: leaves(world, 'secret-1.scope'))
+    assert_open(world)
+
+
+def test_after_a_boot_before_the_first_start(world):
+    boot(world)
+    assert_open(world)  # else the looks themselves are blind
+    guard(world)
+    assert_blocks(world)  # by cgroups that were there, and
+    assert not leaves(world, 'secret-2.scope')  # one that was made afterwards
+    guard(world)
+    assert_blocks(world)
+    conf = world.dir / 'host/flowmob.conf'
+    text = conf.read_text()
+    conf.write_text(text + 'nonsense {\n')
+    with pytest.raises(subprocess.CalledProcessError):
+        guard(world)
+    assert_blocks(world)
+    conf.write_text(text)
+    world.do('start', node='host')
+    until('the daemon runs', world.home)
+    assert_blocks(world)
+
+
+def test_what_only_the_daemon_knows_is_closed(world):
+    shutil.copy(os.path.realpath(sys.executable), COPY)
+    rules = f'''rule "program" {{ match = {{"program {COPY} udp dport 7003"}}  via = {{"lte"}}  on-none = "block" }}
+                rule "domain"  {{ match = {{"domain example.org udp dport 7004"}}  via = {{"lte"}}  on-none = "block" }}'''
+    try:
+        with open_world('block-known', rules) as w:
+            until('it has a home address', w.home)
+            assert not leaves(w, program=COPY, port=7003)
+            until('the program was judged', lambda: leaves(w, port=7003))
+            assert leaves(w, port=7004)
+            kill(w)
+            until('its heart is known to have stopped', lambda: not leaves(w, port=7003))
+            assert not leaves(w, port=7004) and not leaves(w, program=COPY, port=7003)
+            assert leaves(w, port=7005)
+            w.do('start', node='host')
+            until('the daemon is back', w.home)
+            until('it is known again', lambda: leaves(w, port=7003) and leaves(w, port=7004))
+    finally:
+        COPY.unlink()
