@@ -100,13 +100,8 @@ static json_t *stat_object(const char *name, struct fm_bench_stat s)
 			 s.quartile_3);
 }
 
-struct samples {
-	double ours[2 * FM_BENCH_ROUNDS_MAX], baseline[2 * FM_BENCH_ROUNDS_MAX];
-	double ratio[FM_BENCH_ROUNDS_MAX];
-};
-
 /* One round: ours, baseline, baseline, ours: what drifts evenly falls out of the ratio. */
-static int measure_round(const struct fm_bench_row *row, struct samples *s, int round)
+static void measure_round(const struct fm_bench_row *row, struct fm_bench_samples *s, int round)
 {
 	double *a = s->ours + 2 * round, *b = s->baseline + 2 * round;
 
@@ -114,16 +109,24 @@ static int measure_round(const struct fm_bench_row *row, struct samples *s, int 
 	b[0] = row->baseline.round(row->baseline.ctx);
 	b[1] = row->baseline.round(row->baseline.ctx);
 	a[1] = row->ours.round(row->ours.ctx);
-	if (a[0] <= 0 || a[1] <= 0 || b[0] <= 0 || b[1] <= 0)
-		return -EBADMSG;
-	s->ratio[round] = (a[0] + a[1]) / (b[0] + b[1]);
-	return 0;
 }
 
-static void add_row(struct fm_bench *b, const struct fm_bench_row *row, struct samples *s)
+static bool is_failed(const struct fm_bench_samples *s, int round)
 {
+	const double *a = s->ours + 2 * round, *b = s->baseline + 2 * round;
+
+	return a[0] <= 0 || a[1] <= 0 || b[0] <= 0 || b[1] <= 0;
+}
+
+static void add_row(struct fm_bench *b, const struct fm_bench_row *row, struct fm_bench_samples *s)
+{
+	double ratios[FM_BENCH_ROUNDS_MAX];
 	size_t n = (size_t)b->rounds;
-	struct fm_bench_stat ratio = fm_bench_median(s->ratio, n);
+
+	for (size_t i = 0; i < n; i++)
+		ratios[i] = (s->ours[2 * i] + s->ours[2 * i + 1]) /
+			    (s->baseline[2 * i] + s->baseline[2 * i + 1]);
+	struct fm_bench_stat ratio = fm_bench_median(ratios, n);
 	json_t *o =
 		json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", row->name, "unit", row->unit, "ours",
 			  stat_object(row->ours.name, fm_bench_median(s->ours, 2 * n)), "baseline",
@@ -145,22 +148,36 @@ static void add_error(struct fm_bench *b, const char *name)
 						 "a side failed or an answer was wrong"));
 }
 
+int fm_bench_measured(struct fm_bench *b, const struct fm_bench_row *row,
+		      struct fm_bench_samples *s)
+{
+	for (int i = 0; i < b->rounds; i++) {
+		if (!is_failed(s, i))
+			continue;
+		add_error(b, row->name);
+		return -EBADMSG;
+	}
+	add_row(b, row, s);
+	return 0;
+}
+
 int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row)
 {
-	struct samples s;
-	int err = 0;
+	struct fm_bench_samples s;
 
 	if (b->only && !strstr(row->name, b->only))
 		return 0;
 	row->ours.round(row->ours.ctx); /* warm: caches, branch predictors, the CPU's clock */
 	row->baseline.round(row->baseline.ctx);
-	for (int i = 0; i < b->rounds && !err; i++)
-		err = measure_round(row, &s, i);
-	if (err)
-		add_error(b, row->name);
-	else
-		add_row(b, row, &s);
-	return err;
+	for (int i = 0; i < b->rounds; i++) {
+		measure_round(row, &s, i);
+		if (is_failed(&s, i)) {
+			add_error(b, row->name);
+			return -EBADMSG;
+		}
+	}
+	add_row(b, row, &s);
+	return 0;
 }
 
 void fm_bench_more(struct fm_bench *b, const struct fm_bench_more *row, const double *ours,

@@ -57,6 +57,15 @@ struct fm_bench {
 /* Measures one row, if it is wanted, and adds it. Return: 0; -EBADMSG a side failed: no figure. */
 int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row);
 
+/* What a row measured: in each round ours, baseline, baseline, ours; two values a side. */
+struct fm_bench_samples {
+	double ours[2 * FM_BENCH_ROUNDS_MAX], baseline[2 * FM_BENCH_ROUNDS_MAX];
+};
+
+/* Adds a row whose rounds the benchmark has measured by itself, several rows by one round. */
+int fm_bench_measured(struct fm_bench *b, const struct fm_bench_row *row,
+		      struct fm_bench_samples *s);
+
 /**
  * struct fm_bench_more - a comparison by difference: how much more ours takes than the baseline
  * @ours, @baseline: what was measured, by name

@@ -9,59 +9,64 @@
 #include "cli/cli.h"
 #include "cli/say.h"
 
+/* Which world (NULL: one of its own), and over what its traffic goes. */
+struct where {
+	const char *instance, *over;
+};
+
 /* One form of the command. @run gets the words behind its name. */
 struct form {
 	const char *name, *usage, *about;
 	int min_words, max_words;
-	int (*run)(const struct fm_args *a, const char *instance);
+	int (*run)(const struct fm_args *a, const struct where *w);
 };
 
-static int run(const struct fm_args *a, const char *instance)
+static int run(const struct fm_args *a, const struct where *w)
 {
-	return fm_lab_run_file(a->words[0], instance, a->json);
+	return fm_lab_run_file(a->words[0], w->instance, w->over, a->json);
 }
 
-static int compare(const struct fm_args *a, const char *instance)
+static int compare(const struct fm_args *a, const struct where *w)
 {
-	return fm_lab_compare_file(a->words[0], instance, a->json);
+	return fm_lab_compare_file(a->words[0], w->instance, a->json);
 }
 
-static int demo(const struct fm_args *a, const char *instance)
+static int demo(const struct fm_args *a, const struct where *w)
 {
-	return fm_lab_demo(instance, a->json);
+	return fm_lab_demo(w->instance, a->json);
 }
 
-static int up(const struct fm_args *a, const char *instance)
+static int up(const struct fm_args *a, const struct where *w)
 {
-	return fm_lab_up(a->words[0], instance);
+	return fm_lab_up(a->words[0], w->instance);
 }
 
-static int play(const struct fm_args *a, const char *instance)
+static int play(const struct fm_args *a, const struct where *w)
 {
-	return fm_lab_do(instance, a->words, a->n_words, a->json);
+	return fm_lab_do(w->instance, a->words, a->n_words, a->json);
 }
 
-static int exec(const struct fm_args *a, const char *instance)
+static int exec(const struct fm_args *a, const struct where *w)
 {
 	a->words[a->n_words] = NULL; /* options may have stood behind */
-	return fm_lab_exec(instance, a->words[0], a->words + 1);
+	return fm_lab_exec(w->instance, a->words[0], a->words + 1);
 }
 
-static int down(const struct fm_args *a, const char *instance)
+static int down(const struct fm_args *a, const struct where *w)
 {
 	(void)a;
-	return fm_lab_down(instance);
+	return fm_lab_down(w->instance);
 }
 
-static int list(const struct fm_args *a, const char *instance)
+static int list(const struct fm_args *a, const struct where *w)
 {
-	(void)instance;
+	(void)w;
 	return fm_lab_list(a->json);
 }
 
 /* clang-format off */
 static const struct form forms[] = {
-	{ "run",     "lab run FILE",              "Plays a scenario in a world of its own and judges it.",            1, 1,    run },
+	{ "run",     "lab run FILE [--over WHAT]", "Plays a scenario in a world of its own and judges it.",            1, 1,    run },
 	{ "up",      "lab up FILE",               "Builds the scenario's world and leaves it standing.",              1, 1,    up },
 	{ "do",      "lab do EVENT KEY=VALUE…",   "Plays one event in a world that stands: lab do cut access=wifi.",  1, 16,   play },
 	{ "exec",    "lab exec NODE -- CMD…",     "Runs a program in a node's network and cgroup.",                   2, 4096, exec },
@@ -85,12 +90,17 @@ static int print_forms(void)
 
 static int run_form(const struct form *f, int argc, char **argv)
 {
-	const char *instance = NULL;
+	struct where w = { .over = "flowmob" };
+	const struct fm_option over = { .name = "--over",
+					.value = "WHAT",
+					.help = "flowmob, plain or mptcp: one world of compare",
+					.text = &w.over };
 	const struct fm_option options[] = {
 		{ .name = "--instance",
 		  .value = "NAME",
 		  .help = "several worlds stand side by side under different names",
-		  .text = &instance },
+		  .text = &w.instance },
+		f->run == run ? over : (struct fm_option){ 0 },
 		{ 0 },
 	};
 	struct fm_args a = { .usage = f->usage,
@@ -102,7 +112,7 @@ static int run_form(const struct form *f, int argc, char **argv)
 
 	if (!fm_args_read(&a, argc, argv, &code))
 		return code;
-	return f->run(&a, instance);
+	return f->run(&a, &w);
 }
 
 int fm_cli_lab(int argc, char **argv)

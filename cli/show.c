@@ -15,6 +15,25 @@
 /* clang-format off */
 static const struct fm_column access_columns[] = {
 	{ "ACCESS",    "name",            FM_FORM_TEXT },
+	{ "VERDICT",   "verdict",         FM_FORM_STATE },
+	{ "INTERFACE", "interface",       FM_FORM_TEXT },
+	{ "ADDRESS",   "care_of_address", FM_FORM_TEXT },
+	{ "BID",       "bid",             FM_FORM_TEXT },
+	{ "RTT",       "rtt_ms",          FM_FORM_MS },
+	{ "JITTER",    "jitter_ms",       FM_FORM_MS },
+	{ "LOSS",      "loss_percent",    FM_FORM_PERCENT },
+	{ "UP",        "rate_up_bps",     FM_FORM_BPS },
+	{ "DOWN",      "rate_down_bps",   FM_FORM_BPS },
+	{ "DAMPED",    "damped_s",        FM_FORM_SECONDS },
+	{ "COST",      "cost",            FM_FORM_TEXT },
+	{ "QUOTA",     "quota_used_percent", FM_FORM_PERCENT },
+	{ "FLOWS",     "flows",           FM_FORM_TEXT },
+	{ 0 },
+};
+
+/* Lines of a status stay short. */
+static const struct fm_column status_access_columns[] = {
+	{ "ACCESS",    "name",            FM_FORM_TEXT },
 	{ "STATE",     "state",           FM_FORM_STATE },
 	{ "INTERFACE", "interface",       FM_FORM_TEXT },
 	{ "ADDRESS",   "care_of_address", FM_FORM_TEXT },
@@ -191,7 +210,7 @@ static void print_status(const json_t *status)
 	printf("roles  %s\n", roles);
 	print_anchor(status);
 	print_table(json_object_get(status, "interfaces"), interface_columns);
-	print_table(json_object_get(status, "accesses"), access_columns);
+	print_table(json_object_get(status, "accesses"), status_access_columns);
 	print_table(json_object_get(status, "addresses"), status_address_columns);
 	print_handover(status);
 	if (strstr(roles, "anchor"))

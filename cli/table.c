@@ -14,7 +14,8 @@ static const struct {
 } colours[] = {
 	{ "up", "\033[32m" },	   { "bound", "\033[32m" },  { "ready", "\033[32m" },
 	{ "suspect", "\033[33m" }, { "asking", "\033[33m" }, { "portal", "\033[33m" },
-	{ "down", "\033[31m" },	   { "failed", "\033[31m" },
+	{ "lossy", "\033[33m" },   { "slow", "\033[33m" },   { "down", "\033[31m" },
+	{ "failed", "\033[31m" },
 };
 
 static const char *colour_of(const char *state)

@@ -16,8 +16,9 @@ enum fm_lab_exit {
 	FM_LAB_EXIT_NOT_PERMITTED = 3,
 };
 
-/* Plays one scenario and judges. @instance: NULL: a name of its own. */
-int fm_lab_run_file(const char *path, const char *instance, bool json);
+/* Plays one scenario and judges. @instance: NULL: a name of its own; @over: flowmob, plain, mptcp.
+ */
+int fm_lab_run_file(const char *path, const char *instance, const char *over, bool json);
 
 /* The same traffic and events over flowmob, plain routing and MPTCP. */
 int fm_lab_compare_file(const char *path, const char *instance, bool json);

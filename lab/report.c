@@ -171,6 +171,24 @@ void fm_report_text(const struct fm_lab_run *r)
 	print_verdict(r);
 }
 
+/* MPTCP uses both at once and goes to and fro packet by packet: a list would say nothing. */
+static void print_few_paths(const struct fm_lab_run *r, const struct fm_lab_result *x)
+{
+	bool is_used[FM_LAB_ACCESSES] = { false };
+
+	if (x->n_paths <= 6) {
+		print_paths(r, x);
+		return;
+	}
+	for (int p = 0, n = 0; p < x->n_paths; p++) {
+		if (!is_used[x->paths[p]])
+			printf("%s%s", n++ ? ", " : "", r->s->accesses[x->paths[p]].name);
+		is_used[x->paths[p]] = true;
+	}
+	printf(", %d changes, last %s\n", x->n_paths - 1,
+	       r->s->accesses[x->paths[x->n_paths - 1]].name);
+}
+
 static void print_compared(const struct fm_lab_run *const runs[3], const char *const names[3],
 			   int i)
 {
@@ -181,7 +199,7 @@ static void print_compared(const struct fm_lab_run *const runs[3], const char *c
 		printf("%-14.14s %-14s %6lld %8.1f ms %12s  %-6s ",
 		       k ? "" : runs[k]->s->flows[i].name, names[k], (long long)x->lost,
 		       ms(x->max_gap_us), rate, x->is_broken ? "broken" : "alive");
-		print_paths(runs[k], x);
+		print_few_paths(runs[k], x);
 	}
 }
 

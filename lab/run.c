@@ -221,7 +221,8 @@ static void print_error_json(const char *message)
 	json_decref(o);
 }
 
-static int run_scenario(struct fm_lab_scenario *s, const char *instance, bool json)
+static int run_scenario(struct fm_lab_scenario *s, const char *instance, enum fm_lab_mode mode,
+			bool json)
 {
 	struct fm_lab_instance in;
 	struct fm_lab_run *r = calloc(1, sizeof(*r));
@@ -232,7 +233,7 @@ static int run_scenario(struct fm_lab_scenario *s, const char *instance, bool js
 		return code;
 	}
 	fm_stage_catch_signals();
-	int err = run_in(r, s, &in, FM_LAB_FLOWMOB);
+	int err = run_in(r, s, &in, mode);
 	code = exit_of(err);
 	if (err < 0 && err != -EBADMSG && json)
 		print_error_json(err == -EPROTO ? "not bound" : strerror(-err));
@@ -259,22 +260,29 @@ static int read_scenario(const char *path, struct fm_lab_scenario **out)
 	return err < 0 ? FM_LAB_EXIT_USAGE : FM_LAB_EXIT_OK;
 }
 
-int fm_lab_run_file(const char *path, const char *instance, bool json)
+static const char *const mode_names[] = { "flowmob", "plain routing", "MPTCP" };
+static const char *const mode_keys[] = { "flowmob", "plain", "mptcp" };
+
+int fm_lab_run_file(const char *path, const char *instance, const char *over, bool json)
 {
 	struct fm_lab_scenario *s;
-	int code = read_scenario(path, &s);
+	int mode = 0, code;
 
+	while (mode < FM_LAB_MODES && strcmp(mode_keys[mode], over) != 0)
+		mode++;
+	if (mode == FM_LAB_MODES) {
+		fprintf(stderr, "flowmob: --over is flowmob, plain or mptcp, not \"%s\"\n", over);
+		return FM_LAB_EXIT_USAGE;
+	}
+	code = read_scenario(path, &s);
 	if (code != FM_LAB_EXIT_OK)
 		return code;
-	code = run_scenario(s, instance, json);
+	code = run_scenario(s, instance, (enum fm_lab_mode)mode, json);
 	fm_scenario_free(s);
 	return code;
 }
 
 /* --- three runs --- */
-
-static const char *const mode_names[] = { "flowmob", "plain routing", "MPTCP" };
-static const char *const mode_keys[] = { "flowmob", "plain", "mptcp" };
 
 static int run_mode(const char *path, const struct fm_lab_instance *in, enum fm_lab_mode mode,
 		    struct fm_lab_run **out, bool json)
@@ -337,7 +345,7 @@ int fm_lab_demo(const char *instance, bool json)
 	if (!json)
 		printf("%s\n", fm_lab_demo_story);
 	fflush(stdout);
-	int code = run_scenario(s, instance, json);
+	int code = run_scenario(s, instance, FM_LAB_FLOWMOB, json);
 	fm_scenario_free(s);
 	return code;
 }

@@ -49,6 +49,13 @@ lte     suspect  wwan0      192.0.2.77       2   180 ms  2.5 %     0 bit/s      
 TYPE             ADDRESS            STATE  PREFERRED  VALID  SOCKETS
 session-lasting  2001:db8:100:1::5  ready     1h 30m     1d        3
 '''),
+    ('access', {'schema': 1, 'accesses': [
+        {**STATUS['accesses'][0], 'verdict': 'lossy', 'jitter_ms': 1.25, 'damped_s': 12.4},
+        {**STATUS['accesses'][1], 'verdict': 'suspect', 'jitter_ms': None, 'damped_s': 0.0}]}, ['access'], '''\
+ACCESS  VERDICT  INTERFACE  ADDRESS        BID      RTT  JITTER   LOSS          UP       DOWN  DAMPED  COST     FLOWS
+wifi    lossy    wlan0      2001:db8:1::2    1  20.4 ms  1.2 ms    0 %  1.2 Mbit/s  51 Mbit/s     12s  free         2
+lte     suspect  wwan0      192.0.2.77       2   180 ms       -  2.5 %     0 bit/s          -      0s  metered      0
+'''),
     ('status', {'schema': 1, 'roles': ['anchor'], 'anchor': {'name': None, 'address': '2001:db8:a::1', 'state': 'serving',
                                                              'rtt_ms': None}, 'accesses': [], 'addresses': [],
                 'last_handover': None, 'bindings': 3, 'subscribers': 7}, ['status'], '''\
