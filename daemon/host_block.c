@@ -134,11 +134,25 @@ static void beat(const struct fm_daemon *d)
 	fm_block_beat(b->block, resting);
 }
 
+/* Who sends is for the `sock` programs to note, names of destinations are in the data path. */
+static int map_of(void *ctx, const char *name)
+{
+	const struct fm_daemon *d = ctx;
+	const struct fm_sock *sock = d->host->sockets.sock;
+	int fd = sock ? fm_sock_map(sock, name) : -1;
+
+	return fd < 0 ? fm_dp_map(d->host->dp, name) : fd;
+}
+
 static int open_block(struct fm_daemon *d, const char *mount)
 {
-	return d->host->block.block ? 0
-				    : fm_block_open(d->options.pin, d->options.cgroup, mount,
-						    &d->host->block.block);
+	const struct fm_block_conf conf = { .pin_dir = d->options.pin,
+					    .cgroup = d->options.cgroup,
+					    .mount = mount,
+					    .map_of = map_of,
+					    .ctx = d };
+
+	return d->host->block.block ? 0 : fm_block_open(&conf, &d->host->block.block);
 }
 
 static int put(struct fm_daemon *d, struct source *s, const struct fm_block_policy *p)
@@ -206,6 +220,7 @@ uint64_t fm_host_block_drops(const struct fm_daemon *d)
 
 static int load(const struct fm_options *o, struct source *s, const struct fm_block_policy *p)
 {
+	const struct fm_block_conf conf = { o->pin, o->cgroup, s->mount, NULL, NULL };
 	struct fm_block *b = NULL;
 	int err = fm_proc_cgroup_mount(s->mount, sizeof(s->mount));
 
@@ -214,7 +229,7 @@ static int load(const struct fm_options *o, struct source *s, const struct fm_bl
 			"flowmobd: no cgroup v2 is mounted: rules that block do not hold\n");
 		return 1;
 	}
-	err = fm_block_open(o->pin, o->cgroup, s->mount, &b);
+	err = fm_block_open(&conf, &b);
 	if (err == 0)
 		err = fm_block_put(b, p);
 	if (err < 0)

@@ -29,8 +29,9 @@
 
 #define MAP_PREFIX "fm_block_"
 #define LINK_PREFIX "block_link_"
+#define DESCRIPTORS 4096
 
-/* Maps of others, which are read here where they are pinned. */
+/* Maps of others, which are read here. */
 static const char *const foreign[] = { "fm_sock_settings_v1", "fm_sock_whos_v2",
 				       "fm_sock_events_v1", "fm_sock_sender_v1", "fm_domains_v1" };
 
@@ -78,23 +79,15 @@ static int set_own(struct fm_block *b, struct bpf_map *m)
 	return bpf_map__set_pin_path(m, path);
 }
 
-/* Of the domains' map the size is the data path's matter. */
-static int set_foreign(struct fm_block *b, struct bpf_map *m)
+/* An empty one of our own where there is none. */
+static int set_foreign(const struct fm_block_conf *conf, struct bpf_map *m)
 {
-	char path[256];
-	int fd, err = 0;
+	int fd = conf->map_of ? conf->map_of(conf->ctx, bpf_map__name(m)) : -1;
 
-	pin_path(b, "", bpf_map__name(m), path);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return 0; /* nobody runs yet: an empty one of our own */
-	if (m == b->skel->maps.fm_domains_v1 || fm_pin_fits(path, m))
-		err = bpf_map__reuse_fd(m, fd);
-	close(fd);
-	return err;
+	return fd < 0 ? 0 : bpf_map__reuse_fd(m, fd);
 }
 
-static int set_maps(struct fm_block *b)
+static int set_maps(struct fm_block *b, const struct fm_block_conf *conf)
 {
 	struct bpf_map *m;
 	int err = 0;
@@ -106,14 +99,14 @@ static int set_maps(struct fm_block *b)
 		if (is_own(m))
 			err = set_own(b, m);
 		else if (is_foreign(m))
-			err = set_foreign(b, m);
+			err = set_foreign(conf, m);
 		else
 			err = bpf_map__set_autocreate(m, false); /* the data path's, not used */
 	}
 	return err;
 }
 
-static int load(struct fm_block *b)
+static int load(struct fm_block *b, const struct fm_block_conf *conf)
 {
 	int err;
 
@@ -121,7 +114,7 @@ static int load(struct fm_block *b)
 	b->skel = fm_block_bpf__open();
 	if (!b->skel)
 		return fm_dp_fail(-errno, "block: cannot read the programs");
-	err = set_maps(b);
+	err = set_maps(b, conf);
 	if (err == 0)
 		err = fm_block_bpf__load(b->skel);
 	return err < 0 ? fm_dp_fail_load(b->pin_dir, err) : 0;
@@ -155,25 +148,32 @@ static int settle(struct fm_block *b)
 	return err;
 }
 
-int fm_block_open(const char *pin_dir, const char *cgroup, const char *mount, struct fm_block **out)
+static int find_place(struct fm_block *b, const struct fm_block_conf *conf)
+{
+	if (strlen(conf->pin_dir) >= sizeof(b->pin_dir) || strlen(conf->mount) >= sizeof(b->mount))
+		return fm_dp_fail(-ENAMETOOLONG, "block: pin directory: name too long");
+	(void)snprintf(b->pin_dir, sizeof(b->pin_dir), "%s", conf->pin_dir);
+	(void)snprintf(b->mount, sizeof(b->mount), "%s", conf->mount);
+	b->cgroup = open(conf->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->cgroup < 0)
+		return fm_dp_fail(-errno, "block: cannot open the cgroup %s: %s", conf->cgroup,
+				  strerror(errno));
+	return 0;
+}
+
+int fm_block_open(const struct fm_block_conf *conf, struct fm_block **out)
 {
 	struct fm_block *b = calloc(1, sizeof(*b));
-	int err = 0;
+	int err;
 
 	if (!b)
 		return fm_dp_fail(-ENOMEM, "block: out of memory");
-	b->cgroup = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b->cgroup < 0)
-		err = fm_dp_fail(-errno, "block: cannot open the cgroup %s: %s", cgroup,
-				 strerror(errno));
-	else if (strlen(pin_dir) >= sizeof(b->pin_dir) || strlen(mount) >= sizeof(b->mount))
-		err = fm_dp_fail(-ENAMETOOLONG, "block: pin directory: name too long");
-	(void)snprintf(b->pin_dir, sizeof(b->pin_dir), "%s", pin_dir);
-	(void)snprintf(b->mount, sizeof(b->mount), "%s", mount);
+	b->cgroup = -1;
+	err = find_place(b, conf);
 	if (err == 0)
 		err = fm_dp_make_pin_dir(b->pin_dir);
 	if (err == 0)
-		err = load(b);
+		err = load(b, conf);
 	if (err == 0)
 		err = settle(b);
 	if (err < 0) {
@@ -353,22 +353,14 @@ int fm_block_put(struct fm_block *b, const struct fm_block_policy *p)
 	return err;
 }
 
-/* Sockets that were open before; what is none takes no note. */
+/* Sockets that were open before. What is no socket takes no note. */
 static void note_sockets(struct fm_block *b)
 {
 	const struct fm_block_note note = { .is_daemons = 1 };
-	DIR *dir = opendir("/proc/self/fd");
-	const struct dirent *e;
 
-	while (dir && (e = readdir(dir))) {
-		int fd = atoi(e->d_name);
-
-		if (e->d_name[0] != '.')
-			(void)bpf_map_update_elem(bpf_map__fd(b->skel->maps.fm_block_notes_v1), &fd,
-						  &note, BPF_ANY);
-	}
-	if (dir)
-		(void)closedir(dir);
+	for (int fd = 0; fd < DESCRIPTORS; fd++)
+		(void)bpf_map_update_elem(bpf_map__fd(b->skel->maps.fm_block_notes_v1), &fd, &note,
+					  BPF_ANY);
 }
 
 void fm_block_serve(struct fm_block *b, const uint32_t devices[FM_BLOCK_DEVICES])

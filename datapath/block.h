@@ -36,12 +36,23 @@ struct fm_block_policy {
 };
 
 /**
+ * struct fm_block_conf - where
+ * @pin_dir, @cgroup: as in struct fm_sock_conf
+ * @mount:  of cgroup v2: all below it are known
+ * @map_of: descriptor of a map of the `sock` programs or the data path by its name, which is read
+ *          here; negative: it has none. NULL: nothing of them runs
+ */
+struct fm_block_conf {
+	const char *pin_dir, *cgroup, *mount;
+	int (*map_of)(void *ctx, const char *name);
+	void *ctx;
+};
+
+/**
  * fm_block_open() - load over new maps or those that are pinned; what is attached goes on meanwhile
- * @pin_dir, @cgroup: as in struct fm_sock_conf; @mount: of cgroup v2: all below it are known
  * Packets of the caller's network namespace are judged. fm_dp_error() tells a person why not.
  */
-int fm_block_open(const char *pin_dir, const char *cgroup, const char *mount,
-		  struct fm_block **out);
+int fm_block_open(const struct fm_block_conf *conf, struct fm_block **out);
 /* Frees what is in memory; programs and maps stay. */
 void fm_block_close(struct fm_block *b);
 /* Takes away whatever is pinned, of this run or another one. */

@@ -197,6 +197,11 @@ int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg)
 	return 0;
 }
 
+int fm_dp_map(const struct fm_dp *dp, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(dp->skel->obj, name);
+}
+
 int fm_dp_domain(struct fm_dp *dp, const struct fm_ip *address, uint32_t classes)
 {
 	int fd = bpf_map__fd(dp->skel->maps.fm_domains_v1);

@@ -113,6 +113,9 @@ int fm_dp_pin(struct fm_dp *dp, const struct fm_tuple *flow, uint16_t bid);
 /* Host: all flows choose again: something is known of their programs that was not. */
 int fm_dp_touch(struct fm_dp *dp);
 
+/* The descriptor of a map by its name; negative: there is none. */
+int fm_dp_map(const struct fm_dp *dp, const char *name);
+
 /* What a restart found; @removed bindings were pinned but not forwarded between begin and end. */
 struct fm_dp_sync {
 	uint32_t kept, repaired, added, removed;

@@ -73,9 +73,9 @@ void fm_pin_detach(const char *path)
 {
 	int link = bpf_obj_get(path);
 
-	if (link < 0)
-		return;
-	(void)bpf_link_detach(link); /* of a tracepoint there is no such call: the pin is all */
-	close(link);
-	(void)unlink(path);
+	if (link >= 0) {
+		(void)bpf_link_detach(link); /* of a tracepoint there is none: the pin is all */
+		close(link);
+	}
+	(void)unlink(path); /* also where its owner was another user */
 }

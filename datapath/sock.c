@@ -353,6 +353,11 @@ void fm_sock_forget(struct fm_sock *s, uint32_t slot)
 	s->is_resting[slot] = true;
 }
 
+int fm_sock_map(const struct fm_sock *s, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(s->skel->obj, name);
+}
+
 int fm_sock_storage_fd(const struct fm_sock *s)
 {
 	return bpf_map__fd(s->skel->maps.fm_sock_want_v1);

@@ -50,6 +50,8 @@ void fm_sock_each(struct fm_sock *s,
 void fm_sock_forget(struct fm_sock *s, uint32_t slot);
 /* The map of what sockets have with them, and what it says of one: has it the address that the slot
  * had in that generation? */
+/* A map by its name; negative: there is none. */
+int fm_sock_map(const struct fm_sock *s, const char *name);
 int fm_sock_storage_fd(const struct fm_sock *s);
 uint32_t fm_sock_generation(const struct fm_sock *s, uint32_t slot);
 bool fm_sock_storage_has(const void *value, size_t len, uint32_t slot, uint32_t generation);
