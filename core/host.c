@@ -20,12 +20,12 @@
 
 void fm_host_tell(struct fm_host *h, enum fm_event_id id, uint8_t access, int32_t detail)
 {
-	struct fm_event e = { .id = (uint16_t)id,
-			      .bid = fm_host_bid(access),
-			      .access = access,
-			      .detail = detail,
-			      .address = h->accesses[access].reg.coa };
+	struct fm_event e = { .id = (uint16_t)id, .access = access, .detail = detail };
 
+	if (access < FM_ACCESSES_MAX) { /* else it is of none of them */
+		e.bid = fm_host_bid(access);
+		e.address = h->accesses[access].reg.coa;
+	}
 	h->ops->tell(h->world, &e);
 }
 

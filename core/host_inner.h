@@ -31,6 +31,7 @@ static inline uint16_t fm_host_bid(uint8_t access)
 	return (uint16_t)(access + 1);
 }
 
+/* @access: FM_NO_ACCESS: of none of them. */
 void fm_host_tell(struct fm_host *h, enum fm_event_id id, uint8_t access, int32_t detail);
 
 /* host_path.c: accesses as paths. */
