@@ -46,6 +46,8 @@ static void print_explained(const json_t *o)
 	printf("\naccess %s", value(o, has_paths ? "accesses" : "access", a));
 	if (json_is_integer(json_object_get(o, "mtu_bytes")))
 		printf("  mtu %s", value(o, "mtu_bytes", a));
+	if (json_is_string(json_object_get(o, "dscp")))
+		printf("  dscp %s", value(o, "dscp", a));
 	printf("\n");
 	if (json_object_get(o, "why"))
 		printf("%s\n", value(o, "why", a));

@@ -20,11 +20,17 @@
 #define PREFIX "flowmobd: "
 
 static const struct fm_column rule_columns[] = {
-	{ "RULE", "rule", FM_FORM_TEXT },	{ "MATCH", "match", FM_FORM_TEXT },
-	{ "MODE", "mode", FM_FORM_TEXT },	{ "VIA", "via", FM_FORM_TEXT },
-	{ "ON-NONE", "on_none", FM_FORM_TEXT }, { "ON-RECOVERY", "on_recovery", FM_FORM_TEXT },
-	{ "HOLDS", "holds", FM_FORM_TEXT },	{ "FLOWS", "flows", FM_FORM_TEXT },
-	{ "LINE", "line", FM_FORM_TEXT },	{ 0 },
+	{ "RULE", "rule", FM_FORM_TEXT },
+	{ "MATCH", "match", FM_FORM_TEXT },
+	{ "MODE", "mode", FM_FORM_TEXT },
+	{ "VIA", "via", FM_FORM_TEXT },
+	{ "ON-NONE", "on_none", FM_FORM_TEXT },
+	{ "ON-RECOVERY", "on_recovery", FM_FORM_TEXT },
+	{ "DSCP", "dscp", FM_FORM_TEXT },
+	{ "HOLDS", "holds", FM_FORM_TEXT },
+	{ "FLOWS", "flows", FM_FORM_TEXT },
+	{ "LINE", "line", FM_FORM_TEXT },
+	{ 0 },
 };
 
 static const struct fm_column move_columns[] = {

@@ -50,6 +50,7 @@ struct fm_host_access_conf {
  * @need:     classes that a packet must have, as in struct fm_rule
  * @is_block: on-none = block: while none of its accesses works its packets are dropped;
  * steer.is_wait says that no other access counts.
+ * @has_dscp: its packets travel with code point @dscp in the outer header
  * A rule with @types or @need is the data path's alone: no traffic selector says so (RFC 6088), so
  * the anchor follows the flow's uplink (D44).
  */
@@ -58,8 +59,8 @@ struct fm_host_rule_conf {
 	struct fm_selector selector;
 	struct fm_steer steer;
 	bool is_final;
-	uint8_t types;
-	bool is_block;
+	uint8_t types, dscp;
+	bool is_block, has_dscp;
 	uint64_t need;
 };
 

@@ -425,6 +425,8 @@ static struct fm_rule rule_of(const struct fm_host *h, uint8_t i)
 			     .priority = (uint16_t)(i + 1),
 			     .is_wait = c->steer.is_wait,
 			     .is_block = c->is_block,
+			     .dscp = c->dscp,
+			     .has_dscp = c->has_dscp,
 			     .need = c->need,
 			     .selector = c->selector };
 

@@ -60,13 +60,14 @@ struct fm_path {
  * @weights: host: all 0, or each flow takes one of @paths, by its hash and in these shares. A path
  * that cannot be used keeps its weight: then only its own flows move
  * @class:   anchor: flow class that its packets are counted in, where the binding is counted
+ * @dscp:    host: with @has_dscp the code point of the outer header; else that of the packet inside
  * @need:    host: classes that a packet must have, all of them; FM_CLASS_SENDER and
  * FM_CLASS_DESTINATION tell which bits mean what
  */
 struct fm_rule {
 	uint16_t fid, priority, paths;
-	uint8_t class;
-	bool is_wait, is_block, is_sticky;
+	uint8_t class, dscp;
+	bool is_wait, is_block, is_sticky, has_dscp;
 	uint8_t weights[FM_PATHS_MAX];
 	uint64_t need;
 	struct fm_selector selector;

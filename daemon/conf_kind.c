@@ -248,6 +248,15 @@ READER(read_path)
 	return true;
 }
 
+READER(read_dscp)
+{
+	struct fm_conf_dscp *dscp = field;
+
+	(void)r, (void)k;
+	dscp->is_set = fm_dscp_read(text, &dscp->code_point);
+	return dscp->is_set;
+}
+
 READER(read_match)
 {
 	struct fm_conf_rule *rule = field;
@@ -351,6 +360,7 @@ KIND(prefix4, false, read_prefix4, "is not an IPv4 prefix",
 KIND(key_file, false, read_key_file, "holds no usable key", "make one by: flowmob key");
 KIND(owners, true, read_owner, "is nobody",
      "write \"user:NAME\", \"group:NAME\", \"unit:NAME.service\", \"cgroup:/PATH\" or \"program:/PATH\"");
+KIND(dscp, false, read_dscp, "is no code point", "a name such as ef, or 0 to 63");
 KIND(matches, true, read_match, "is not a match", "for example \"udp dport 10000-20000\" or \"dscp ef\"");
 KIND(weights, true, read_weight, "is not a weight", "write \"ACCESS=N\", N from 0 to 255, for example \"wifi=70\"");
 KIND(via, true, read_via, "is no access of this host", "write the title of an access block");

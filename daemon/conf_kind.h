@@ -52,7 +52,8 @@ struct fm_conf_kind {
 extern const struct fm_conf_kind fm_kind_text, fm_kind_duration, fm_kind_percent, fm_kind_quota,
 	fm_kind_size, fm_kind_path, fm_kind_number, fm_kind_number32, fm_kind_bool, fm_kind_word,
 	fm_kind_words, fm_kind_addresses, fm_kind_ip6, fm_kind_prefix6, fm_kind_prefix4,
-	fm_kind_key_file, fm_kind_owners, fm_kind_matches, fm_kind_weights, fm_kind_via;
+	fm_kind_key_file, fm_kind_dscp, fm_kind_owners, fm_kind_matches, fm_kind_weights,
+	fm_kind_via;
 
 /* conf_kind_anchor.c */
 extern const struct fm_conf_kind fm_kind_care_of, fm_kind_bids, fm_kind_rate, fm_kind_class_matches,

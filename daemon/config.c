@@ -80,6 +80,7 @@ static const struct fm_conf_key program_keys[] = {
 static const struct fm_conf_key rule_keys[] = {
 	{ "match", &fm_kind_matches, 0, true, 0, NULL },
 	{ "final", &fm_kind_bool, AT(fm_conf_rule, is_final), false, 0, NULL },
+	{ "dscp", &fm_kind_dscp, AT(fm_conf_rule, dscp), false, 0, NULL },
 	STEER_KEYS(fm_conf_rule),
 	END,
 };

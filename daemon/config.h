@@ -117,10 +117,20 @@ struct fm_conf_steer {
 	uint64_t max_delay_us, return_after_us;
 };
 
-/* @is_final: nothing that the anchor asks for goes before it. Such rules stand first. */
+/* A code point that packets are marked with (RFC 2474). */
+struct fm_conf_dscp {
+	bool is_set;
+	uint8_t code_point;
+};
+
+/*
+ * @is_final: nothing that the anchor asks for goes before it. Such rules stand first.
+ * @dscp: of the outer header; not set: that of the packet inside
+ */
 struct fm_conf_rule {
 	char name[FM_NAME_MAX];
 	bool is_final;
+	struct fm_conf_dscp dscp;
 	struct fm_conf_steer steer;
 	uint8_t n_matches;
 	struct fm_match matches[FM_MATCHES_MAX];

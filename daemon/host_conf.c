@@ -42,6 +42,8 @@ static void put_rule(const struct fm_conf_rule *rule, uint16_t number, struct fm
 			r->selector = m->selectors[k];
 			r->types = m->types;
 			r->need = m->need;
+			r->has_dscp = rule->dscp.is_set;
+			r->dscp = rule->dscp.code_point;
 			r->is_block = rule->steer.on_none == FM_ON_NONE_BLOCK;
 			put_steer(&rule->steer, &r->steer);
 		}

@@ -314,6 +314,20 @@ static void put_paths(const struct question *q, json_t *answer)
 	json_object_set_new(answer, "mtu_bytes", mtu ? json_integer(mtu) : json_null());
 }
 
+/* The code point of the outer header: of a flow as the data path says, else as its rule. */
+static json_t *dscp_of(const struct question *q)
+{
+	const struct fm_host_conf *conf = &q->d->host->core.conf;
+	const struct fm_host_rule_conf *rule =
+		q->rule < conf->n_rules ? &conf->rules[q->rule] : NULL;
+	bool has = q->live ? q->live->info.has_dscp : rule && rule->has_dscp;
+	char text[FM_DSCP_TEXT_MAX];
+
+	if (!has)
+		return json_null();
+	return json_string(fm_dscp_text(q->live ? q->live->info.dscp : rule->dscp, text));
+}
+
 static json_t *explain(struct question *q, bool is_mobile)
 {
 	const struct fm_home *home = fm_homes_find(&q->d->host->homes, &q->tuple.local);
@@ -336,6 +350,7 @@ static json_t *explain(struct question *q, bool is_mobile)
 		return answer;
 	json_object_set_new(answer, "rules", list_rules(q));
 	put_paths(q, answer);
+	json_object_set_new(answer, "dscp", dscp_of(q));
 	if (!q->live)
 		return answer;
 	q->history = json_array();

@@ -155,16 +155,35 @@ static int set_label(struct build *b, const char *word, const char *text)
 	return 0;
 }
 
-/* RFC 6088 §3.1: the six upper bits are the code point, the two lower ones 0. */
-static int set_dscp(struct build *b, const char *word, const char *text)
+bool fm_dscp_read(const char *text, uint8_t *out)
 {
 	const struct name *n = by_text(code_points, text);
 	uint64_t number;
 
-	(void)word;
+	if (!n && !fm_value_number(text, 63, &number))
+		return false;
+	*out = (uint8_t)(n ? n->number : number);
+	return true;
+}
+
+const char *fm_dscp_text(uint8_t code_point, char out[FM_DSCP_TEXT_MAX])
+{
+	const struct name *n = by_number(code_points, code_point);
+
 	if (n)
-		number = n->number;
-	else if (!fm_value_number(text, 63, &number))
+		(void)snprintf(out, FM_DSCP_TEXT_MAX, "%s", n->text);
+	else
+		(void)snprintf(out, FM_DSCP_TEXT_MAX, "%u", code_point);
+	return out;
+}
+
+/* RFC 6088 §3.1: the six upper bits are the code point, the two lower ones 0. */
+static int set_dscp(struct build *b, const char *word, const char *text)
+{
+	uint8_t number;
+
+	(void)word;
+	if (!fm_dscp_read(text, &number))
 		return refuse(b, -EINVAL, "\"%s\" is not a DSCP: a name such as ef, or 0 to 63",
 			      text);
 	b->s.tc[0] = b->s.tc[1] = (uint8_t)(number << 2);
@@ -423,12 +442,9 @@ static void add_proto(struct text *t, uint8_t number)
 
 static void add_dscp(struct text *t, uint8_t tc)
 {
-	const struct name *n = by_number(code_points, tc >> 2);
+	char name[FM_DSCP_TEXT_MAX];
 
-	if (n)
-		add(t, " dscp %s", n->text);
-	else
-		add(t, " dscp %u", tc >> 2);
+	add(t, " dscp %s", fm_dscp_text(tc >> 2, name));
 }
 
 static void add_fields(struct text *t, const struct fm_selector *s)

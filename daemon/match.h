@@ -45,6 +45,12 @@ char *fm_match_words(const struct fm_match *m, const struct fm_classes *classes,
 /* One class as its words: "unit restic.service", "domain *.example.org"; returns @out. */
 char *fm_class_text(const struct fm_classes *classes, unsigned class, char out[FM_MATCH_TEXT_MAX]);
 
+/* A code point by name or number, 0 to 63; false: neither. And its name, or number; returns @out.
+ */
+#define FM_DSCP_TEXT_MAX 8
+bool fm_dscp_read(const char *text, uint8_t *out);
+const char *fm_dscp_text(uint8_t code_point, char out[FM_DSCP_TEXT_MAX]);
+
 /* A selector as a match string; returns @out. */
 char *fm_match_text(const struct fm_selector *s, char out[FM_MATCH_TEXT_MAX]);
 

@@ -33,6 +33,7 @@ static json_t *show_steer(const struct fm_conf_host *c, const struct fm_conf_ste
 json_t *fm_policy_rules(const struct fm_conf_host *c)
 {
 	json_t *list = json_array(), *row;
+	char dscp[FM_DSCP_TEXT_MAX];
 
 	for (uint8_t i = 0; i < c->n_rules; i++) {
 		const struct fm_conf_rule *rule = &c->rules[i];
@@ -41,9 +42,13 @@ json_t *fm_policy_rules(const struct fm_conf_host *c)
 				rule->place.file, "line", rule->place.line, "match",
 				list_matches(c, rule));
 		json_object_update_new(row, show_steer(c, &rule->steer));
+		json_object_set_new(row, "dscp",
+				    rule->dscp.is_set
+					    ? json_string(fm_dscp_text(rule->dscp.code_point, dscp))
+					    : json_null());
 		json_array_append_new(list, row);
 	}
-	row = json_pack("{s:s, s:[]}", "rule", "default", "match");
+	row = json_pack("{s:s, s:[], s:n}", "rule", "default", "match", "dscp");
 	json_object_update_new(row, show_steer(c, &c->fallback.steer));
 	json_array_append_new(list, row);
 	return list;

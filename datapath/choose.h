@@ -145,6 +145,17 @@ FM_SUBPROGRAM int fm_path_of_bid(const struct fm_dp_block *b, __u32 bid)
 #define FM_WAITS 0x10000u
 #define FM_BLOCKS 0x20000u
 
+/* Beside the mask of an uplink packet: FM_DP_MARK() of its rule, 0: none. */
+#define FM_MARK_SHIFT 24
+#define FM_PATHS_ALL 0xffffffu
+
+/* What the outer header bears instead of the packet's own code point; ECN stays (RFC 6040). */
+static __always_inline void fm_mark(struct fm_packet *p, __u32 mark)
+{
+	if (mark)
+		p->tc = (mark & 0xfc) | (p->tc & 3);
+}
+
 static __always_inline void fm_words(__u64 to[2], const union fm_addr *a)
 {
 	to[0] = bpf_be64_to_cpu(a->d[0]);
@@ -167,9 +178,9 @@ static __always_inline bool fm_rules_block(const struct fm_dp_block *b)
 	if (!b->n_rules)
 		return false;
 	if (b->n_rules <= FM_DP_FEW)
-		head = bpf_map_lookup_elem(&fm_few_v1, &slot);
+		head = bpf_map_lookup_elem(&fm_few_v2, &slot);
 	else
-		head = bpf_map_lookup_elem(&fm_many_v1, &slot);
+		head = bpf_map_lookup_elem(&fm_many_v2, &slot);
 	return head && fm_rules_are(head, b) && (head->flags & FM_DP_RULE_BLOCKS);
 }
 
@@ -230,10 +241,11 @@ FM_SUBPROGRAM int fm_one_path(const struct fm_dp_weights *w, __u32 usable, __u32
  * @is_uplink: source and destination change places
  * @kept: host: mask of the path that it has; 0: none
  * @sender: host: classes of its program
- * @fid:  of the rule that chose; 0: none did
+ * @fid:  of the rule that chose; 0: none did; @mark: FM_DP_MARK() of it
  */
 struct fm_choice {
 	bool is_uplink;
+	__u8 mark;
 	__u16 fid;
 	__u32 kept, sender;
 };
@@ -290,6 +302,7 @@ static __always_inline void fm_match_of(struct fm_match *m, const struct fm_pack
 		__u32 mask = 0;                                                                    \
 		if (fits) {                                                                        \
 			(c)->fid = (r)->fid[i];                                                    \
+			(c)->mark = (r)->marks[i];                                                 \
 			mask = fm_by_rule(p, (r)->paths[i] & (b)->usable, (r)->flags[i],           \
 					  &(r)->weights[i], c);                                    \
 		}                                                                                  \
@@ -310,7 +323,7 @@ FM_SUBPROGRAM int fm_by_rules(const struct fm_dp_block *b, const struct fm_packe
 	fm_match_of(&m, p, is_uplink);
 	m.classes = c->sender;
 	if (b->n_rules <= FM_DP_FEW) {
-		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v1, &slot);
+		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v2, &slot);
 
 		if (!r || !fm_rules_are(&r->head, b))
 			return 0;
@@ -318,7 +331,7 @@ FM_SUBPROGRAM int fm_by_rules(const struct fm_dp_block *b, const struct fm_packe
 			m.classes |= fm_destination_classes(r->head.need, p);
 		return FM_BY_FITTING(b, p, r, fm_few_fit(r, &m), FM_DP_FEW, c);
 	}
-	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v1, &slot);
+	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v2, &slot);
 
 	if (!r || !fm_rules_are(&r->head, b))
 		return 0;
@@ -363,7 +376,7 @@ FM_SUBPROGRAM int fm_by_first_fragment(const struct fm_dp_block *b, const struct
 	if (mask & (FM_WAITS | FM_BLOCKS))
 		return (int)mask;
 	if (mask & b->usable)
-		return (int)(mask & b->usable);
+		return (int)(mask & (b->usable | ~FM_PATHS_ALL));
 	/* Nobody knows whether a rule that blocks would have claimed its first: then it has. */
 	return (int)(fm_rules_block(b) ? FM_BLOCKS : fm_by_default(b));
 }
@@ -403,7 +416,7 @@ FM_SUBPROGRAM int fm_flow_begin(const struct fm_packet *p)
 		return 0;
 	fm_tuple_of(&t, p, true);
 	new.first_ns = bpf_ktime_get_coarse_ns();
-	return (int)bpf_map_update_elem(&fm_flows_v2, &t, &new, BPF_NOEXIST);
+	return (int)bpf_map_update_elem(&fm_flows_v3, &t, &new, BPF_NOEXIST);
 }
 
 static __always_inline void fm_flow_goes(struct fm_dp_flow *f, const struct fm_dp_block *b,
@@ -416,6 +429,7 @@ static __always_inline void fm_flow_goes(struct fm_dp_flow *f, const struct fm_d
 	f->paths = paths;
 	f->bid = bid;
 	f->fid = c->fid;
+	f->mark = c->mark;
 	f->sender = c->sender;
 	f->pinned = is_pinned;
 	f->is_blocked = mask == FM_BLOCKS;
@@ -438,19 +452,25 @@ static __always_inline __u32 fm_flow_choose(struct __sk_buff *skb, const struct 
 
 	c.is_uplink = true;
 	c.sender = (__u32)fm_sender(skb, f ? f->sender : 0);
-	if (!is_pinned) {
-		if (f && f->id == b->id && f->bid && !f->pinned)
-			c.kept = (__u32)fm_path_of_bid(b, f->bid);
-		mask = (__u32)fm_by_rules(b, p, &c);
-	}
+	if (!is_pinned && f && f->id == b->id && f->bid && !f->pinned)
+		c.kept = (__u32)fm_path_of_bid(b, f->bid);
+	__u32 by_rules = (__u32)fm_by_rules(b, p, &c);
+
+	if (is_pinned)
+		c.fid = 0; /* of its rule it keeps the mark */
+	else
+		mask = by_rules;
 	if (!mask)
 		mask = fm_by_default(b);
 	if (f)
 		fm_flow_goes(f, b, mask, &c, is_pinned);
-	return mask;
+	return mask | (__u32)c.mark << FM_MARK_SHIFT;
 }
 
-/* Host, outgoing: mask of paths, 0: none now; FM_BLOCKS: none, and the packet shall not wait. */
+/*
+ * Host, outgoing: mask of paths, none now, or FM_BLOCKS: none, and the packet shall not wait; and
+ * above FM_MARK_SHIFT the mark.
+ */
 FM_SUBPROGRAM int fm_choose_uplink(struct __sk_buff *skb, const struct fm_dp_block *b,
 				   const struct fm_packet *p)
 {
@@ -463,20 +483,33 @@ FM_SUBPROGRAM int fm_choose_uplink(struct __sk_buff *skb, const struct fm_dp_blo
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return fm_by_first_fragment(b, p) & ~FM_WAITS;
 	fm_tuple_of(&t, p, true);
-	f = bpf_map_lookup_elem(&fm_flows_v2, &t);
+	f = bpf_map_lookup_elem(&fm_flows_v3, &t);
 	if (!f) {
 		fm_flow_begin(p);
-		f = bpf_map_lookup_elem(&fm_flows_v2, &t);
+		f = bpf_map_lookup_elem(&fm_flows_v3, &t);
 	}
 	if (f && f->generation == b->generation && f->id == b->id)
-		mask = f->is_blocked ? FM_BLOCKS : f->paths;
+		mask = (f->is_blocked ? FM_BLOCKS : f->paths) | (__u32)f->mark << FM_MARK_SHIFT;
 	else
 		mask = fm_flow_choose(skb, b, p, &t, f);
 	if (f)
 		fm_flow_seen(f, p);
 	if (p->fragment == FM_FRAGMENT_FIRST)
-		fm_remember_fragment(p, mask ? mask : FM_WAITS);
+		fm_remember_fragment(p, mask & FM_PATHS_ALL ? mask : mask | FM_WAITS);
 	return (int)(mask & ~FM_WAITS);
+}
+
+/* Host: the mark of a copy, which the original's flow has. */
+FM_SUBPROGRAM int fm_mark_of_copy(const struct fm_packet *p)
+{
+	struct fm_dp_tuple t = {};
+
+	if (!p)
+		return 0;
+	fm_tuple_of(&t, p, true);
+	const struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v3, &t);
+
+	return f ? f->mark : 0;
 }
 
 /* Host, incoming: a flow that is known counts both ways. */
@@ -487,7 +520,7 @@ FM_SUBPROGRAM int fm_count_incoming(const struct fm_packet *p)
 	if (!p || p->fragment == FM_FRAGMENT_LATER)
 		return 0;
 	fm_tuple_of(&t, p, false);
-	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v2, &t);
+	struct fm_dp_flow *f = bpf_map_lookup_elem(&fm_flows_v3, &t);
 
 	if (!f)
 		return 0;
@@ -574,13 +607,13 @@ FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packe
 
 	fm_match_of(&m, p, is_uplink);
 	if (b->n_rules <= FM_DP_FEW) {
-		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v1, &slot);
+		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v2, &slot);
 
 		if (!r || !fm_rules_are(&r->head, b))
 			return 0;
 		return (int)FM_CLASS_OF_FIT(r, fm_few_fit(r, &m), FM_DP_FEW);
 	}
-	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v1, &slot);
+	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v2, &slot);
 
 	if (!r || !fm_rules_are(&r->head, b))
 		return 0;

@@ -191,8 +191,8 @@ int fm_forward_init(struct fm_dp *dp)
 	dp->entries = calloc(dp->entries_size, sizeof(*dp->entries));
 	if (!dp->entries ||
 	    fm_slots_init(&dp->blocks, "any rules", dp->skel->maps.fm_blocks_v4) < 0 ||
-	    fm_slots_init(&dp->few, "rules", dp->skel->maps.fm_few_v1) < 0 ||
-	    fm_slots_init(&dp->many, "more than 8 rules", dp->skel->maps.fm_many_v1) < 0)
+	    fm_slots_init(&dp->few, "rules", dp->skel->maps.fm_few_v2) < 0 ||
+	    fm_slots_init(&dp->many, "more than 8 rules", dp->skel->maps.fm_many_v2) < 0)
 		return fm_dp_fail(-ENOMEM, "data path: out of memory");
 	int err = fm_words_init(dp);
 

@@ -60,7 +60,7 @@ uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow)
 	struct fm_dp_flow f;
 
 	tuple_to_map(&key, flow);
-	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_flows_v2), &key, &f) < 0)
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_flows_v3), &key, &f) < 0)
 		return 0;
 	return f.bid;
 }
@@ -71,7 +71,7 @@ int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow)
 
 	tuple_to_map(&key, flow);
 	(void)bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_pins_v1), &key);
-	if (bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_flows_v2), &key) < 0)
+	if (bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_flows_v3), &key) < 0)
 		return -errno;
 	return 0;
 }
@@ -101,6 +101,8 @@ static void tell_flow(const struct fm_dp_tuple *key, const struct fm_dp_flow *f,
 		.tcp_out = f->tcp_out,
 		.tcp_in = f->tcp_in,
 		.is_pinned = f->pinned,
+		.has_dscp = f->mark != 0,
+		.dscp = f->mark >> 2,
 		.packets = f->packets,
 		.bytes = f->bytes,
 		.packets_in = f->packets_in,
@@ -149,7 +151,7 @@ static void tell_batch(const struct batch *b, uint32_t n, bool is_host, fm_dp_fl
 int fm_dp_flows(struct fm_dp *dp, fm_dp_flow_fn *each, void *arg)
 {
 	bool is_host = dp->conf.role == FM_DP_HOST;
-	int fd = bpf_map__fd(is_host ? dp->skel->maps.fm_flows_v2 : dp->skel->maps.fm_uplink_v1);
+	int fd = bpf_map__fd(is_host ? dp->skel->maps.fm_flows_v3 : dp->skel->maps.fm_uplink_v1);
 	struct batch *b = malloc(sizeof(*b));
 	uint32_t at = 0, n;
 	void *from = NULL;

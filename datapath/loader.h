@@ -130,6 +130,7 @@ struct fm_dp_sync fm_dp_sync_end(struct fm_dp *dp);
  * @copies:     paths that get a copy beside the first
  * @idle_ns, @age_ns: since the last and the first packet
  * @tcp_out, @tcp_in: TCP flags seen
+ * @dscp:       with @has_dscp of the outer header; else that of each packet inside
  * At the anchor only tuple, id, bid and idle_ns are known.
  */
 struct fm_dp_flow_info {
@@ -137,7 +138,8 @@ struct fm_dp_flow_info {
 	uint32_t id, moves;
 	uint16_t bid, fid;
 	uint8_t copies, tcp_out, tcp_in;
-	bool is_pinned;
+	bool is_pinned, has_dscp;
+	uint8_t dscp;
 	uint64_t packets, bytes, packets_in, bytes_in, idle_ns, age_ns;
 };
 typedef void fm_dp_flow_fn(void *arg, const struct fm_dp_flow_info *flow);

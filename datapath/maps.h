@@ -73,7 +73,7 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
  * Path 0, the head and the first two prefixes are all that most packets need: two cache lines side
  * by side, as the map begins with a page. So the paths stand in reverse: FM_DP_PATH() finds them.
  * @id, @generation: of the binding, and of this state of it; generation 0: slot not in use
- * @rules:           slot in fm_few_v1, with more than FM_DP_FEW rules in fm_many_v1; the rules
+ * @rules:           slot in fm_few_v2, with more than FM_DP_FEW rules in fm_many_v2; the rules
  * there are ours if they carry @id and @rules_generation
  * @active:          bit i: rule i decides if it fits: it has a usable path, or is not to give way
  * @prefixes:        the first is the registration address (len 0: there is none)
@@ -116,6 +116,9 @@ _Static_assert(sizeof(struct fm_dp_block) == 23 * 64, "changes a pinned map: rai
 #define FM_DP_FEW 8u	 /* so many rules are compared; above that edges are searched */
 #define FM_DP_EDGES 128u /* of 64 ranges */
 
+/* A code point as a traffic class, and that there is one where ECN would be. */
+#define FM_DP_MARK(code_point) ((__u8)((code_point) << 2 | 1u))
+
 #define FM_DP_RULE_WAITS 1u	 /* while none of its paths is usable packets wait */
 #define FM_DP_RULE_BLOCKS 2u	 /* then they are dropped; neither flag: the next rule decides */
 #define FM_DP_RULE_STICKY 4u	 /* a flow keeps its path while that is usable and of this rule */
@@ -151,6 +154,7 @@ struct fm_dp_weights {
  * @any:  of each field: the rules that do not compare it
  * @need: classes that a packet must have, all of them
  * @paths, @flags, @fid: what becomes of it
+ * @marks: code point of the outer header, as FM_DP_MARK(); 0: that of the packet inside
  */
 struct fm_dp_few {
 	struct fm_dp_rules_head head;
@@ -161,7 +165,7 @@ struct fm_dp_few {
 	__u32 label[2][FM_DP_FEW], spi[2][FM_DP_FEW];
 	__u64 src[FM_DP_FEW][2][2], dst[FM_DP_FEW][2][2], need[FM_DP_FEW];
 	struct fm_dp_weights weights[FM_DP_FEW];
-	__u64 pad; /* whole cache lines */
+	__u8 marks[FM_DP_FEW];
 };
 _Static_assert(sizeof(struct fm_dp_few) == 1024, "changes a pinned map: raise its version");
 
@@ -190,8 +194,9 @@ struct fm_dp_many {
 	struct fm_dp_column32 label, spi;
 	struct fm_dp_column_address src, dst;
 	struct fm_dp_weights weights[FM_DP_RULES];
+	__u8 marks[FM_DP_RULES];
 };
-_Static_assert(sizeof(struct fm_dp_many) == 16344, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_many) == 16408, "changes a pinned map: raise its version");
 
 /* Slot of a block, and which of its prefixes. */
 #define FM_DP_WORD(slot, index) ((__u32)(slot) << 8 | (index))
@@ -251,6 +256,7 @@ _Static_assert(sizeof(struct fm_dp_tuple) == 40, "changes a pinned map: raise it
  * @generation: of the block by which @paths was chosen; another: choose again
  * @bid:        of the first path in @paths
  * @is_blocked: @paths is empty because its rule says so
+ * @mark:       FM_DP_MARK() of its rule, 0: none
  * @sender:     classes of its program, as last seen
  * @tcp_out, @tcp_in: TCP flags seen, ORed
  * Times are CLOCK_MONOTONIC, coarse.
@@ -259,7 +265,7 @@ struct fm_dp_flow {
 	__u64 packets, bytes, packets_in, bytes_in, first_ns, last_ns;
 	__u32 id, generation, moves;
 	__u16 paths, bid, fid;
-	__u8 tcp_out, tcp_in, pinned, is_blocked, pad[2];
+	__u8 tcp_out, tcp_in, pinned, is_blocked, mark, pad;
 	__u32 sender, more;
 };
 _Static_assert(sizeof(struct fm_dp_flow) == 80, "changes a pinned map: raise its version");

@@ -188,8 +188,14 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 	if (is_copy) {
 		FM_CTX_SET(skb->mark, 0);
 		mask = 1u << (copy & (FM_DP_PATHS - 1)) & b->usable;
+		if (is_host)
+			fm_mark(&p, fm_mark_of_copy(&p));
+	} else if (is_host) {
+		mask = fm_choose_uplink(skb, b, &p);
+		fm_mark(&p, mask >> FM_MARK_SHIFT);
+		mask &= FM_PATHS_ALL;
 	} else {
-		mask = is_host ? fm_choose_uplink(skb, b, &p) : fm_downlink_paths(b, &p);
+		mask = fm_downlink_paths(b, &p);
 	}
 	if (is_host)
 		fm_set_priority(skb, p.tc);

@@ -74,6 +74,11 @@ static uint8_t flags_of(const struct fm_rule *r)
 	return flags;
 }
 
+static uint8_t mark_of(const struct fm_rule *r)
+{
+	return r->has_dscp ? FM_DP_MARK(r->dscp) : 0;
+}
+
 static void make_head(struct fm_dp_rules_head *h, const struct fm_forwarding *f)
 {
 	h->id = f->id;
@@ -116,6 +121,7 @@ static void put_few(struct fm_dp_few *r, uint32_t i, const struct fm_rule *from)
 	r->fid[i] = from->fid;
 	r->need[i] = from->need;
 	memcpy(r->weights[i].of, from->weights, sizeof(r->weights[i].of));
+	r->marks[i] = mark_of(from);
 }
 
 static void make_few(struct fm_dp_few *r, const struct fm_forwarding *f)
@@ -277,6 +283,7 @@ void fm_rules_columns(struct fm_dp_many *r, const struct fm_forwarding *f)
 		r->fid[i] = from->fid;
 		r->need[i] = from->need;
 		memcpy(r->weights[i].of, from->weights, sizeof(r->weights[i].of));
+		r->marks[i] = mark_of(from);
 	}
 	make_columns(r, all, f->n_rules);
 }

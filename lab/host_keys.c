@@ -73,6 +73,7 @@ static const struct host_key program_keys[] = {
 static const struct host_key rule_keys[] = {
 	{ "match", { 0 }, false },
 	{ "final", { "yes", "no" }, false },
+	{ "dscp", { 0 }, false },
 	STEER_KEYS,
 	{ 0 },
 };

@@ -564,6 +564,32 @@ def rules_with_classes(d):
     sends(d, run, "what no program sent has no class of a program", p, wrap("ip6", p))
 
 
+def rules_that_mark(d):
+    run = "test_host_out"
+    for n, few in ((0, True), (12, False)):
+        more = [f"rule {20 + i} 0x1 2 6 {7000 + i} 0" for i in range(n)]
+        which = "few" if few else "many"
+        bind(d, "host", "ip6", more + ["rule 7 0x10 2 17 1000 0", "dscp 46", "rule 8 0x2 1 17 0 0", "dscp 0"])
+        sends(d, run, f"{which} rules: the outer header bears the rule's code point", up6(), wrap("alt", up6(), tc=0xB8))
+        sends(d, run, f"{which} rules: the packet inside keeps its own, ECN is copied", up6(tc=0x29),
+              wrap("alt", up6(tc=0x29), tc=0xB9))
+        sends(d, run, f"{which} rules: code point 0 is one too", up4(tos=0xB8), wrap("ip4", up4(tos=0xB8)))
+        sends(d, run, f"{which} rules: no rule, no mark", up6(sport=3), wrap("ip6", up6(sport=3)))
+    d.say(f"pin {HOME6} 1000 {PEER6} 2000 17 2")
+    sends(d, run, "a flow that is moved keeps its mark", up6(), wrap("ip4", up6(), tc=0xB8))
+    d.say(f"pin {HOME6} 1000 {PEER6} 2000 17 0")
+    bind(d, "host", "ip6", ["rule 7 0x12 2 17 1000 0", "dscp 46"])
+    sends(d, run, "the first of several copies is marked", up6(), wrap("ip4", up6(), tc=0xB8))
+    sends(d, run, "and so are the others", up6(), wrap("alt", up6(), tc=0xB8), mark=COPY | PATHS["alt"] - 1)
+    bind(d, "host", "ip6", ["rule 7 0x10 2 17 1000 0", "dscp 46"])
+    first = IPv6(src=HOME6, dst=PEER6) / IPv6ExtHdrFragment(nh=17, m=1, id=91) / UDP(sport=1000, dport=2000) / Raw(b"z" * 40)
+    later = IPv6(src=HOME6, dst=PEER6) / IPv6ExtHdrFragment(nh=17, offset=6, id=91) / Raw(b"z" * 40)
+    for name, p in (("first", first), ("later", later)):
+        verdict, out, _, _ = d.run(run, frame(p))
+        tell(f"the {name} fragment is marked", verdict == REDIRECT and IPv6(out[14:]).tc == 0xB8, f"{verdict} {out.hex()}")
+    bind(d, "host", "ip6")
+
+
 def moves(d):
     run = "test_host_out"
     bind(d, "host", "ip6")
@@ -816,7 +842,7 @@ def main():
         d = Drive(program, namespace, [host_line])
         loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3", "fm_host_guard")
         for part in (host_out, host_guard, signs_of_life, sizes, rules, rules_at_random, rules_that_block, rules_that_stick,
-                     rules_that_share, rules_with_classes, moves, host_in):
+                     rules_that_share, rules_with_classes, rules_that_mark, moves, host_in):
             part(d)
         restart(program, namespace, host_line, d)
         d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4}"])

@@ -145,6 +145,16 @@ static int do_need(struct drive *d, char **w)
 	return 0;
 }
 
+/* dscp N: of the rule before it */
+static int do_dscp(struct drive *d, char **w)
+{
+	struct fm_rule *r = &d->f.rules[d->f.n_rules - 1];
+
+	r->has_dscp = true;
+	r->dscp = (uint8_t)number(w[1]);
+	return 0;
+}
+
 /* domain ADDRESS CLASSES */
 static int do_domain(struct drive *d, char **w)
 {
@@ -417,19 +427,33 @@ static const struct {
 	int words; /* with the command itself */
 	int (*act)(struct drive *d, char **w);
 } commands[] = {
-	{ "open", 6, do_open },		  { "attach", 2, do_attach },
-	{ "detach", 2, do_attach },	  { "binding", 4, do_binding },
-	{ "prefix", 3, do_prefix },	  { "path", 10, do_path },
-	{ "rule", 7, do_rule },		  { "waits", 1, do_waits },
-	{ "blocks", 1, do_blocks },	  { "sticky", 1, do_sticky },
-	{ "weights", 2, do_weights },	  { "need", 2, do_need },
-	{ "domain", 3, do_domain },	  { "forward", 1, do_forward },
-	{ "unforward", 2, do_unforward }, { "pin", 7, do_pin },
-	{ "flows", 1, do_flows },	  { "counters", 1, do_counters },
-	{ "watch", 1, do_watch },	  { "arm", 2, do_arm },
-	{ "seen", 2, do_seen },		  { "sync", 2, do_sync },
-	{ "down", 1, do_down },		  { "run", 3, do_run },
-	{ "field", 3, do_field },	  { "neighbour", 6, do_neighbour },
+	{ "open", 6, do_open },
+	{ "attach", 2, do_attach },
+	{ "detach", 2, do_attach },
+	{ "binding", 4, do_binding },
+	{ "prefix", 3, do_prefix },
+	{ "path", 10, do_path },
+	{ "dscp", 2, do_dscp },
+	{ "rule", 7, do_rule },
+	{ "waits", 1, do_waits },
+	{ "blocks", 1, do_blocks },
+	{ "sticky", 1, do_sticky },
+	{ "weights", 2, do_weights },
+	{ "need", 2, do_need },
+	{ "domain", 3, do_domain },
+	{ "forward", 1, do_forward },
+	{ "unforward", 2, do_unforward },
+	{ "pin", 7, do_pin },
+	{ "flows", 1, do_flows },
+	{ "counters", 1, do_counters },
+	{ "watch", 1, do_watch },
+	{ "arm", 2, do_arm },
+	{ "seen", 2, do_seen },
+	{ "sync", 2, do_sync },
+	{ "down", 1, do_down },
+	{ "run", 3, do_run },
+	{ "field", 3, do_field },
+	{ "neighbour", 6, do_neighbour },
 };
 
 static int run_line(struct drive *d, char *line)
