@@ -379,6 +379,7 @@ static void host_turn(struct fm_daemon *d)
 		return;
 	}
 	fm_host_rules_look(d);
+	fm_host_block_beat(d);
 	if (!h->is_taken && (now_us >= h->take_at_us || is_all_bound(h, now_us)))
 		take(d);
 	else if (h->is_dirty)
@@ -459,7 +460,7 @@ static void second(void *ctx, uint64_t now_us)
 	if (!d->host->is_leaving)
 		fm_host_guard_second(d);
 	if (!d->host->is_leaving)
-		fm_host_block_second(d);
+		fm_host_block_beat(d);
 	fm_slow_offer(&d->host->slow, now_us);
 	fm_role_tell_dropped(d, &d->host->slow);
 	fm_timer_set(&d->host->second, now_us + 1000000);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/host.h"
 #include "daemon/role.h"
@@ -19,11 +20,19 @@
 #include "net/tun.h"
 #include "net/veth.h"
 
-/* What a policy is made of. @words: those that the kernel can tell from a cgroup's path. */
+#define ROOT_ID 1 /* of the first of all cgroups */
+
+/**
+ * struct source - what a policy is made of
+ * @words:   those of @all that a cgroup's path tells
+ * @is_root: what is mounted there are all cgroups, and not those of a cgroup namespace, whose paths
+ *           the kernel sees otherwise than we
+ */
 struct source {
 	const struct fm_who_words *all;
 	struct fm_who_words words;
 	char mount[1024];
+	bool is_root;
 };
 
 static uint32_t classes_of(void *ctx, const char *path)
@@ -40,22 +49,20 @@ static bool is_for_outside(const struct fm_host_rule_conf *r)
 	return r->is_block && (r->types == 0 || r->types >> FM_NONPERSISTENT & 1);
 }
 
-static void put_rules(const struct fm_host_conf *conf, struct fm_block_policy *p,
-		      uint8_t from[FM_RULES_MAX])
+static void put_rules(const struct fm_host_conf *conf, struct fm_block_policy *p)
 {
 	for (uint8_t i = 0; i < conf->n_rules && p->n_rules < FM_RULES_MAX; i++) {
 		const struct fm_host_rule_conf *r = &conf->rules[i];
 
-		if (!is_for_outside(r))
-			continue;
-		from[p->n_rules] = i;
-		p->rules[p->n_rules++] =
-			(struct fm_rule){ .selector = r->selector, .need = r->need };
+		if (is_for_outside(r))
+			p->rules[p->n_rules++] =
+				(struct fm_rule){ .selector = r->selector, .need = r->need };
 	}
 }
 
 /* A shell pattern as what stands before and behind one star; else the kernel cannot compare it. */
-static void put_pattern(const struct fm_conf_owner *o, uint32_t class, struct fm_block_policy *p)
+static void put_pattern(const struct source *s, const struct fm_conf_owner *o, uint32_t class,
+			struct fm_block_policy *p)
 {
 	struct fm_block_pattern *to = &p->patterns[p->n_patterns++];
 	bool is_name = o->kind == FM_OWNER_UNIT;
@@ -69,7 +76,8 @@ static void put_pattern(const struct fm_conf_owner *o, uint32_t class, struct fm
 					 .class = class };
 	memcpy(to->head.at, o->name, head);
 	memcpy(to->tail.at, tail, strlen(tail));
-	if (strpbrk(o->name, "?[\\") || strchr(tail, '*') || (!is_name && strchr(tail, '/')))
+	if (strpbrk(o->name, "?[\\") || strchr(tail, '*') ||
+	    (!is_name && (!s->is_root || strchr(tail, '/'))))
 		to->kind = FM_BLOCK_ANY;
 }
 
@@ -94,7 +102,7 @@ static void put_words(struct source *s, struct fm_block_policy *p)
 		if (!(s->all->used >> i & 1))
 			continue;
 		if (FM_WHO_BY_CGROUP >> o->kind & 1) {
-			put_pattern(o, 1u << i, p);
+			put_pattern(s, o, 1u << i, p);
 			continue;
 		}
 		s->words.used &= ~(1u << i);
@@ -108,30 +116,43 @@ static void put_words(struct source *s, struct fm_block_policy *p)
 }
 
 /* Return: rules that block outside; @out: what the kernel is to have of them. */
-static uint8_t make(const struct fm_host_conf *conf, struct source *s, struct fm_block_policy *out,
-		    uint8_t from[FM_RULES_MAX])
+static uint8_t make(const struct fm_host_conf *conf, struct source *s, struct fm_block_policy *out)
 {
 	memset(out, 0, sizeof(*out));
-	put_rules(conf, out, from);
+	put_rules(conf, out);
 	put_words(s, out);
 	return (uint8_t)out->n_rules;
+}
+
+static int find_cgroups(struct source *s)
+{
+	struct stat st;
+	int err = fm_proc_cgroup_mount(s->mount, sizeof(s->mount));
+
+	s->is_root = err == 0 && stat(s->mount, &st) == 0 && st.st_ino == ROOT_ID;
+	return err;
 }
 
 static void told(struct fm_daemon *d, int err)
 {
 	if (err < 0)
-		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_BLOCK], fm_dp_error(),
-			      NULL);
+		fm_events_put(&d->events, &fm_daemon_events[FM_DAEMON_EVENT_BLOCK],
+			      *fm_dp_error() ? fm_dp_error() : strerror(-err), NULL);
 }
 
-static void beat(const struct fm_daemon *d)
+void fm_host_block_beat(struct fm_daemon *d)
 {
-	const struct fm_host_block *b = &d->host->block;
+	const struct fm_host *core = &d->host->core;
 	uint64_t resting = 0;
+	uint8_t n = 0;
 
-	for (uint8_t i = 0; i < b->n; i++)
-		resting |= (d->host->core.resting >> b->from[i] & 1) << i;
-	fm_block_beat(b->block, resting);
+	if (!d->host->block.block)
+		return;
+	for (uint8_t i = 0; i < core->conf.n_rules; i++) {
+		if (is_for_outside(&core->conf.rules[i]))
+			resting |= (core->resting >> i & 1) << n++;
+	}
+	fm_block_beat(d->host->block.block, resting);
 }
 
 /* Who sends is for the `sock` programs to note, names of destinations are in the data path. */
@@ -166,23 +187,20 @@ static int put(struct fm_daemon *d, struct source *s, const struct fm_block_poli
 		return err;
 	err = fm_block_put(d->host->block.block, p);
 	fm_block_serve(d->host->block.block, devices);
-	beat(d);
+	fm_host_block_beat(d);
 	return err;
 }
 
 void fm_host_block_apply(struct fm_daemon *d)
 {
-	struct fm_host_block *b = &d->host->block;
 	struct source s = { .all = &d->host->policy.words };
 	struct fm_block_policy *p = calloc(1, sizeof(*p));
+	int err = find_cgroups(&s);
 
-	if (!p)
-		return;
-	b->n = make(&d->host->core.conf, &s, p, b->from);
-	if (b->n == 0)
+	if (p && make(&d->host->core.conf, &s, p) == 0)
 		fm_host_block_down(d);
-	else if (fm_proc_cgroup_mount(s.mount, sizeof(s.mount)) == 0)
-		told(d, put(d, &s, p));
+	else if (p)
+		told(d, err < 0 ? err : put(d, &s, p));
 	free(p);
 }
 
@@ -197,12 +215,6 @@ void fm_host_block_close(struct fm_daemon *d)
 	if (d->host->block.block)
 		fm_block_close(d->host->block.block);
 	d->host->block.block = NULL;
-}
-
-void fm_host_block_second(struct fm_daemon *d)
-{
-	if (d->host->block.block)
-		beat(d);
 }
 
 void fm_host_block_down(struct fm_daemon *d)
@@ -244,16 +256,21 @@ static int boot(const struct fm_options *o, const struct fm_config *c, struct fm
 {
 	struct fm_who_words words = { 0 };
 	struct source s = { .all = &words };
-	uint8_t bits[FM_CLASSES_MAX] = { 0 }, from[FM_RULES_MAX];
+	uint8_t bits[FM_CLASSES_MAX] = { 0 };
+	int err = find_cgroups(&s);
 
 	(void)fm_who_set(&words, c->host.classes.senders, c->host.classes.n_senders, bits);
 	fm_host_conf_make(c, conf);
 	for (uint8_t i = 0; i < conf->n_rules; i++)
 		conf->rules[i].need = fm_host_rules_need(bits, conf->rules[i].need);
-	if (make(conf, &s, p, from) > 0)
-		return load(o, &s, p);
-	fm_block_remove(o->pin);
-	return 0;
+	if (make(conf, &s, p) == 0) {
+		fm_block_remove(o->pin);
+		return 0;
+	}
+	if (err < 0)
+		fprintf(stderr,
+			"flowmobd: no cgroup v2 is mounted: rules that block do not hold\n");
+	return err < 0 ? 1 : load(o, &s, p);
 }
 
 int fm_host_block_boot(const struct fm_options *o)

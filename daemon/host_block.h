@@ -5,19 +5,13 @@
 #ifndef FM_DAEMON_HOST_BLOCK_H
 #define FM_DAEMON_HOST_BLOCK_H
 
-#include "core/world.h"
 #include "daemon/daemon.h"
 
 struct fm_block;
 
-/**
- * struct fm_host_block - what the kernel has
- * @block: NULL: no rule blocks, or it cannot be loaded
- * @from:  by its rules: their places among the core's
- */
+/* @block: NULL: no rule blocks, or it cannot be loaded. */
 struct fm_host_block {
 	struct fm_block *block;
-	uint8_t n, from[FM_RULES_MAX];
 };
 
 /* At the start, after the names of destinations. Always 0: failures are events. */
@@ -26,7 +20,8 @@ void fm_host_block_close(struct fm_daemon *d);
 
 /* The core has other rules. */
 void fm_host_block_apply(struct fm_daemon *d);
-void fm_host_block_second(struct fm_daemon *d);
+/* The daemon lives, and knows which conditions of rules hold: each turn, and each second. */
+void fm_host_block_beat(struct fm_daemon *d);
 
 /* `flowmob down`: nothing blocks any more. */
 void fm_host_block_down(struct fm_daemon *d);

@@ -63,6 +63,7 @@ int fm_pin_cgroup_link(const char *path, const struct bpf_program *program, int 
 	if (link < 0)
 		return fm_dp_fail(-errno, "sockets: the cgroup takes no program %s: %s",
 				  bpf_program__name(program), strerror(errno));
+	(void)unlink(path); /* one that another user pinned, whom we were before */
 	if (bpf_obj_pin(link, path) < 0)
 		err = fm_dp_fail(-errno, "sockets: cannot pin %s: %s", path, strerror(errno));
 	close(link); /* the pin keeps it attached */

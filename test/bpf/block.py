@@ -225,6 +225,20 @@ def _(d):
     same(noted(), before)
 
 
+@row('after the daemon has become another user: new rules, rules for the first time, none any more')
+def _(d):
+    d('rule 0 dport 7001', 'put', 'close')
+    d(f'open {PIN} {CGROUP} {TOP}', 'drop nobody', 'rule 0 dport 7002', 'put')
+    same((sent(port=7001), sent(port=7002)), (True, False))
+    d('remove')
+    end = time.monotonic() + 5
+    while not sent(port=7002) and time.monotonic() < end:  # what root attached goes with its pin, a moment later
+        time.sleep(0.05)
+    same((sent(port=7002), os.listdir(PIN)), (True, []))
+    d(f'open {PIN} {CGROUP} {TOP}', 'rule 1', f'pattern {NAME} 1 dropped- -', 'put', 'serve 0')
+    same((within('dropped-1', sent), sent()), (False, True))
+
+
 @row('removed, nothing blocks and nothing is pinned')
 def _(d):
     d('rule 0', 'put')
@@ -290,7 +304,8 @@ def main():
     CGROUP = TOP + BELOW
     bpffs = tempfile.mkdtemp(prefix='fmblock-')
     PIN = f'{bpffs}/pins'
-    run(f'mount -t bpf bpf {bpffs}')
+    os.chmod(bpffs, 0o755)
+    run(f'mount -t bpf -o mode=0755 bpf {bpffs}')
     os.mkdir(CGROUP)
     try:
         if libc.unshare(NETNS) < 0:

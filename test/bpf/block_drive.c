@@ -11,6 +11,7 @@
 
 #include "datapath/block.h"
 #include "datapath/loader.h"
+#include "net/privilege.h"
 
 #define WORDS_MAX 12
 
@@ -142,6 +143,14 @@ static int do_send(char **w)
 											 : 0;
 }
 
+/* As the daemon after its start: another user, few capabilities. */
+static int do_drop(char **w)
+{
+	int err = fm_privilege_give(w[1], pin_dir);
+
+	return err < 0 ? err : fm_privilege_drop(w[1]);
+}
+
 static int do_drops(char **w)
 {
 	(void)w;
@@ -164,10 +173,11 @@ static const struct {
 	int words;
 	int (*run)(char **w);
 } commands[] = {
-	{ "open", 4, do_open },	  { "rule", 2, do_rule },     { "pattern", 4, do_pattern },
-	{ "user", 3, do_user },	  { "cannot", 2, do_cannot }, { "put", 1, do_put },
-	{ "serve", 2, do_serve }, { "beat", 2, do_beat },     { "send", 3, do_send },
-	{ "drops", 1, do_drops }, { "close", 1, do_close },   { "remove", 1, do_close },
+	{ "open", 4, do_open },	   { "rule", 2, do_rule },     { "pattern", 4, do_pattern },
+	{ "user", 3, do_user },	   { "cannot", 2, do_cannot }, { "put", 1, do_put },
+	{ "serve", 2, do_serve },  { "beat", 2, do_beat },     { "send", 3, do_send },
+	{ "drops", 1, do_drops },  { "close", 1, do_close },   { "drop", 2, do_drop },
+	{ "remove", 1, do_close },
 };
 
 static int run(char *line)

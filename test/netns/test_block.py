@@ -139,6 +139,20 @@ def test_while_the_daemon_runs_and_the_access_is_gone(world):
     assert world.counters('host')['rule-block-outside'] >= 15
 
 
+def test_a_reload_brings_and_takes_rules(world):
+    conf = world.dir / 'host/flowmob.conf'
+    text = conf.read_text()
+    conf.write_text(text.replace('on-none = block', 'on-none = wait').replace('on-none = "block"', 'on-none = wait'))
+    world.do('reload', node='host')
+    until('nothing blocks any more', lambda: leaves(world, 'secret-1.scope'))
+    assert_open(world)
+    assert not list(files(world)[1].glob('*block_*'))
+    conf.write_text(text)
+    world.do('reload', node='host')
+    until('it blocks again', lambda: not leaves(world, 'secret-1.scope'))
+    assert_blocks(world)
+
+
 def test_while_the_daemon_is_dead(world):
     assert not leaves(world, 'secret-0.scope')
     kill(world)
