@@ -63,7 +63,7 @@ struct fm_block_set {
 	struct fm_block_pattern patterns[FM_BLOCK_PATTERNS];
 	struct fm_dp_many rules;
 };
-_Static_assert(sizeof(struct fm_block_set) == 24 + 32 * 264 + 16344,
+_Static_assert(sizeof(struct fm_block_set) == 24 + 32 * 264 + sizeof(struct fm_dp_many),
 	       "changes a pinned map: raise its version");
 
 /* fm_block_cgroups_v1, by id, fm_block_users_v1, by uid: classes, of each set. */
