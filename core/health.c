@@ -286,7 +286,7 @@ bool fm_health_wake(struct fm_health *h, uint64_t interval_us, uint64_t now_us)
 
 void fm_health_hurry(struct fm_health *h, uint64_t interval_us, uint64_t now_us)
 {
-	if (h->state == FM_HEALTH_UP && h->next_us > now_us + interval_us)
+	if (h->next_us > now_us + interval_us)
 		h->next_us = now_us + interval_us;
 }
 

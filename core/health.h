@@ -79,7 +79,7 @@ bool fm_health_hears_users(const struct fm_health *h);
  */
 void fm_health_late(struct fm_health *h, uint64_t late_us);
 
-/* Probes go faster from now on: the next one comes sooner. */
+/* Probes go faster from now on: the next one comes after @interval_us at most. */
 void fm_health_hurry(struct fm_health *h, uint64_t interval_us, uint64_t now_us);
 
 /* When to call fm_health_wake() next. */

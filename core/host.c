@@ -263,6 +263,16 @@ void fm_host_doubt(struct fm_host *h, uint8_t access, uint64_t now_us)
 	fm_host_wake(h, now_us);
 }
 
+/*
+ * Nothing works: what seems dead is asked as often as what lives, for flows wait, and it may have
+ * come back since.
+ */
+static bool is_last_hope(const struct fm_host *h, uint8_t access, uint64_t now_us)
+{
+	return h->accesses[access].health.state == FM_HEALTH_DOWN &&
+	       fm_host_carrier(h, 0, now_us) == FM_NO_ACCESS;
+}
+
 static void probe(struct fm_host *h, uint8_t access, uint64_t now_us)
 {
 	struct fm_host_access *a = &h->accesses[access];
@@ -270,7 +280,8 @@ static void probe(struct fm_host *h, uint8_t access, uint64_t now_us)
 		fm_passive_interval_us(&a->passive, interval_of(h, access), a->health.srtt_us);
 	uint64_t nonce;
 
-	fm_health_hurry(&a->health, interval_us, now_us);
+	if (a->health.state == FM_HEALTH_UP || is_last_hope(h, access, now_us))
+		fm_health_hurry(&a->health, interval_us, now_us);
 	if (!fm_health_wake(&a->health, interval_us, now_us))
 		return;
 	h->ops->random(h->world, &nonce, sizeof(nonce));
@@ -280,22 +291,31 @@ static void probe(struct fm_host *h, uint8_t access, uint64_t now_us)
 }
 
 /* D50: probes go where there is a path. */
-static uint64_t wake_health(struct fm_host *h, uint64_t now_us)
+static void wake_health(struct fm_host *h, uint64_t now_us)
 {
-	uint64_t due_us = FM_NEVER, late_us = 0;
+	uint64_t late_us = 0;
 
 	if (h->due_us != 0 && now_us > h->due_us + LATE_US)
 		late_us = now_us - h->due_us;
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
-		struct fm_host_access *a = &h->accesses[i];
-		struct fm_passive_limits limits;
+		if (!fm_host_has_path(h, i, now_us))
+			continue;
+		fm_health_late(&h->accesses[i].health, late_us);
+		look(h, i, now_us);
+		probe(h, i, now_us);
+	}
+}
+
+static uint64_t health_due_us(const struct fm_host *h, uint64_t now_us)
+{
+	uint64_t due_us = FM_NEVER;
+
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
+		const struct fm_host_access *a = &h->accesses[i];
+		const struct fm_passive_limits limits = limits_of(h, i);
 
 		if (!fm_host_has_path(h, i, now_us))
 			continue;
-		fm_health_late(&a->health, late_us);
-		look(h, i, now_us);
-		probe(h, i, now_us);
-		limits = limits_of(h, i);
 		due_us = fm_min_u64(due_us, fm_health_due_us(&a->health));
 		due_us = fm_min_u64(due_us, fm_passive_due_us(&a->passive, &limits));
 	}
@@ -334,8 +354,9 @@ void fm_host_wake(struct fm_host *h, uint64_t now_us)
 	if (!h->is_started)
 		return;
 	h->woken_us = now_us;
-	due_us = wake_health(h, now_us);
+	wake_health(h, now_us);
 	fm_host_steer(h, now_us);
+	due_us = health_due_us(h, now_us);
 	if (h->sift_us != 0 && now_us >= h->sift_us)
 		fm_host_path_sift(h, now_us);
 	else if (h->sift_us != 0)

@@ -108,6 +108,19 @@ static void damp(struct fm_host *h, uint8_t access, uint64_t now_us)
 			     (int32_t)((fm_damp_until_us(d) - now_us) / FM_SECOND_US));
 }
 
+/* Nothing is left: what seemed dead before may have come back since, and is asked at once. */
+static void ask_the_dead(struct fm_host *h, uint8_t lost, uint64_t now_us)
+{
+	if (fm_host_carrier(h, 0, now_us) != FM_NO_ACCESS)
+		return;
+	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
+		if (i == lost || h->accesses[i].health.state != FM_HEALTH_DOWN)
+			continue;
+		fm_health_hurry(&h->accesses[i].health, 0, now_us);
+		h->accesses[i].reg.try_us = now_us;
+	}
+}
+
 /*
  * An access that carried packets does so no longer: what was moved to it by hand falls to the
  * rules.
@@ -124,6 +137,7 @@ static void lose(struct fm_host *h, uint8_t access, enum fm_rank rank, uint64_t 
 	a->lost_us = is_silent(a->lost_by) ? a->health.heard_us : now_us;
 	fm_host_tell(h, FM_EVENT_ACCESS_LOST, access, (int32_t)a->lost_by);
 	damp(h, access, now_us);
+	ask_the_dead(h, access, now_us);
 	fm_host_flow_access_lost(h, access);
 }
 

@@ -42,6 +42,42 @@ static void restore(struct world *w, uint8_t access, struct fm_ip coa)
 	let_pass(w, 200 * MS);
 }
 
+/* 10 ms pass; the anchor answers what came to it: nothing over a dead access. */
+static void let_live(struct world *w, unsigned *from)
+{
+	for (; *from < w->n_sent; (*from)++) {
+		if (!(w->dead & 1u << w->sent[*from].via.access))
+			world_answer(w, *from, (struct answer){ 0 });
+	}
+	world_run(w, w->now_us + 10 * MS);
+}
+
+/*
+ * The first access seems dead, and comes back between two attempts to use it, when the other one
+ * dies: it is asked at once, by an update.
+ */
+static void when_the_last_dies_the_dead_are_asked(void **state)
+{
+	(void)state;
+	for (unsigned phase = 0; phase < 10; phase++) {
+		struct world *w = world_of((struct fm_steer){ .n_via = 2, .via = { 0, 1 } });
+		unsigned from = w->n_sent, n = 300 + 20 * phase;
+
+		w->dead = 1;
+		while (n-- > 0)
+			let_live(w, &from);
+		assert_int_equal(w->h.accesses[0].health.state, FM_HEALTH_DOWN);
+		w->dead = 2;
+		for (n = 0; w->h.accesses[1].health.state != FM_HEALTH_DOWN && n < 100; n++)
+			let_live(w, &from);
+		for (n = 0; n < 10; n++)
+			let_live(w, &from);
+		assert_int_equal(w->h.accesses[0].health.state, FM_HEALTH_UP);
+		assert_int_equal(w->forwarding.default_path, 0);
+		world_free(w);
+	}
+}
+
 static void shares_go_to_the_data_path_in_both_families(void **state)
 {
 	struct world *w = world_of((struct fm_steer){ .mode = FM_STEER_LOAD_BALANCING,
@@ -156,6 +192,7 @@ static void a_reload_moves_no_flow_of_a_rule_that_stays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(when_the_last_dies_the_dead_are_asked),
 		cmocka_unit_test(shares_go_to_the_data_path_in_both_families),
 		cmocka_unit_test(a_used_up_quota_moves_what_runs),
 		cmocka_unit_test(a_late_access_is_waited_for),
