@@ -193,7 +193,7 @@ static void beside_body(FILE *f, unsigned n)
 			" direction = \"%s\" }\n",
 			ways[d], ways[d]);
 	}
-	fputs("  event { at = \"2s\" do = \"cut\" access = \"a\" }\n", f);
+	fputs("  event { at = \"1500ms\" do = \"cut\" access = \"a\" }\n", f);
 }
 
 static double *value_at(struct fm_bench_samples *s, bool is_ours, size_t i)
@@ -204,7 +204,7 @@ static double *value_at(struct fm_bench_samples *s, bool is_ours, size_t i)
 /* One world, a value of each row: value @i of its side. */
 static void beside_world(struct fm_bench *b, struct fm_bench_samples *s, bool is_ours, size_t i)
 {
-	const struct world w = { 5, is_ours ? "flowmob" : "mptcp", two_unlike, beside_body, 0 };
+	const struct world w = { 4, is_ours ? "flowmob" : "mptcp", two_unlike, beside_body, 0 };
 	json_t *o = play(&w);
 	bool is_wrong = is_ours ? !is_ok(o)
 				: number_of(o, "up", "broken") || number_of(o, "down", "broken");

@@ -2,6 +2,10 @@
  * Passive signs of one access. Two of them: (1) a packet left, and since then nothing came; (2)
  * packets came at an even pace, and have stopped. Each is a doubt after the time in which an
  * answer comes on a path that lives, since the last sign of life of any kind.
+ *
+ * What TCP sends again is no third one. Its first repetition leaves after two round trips at least,
+ * often 200 ms: later than (1) is in doubt. Where other packets still come, so that (1) says
+ * nothing, repetitions come with every full queue as well, and probes into a full queue are missed.
  */
 #include "core/passive.h"
 
