@@ -161,11 +161,16 @@ int fm_bench_measured(struct fm_bench *b, const struct fm_bench_row *row,
 	return 0;
 }
 
+bool fm_bench_wants(const struct fm_bench *b, const char *name)
+{
+	return !b->only || strstr(name, b->only);
+}
+
 int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row)
 {
 	struct fm_bench_samples s;
 
-	if (b->only && !strstr(row->name, b->only))
+	if (!fm_bench_wants(b, row->name))
 		return 0;
 	row->ours.round(row->ours.ctx); /* warm: caches, branch predictors, the CPU's clock */
 	row->baseline.round(row->baseline.ctx);

@@ -54,6 +54,9 @@ struct fm_bench {
 	json_t *rows;
 };
 
+/* Is the row of that name to be measured? */
+bool fm_bench_wants(const struct fm_bench *b, const char *name);
+
 /* Measures one row, if it is wanted, and adds it. Return: 0; -EBADMSG a side failed: no figure. */
 int fm_bench_compare(struct fm_bench *b, const struct fm_bench_row *row);
 

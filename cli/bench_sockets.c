@@ -2,7 +2,9 @@
  * flowmob bench sockets: what the hooks of on-demand mobility cost a program, against the same
  * without any hook, on a host with the daemon's rules and routes in both cases. UDP over IPv6, in a
  * network namespace and a cgroup of its own; the hooks are taken away for each round of the
- * baseline, as a hook that finds nothing costs too. One socket in 256 is asked what source it has.
+ * baseline, as a hook that finds nothing costs too. A program that asks does so in the baseline
+ * too: the kernel takes the option there, and does nothing for it. Beside stands the same against a
+ * program that makes no such call. One socket in 256 is asked what source it has.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -292,15 +294,23 @@ static double connect_round(void *ctx)
 
 static int measure(struct sockets *w)
 {
-	struct side bare = { .w = w }, silent = { .w = w, .is_hooked = true },
+	struct side bare = { .w = w }, bare_asking = { .w = w, .asks = true },
+		    silent = { .w = w, .is_hooked = true },
 		    asking = { .w = w, .is_hooked = true, .asks = true, .has_type = true },
 		    given = { .w = w, .is_hooked = true, .has_type = true, .policy_type = TYPE };
 	const struct fm_bench_side life = { "socket + connect + close, no hook", life_round,
 					    &bare },
+				   same = { "the same calls, no hook", life_round, &bare_asking },
 				   alone = { "connect, no hook", connect_round, &bare };
 	const struct fm_bench_row rows[] = {
 		{ "life, asks nothing", "ns", { "hooks", life_round, &silent }, life, 1.05, true },
 		{ "life, asks, ready",
+		  "ns",
+		  { "hooks + setsockopt", life_round, &asking },
+		  same,
+		  1.25,
+		  true },
+		{ "life, asks, against no ask",
 		  "ns",
 		  { "hooks + setsockopt", life_round, &asking },
 		  life,

@@ -298,6 +298,12 @@ static __always_inline int pass_flags(struct bpf_sockopt *c, const struct bpf_so
 	return FM_LEAVE;
 }
 
+/* Will it have something with it in any case? Then there is no need to look first. */
+static __always_inline bool makes_want(const struct bpf_sock *sk, const struct asked *a)
+{
+	return a->type && a->type < FM_SOCK_TYPES && is_served(sk) && !is_settled(sk);
+}
+
 SEC("cgroup/setsockopt")
 int fm_sock_set(struct bpf_sockopt *c)
 {
@@ -311,7 +317,7 @@ int fm_sock_set(struct bpf_sockopt *c)
 		return leave_option(c);
 	if (!sk || !is_ours(fm_sock_now(), bpf_get_netns_cookie(c)) || !read_asked(c, &a))
 		return leave_option(c);
-	w = fm_want(sk, false, false);
+	w = fm_want(sk, makes_want(sk, &a), false);
 	if (!w && !(a.value & FM_SC_BITS) && !a.is_long)
 		return leave_option(c);
 	flags = a.value & ~FM_SC_BITS;
@@ -513,9 +519,9 @@ static __always_inline int held_answer(const struct fm_sock_want *w)
  * errno: it fails.
  */
 static __always_inline struct fm_sock_pin *source_for(struct bpf_sock_addr *c, struct bpf_sock *sk,
-						      const struct call *k, int *err)
+						      struct fm_sock_want *w, const struct call *k,
+						      int *err)
 {
-	struct fm_sock_want *w = fm_want(sk, false, true);
 	__u32 is_v4 = k->is_v4 & 1;
 
 	if (!w || !w->type)
@@ -596,10 +602,10 @@ static __always_inline int bind_to(struct bpf_sock_addr *c, const struct bpf_soc
 }
 
 static __always_inline int connect(struct bpf_sock_addr *c, struct bpf_sock *sk,
-				   const struct call *k)
+				   struct fm_sock_want *w, const struct call *k)
 {
 	int err = 0;
-	struct fm_sock_pin *p = source_for(c, sk, k, &err);
+	struct fm_sock_pin *p = source_for(c, sk, w, k, &err);
 
 	if (!p) {
 		unmark(c, sk, k);
@@ -627,14 +633,12 @@ static __always_inline void take_source(const struct bpf_sock *sk, struct call *
 	}
 }
 
-/* Has it asked for nothing, and is nothing given by policy? Then that is all. */
-static __always_inline bool asks_nothing(struct bpf_sock *sk)
+/* Is nothing given by policy to those that ask for nothing? */
+static __always_inline bool gives_nothing(void)
 {
 	const struct fm_sock_settings *now = fm_sock_now();
 
-	if (!now || now->has_defaults || now->default_type)
-		return false;
-	return !fm_want(sk, false, true);
+	return now && !now->has_defaults && !now->default_type;
 }
 
 static __always_inline void note(struct bpf_sock_addr *c, struct bpf_sock *sk, const bool is_new)
@@ -649,19 +653,21 @@ SEC("cgroup/connect6")
 int fm_sock_connect6(struct bpf_sock_addr *c)
 {
 	struct bpf_sock *sk = c->sk;
+	struct fm_sock_want *w;
 	struct call k = { 0 };
 
 	if (!sk)
 		return FM_LEAVE;
 	note(c, sk, true);
-	if (asks_nothing(sk))
+	w = fm_want(sk, false, true);
+	if (!w && gives_nothing())
 		return FM_LEAVE;
 	__u32 to[4] = { c->user_ip6[0], c->user_ip6[1], c->user_ip6[2], c->user_ip6[3] };
 
 	k.is_v4 = is_mapped(to);
 	k.is_near = k.is_v4 ? is_near4(to[3]) : is_near6(to);
 	take_source(sk, &k);
-	return connect(c, sk, &k);
+	return connect(c, sk, w, &k);
 }
 
 SEC("cgroup/connect4")
@@ -669,15 +675,17 @@ int fm_sock_connect4(struct bpf_sock_addr *c)
 {
 	struct bpf_sock *sk = c->sk;
 	struct call k = { .is_v4 = 1 };
+	struct fm_sock_want *w;
 
 	if (!sk)
 		return FM_LEAVE;
 	note(c, sk, true);
-	if (asks_nothing(sk))
+	w = fm_want(sk, false, true);
+	if (!w && gives_nothing())
 		return FM_LEAVE;
 	k.is_near = is_near4(c->user_ip4);
 	take_source(sk, &k);
-	return connect(c, sk, &k);
+	return connect(c, sk, w, &k);
 }
 
 /* A mark of an earlier connect leads to its slot's device: not what goes elsewhere. */
@@ -695,12 +703,14 @@ int fm_sock_sendmsg6(struct bpf_sock_addr *c)
 {
 	struct bpf_sock *sk = c->sk;
 	struct call k = { 0 };
+	struct fm_sock_want *w;
 	int err = 0;
 
 	if (!sk)
 		return FM_LEAVE;
 	note(c, sk, false);
-	if (asks_nothing(sk))
+	w = fm_want(sk, false, true);
+	if (!w && gives_nothing())
 		return FM_LEAVE;
 	__u32 to[4] = { c->user_ip6[0], c->user_ip6[1], c->user_ip6[2], c->user_ip6[3] };
 
@@ -709,7 +719,7 @@ int fm_sock_sendmsg6(struct bpf_sock_addr *c)
 	k.source[1] = c->msg_src_ip6[1];
 	k.source[2] = c->msg_src_ip6[2];
 	k.source[3] = c->msg_src_ip6[3];
-	struct fm_sock_pin *p = source_for(c, sk, &k, &err);
+	struct fm_sock_pin *p = source_for(c, sk, w, &k, &err);
 
 	if (p) {
 		const __u32 *ip = (const __u32 *)p->ip;
@@ -728,18 +738,20 @@ int fm_sock_sendmsg4(struct bpf_sock_addr *c)
 {
 	struct bpf_sock *sk = c->sk;
 	struct call k = { .is_v4 = 1 };
+	struct fm_sock_want *w;
 	int err = 0;
 
 	if (!sk)
 		return FM_LEAVE;
 	note(c, sk, false);
-	if (asks_nothing(sk))
+	w = fm_want(sk, false, true);
+	if (!w && gives_nothing())
 		return FM_LEAVE;
 	k.is_near = is_near4(c->user_ip4);
 	k.source[3] = c->msg_src_ip4;
 	if (k.source[3])
 		k.source[2] = bpf_htonl(0xffff);
-	struct fm_sock_pin *p = source_for(c, sk, &k, &err);
+	struct fm_sock_pin *p = source_for(c, sk, w, &k, &err);
 
 	if (p)
 		FM_CTX_SET(c->msg_src_ip4, ((const __u32 *)p->ip)[3]);
