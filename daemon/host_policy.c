@@ -73,32 +73,6 @@ void fm_host_policy_turn(struct fm_daemon *d)
 	fm_role_told_dp(d, fm_dp_touch(d->host->dp));
 }
 
-int fm_host_policy_apply(struct fm_daemon *d)
-{
-	const struct fm_host_policy *p = &d->host->policy;
-	bool has_defaults = fm_who_has_defaults(&d->config->host), has_runs = false;
-	int err;
-
-	for (uint32_t i = 0; i < FM_RUNS_MAX; i++)
-		has_runs |= is_used(&p->runs[i]);
-	has_defaults |= has_runs;
-	if (!d->host->sockets.sock)
-		return 0;
-	fm_sock_deadline(d->host->sockets.sock,
-			 (uint32_t)(d->config->host.home.deadline_us / 1000));
-	err = fm_sock_policy(d->host->sockets.sock, fm_who_closed(&d->config->host), has_defaults,
-			     0);
-	fm_sock_trees(d->host->sockets.sock, has_runs);
-	if (err == 0)
-		err = fm_sock_senders(d->host->sockets.sock, p->words.used != 0);
-	for (uint32_t i = 0; i < FM_RUNS_MAX && err == 0; i++) {
-		if (is_used(&p->runs[i]))
-			err = put_verdict(d, &p->runs[i]);
-	}
-	fm_role_told(d, FM_DAEMON_EVENT_TYPES_OFF, "types by unit ahead", fm_host_cgroups_apply(d));
-	return err;
-}
-
 /*
  * What policy says of @who. A program under `flowmob run` never gets another type than it was
  * started with; those of a program block are left alone until there is an address of theirs.
@@ -115,6 +89,80 @@ static void judge(const struct fm_daemon *d, const struct fm_who *who, struct fm
 	v->classes = fm_who_classes(&d->host->policy.words, who);
 	if (v->default_type)
 		v->allowed |= (uint8_t)(1u << v->default_type);
+}
+
+/* Flows choose again where their sender's classes are others now. */
+static void put_judged(struct fm_daemon *d, const struct fm_sock_who *of,
+		       const struct fm_sock_verdict *v)
+{
+	if (fm_sock_classes(d->host->sockets.sock, of) != v->classes)
+		d->host->policy.is_touched = true;
+	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, of, v));
+}
+
+/* All that policy says of one user: in each group that it names, and in all others. */
+static void put_person(struct fm_daemon *d, uint32_t uid)
+{
+	const struct fm_people *p = &d->host->policy.people;
+
+	for (uint32_t i = 0; i <= p->n_groups; i++) {
+		uint32_t gid = i < p->n_groups ? p->groups[i] : FM_SOCK_ANY;
+		struct fm_who who = { .uid = uid, .gid = gid, .cgroup = "", .program = "" };
+		struct fm_sock_who of = { .uid = uid, .gid = gid };
+		struct fm_sock_verdict v = { 0 };
+
+		judge(d, &who, &v);
+		put_judged(d, &of, &v);
+	}
+}
+
+/* Before their first socket. Others are judged when they ask, unless nobody else can be meant. */
+static void put_people(struct fm_daemon *d)
+{
+	const struct fm_people *p = &d->host->policy.people;
+
+	for (uint32_t i = 0; i < p->n_users; i++)
+		put_person(d, p->users[i]);
+	if (p->is_only && p->is_all)
+		put_person(d, FM_SOCK_ANY);
+}
+
+/* Of what runs, and of the configuration: those of before are stale. */
+static int put_verdicts(struct fm_daemon *d)
+{
+	const struct fm_host_policy *p = &d->host->policy;
+	bool has_defaults = fm_who_has_defaults(&d->config->host), has_runs = false;
+	int err;
+
+	for (uint32_t i = 0; i < FM_RUNS_MAX; i++)
+		has_runs |= is_used(&p->runs[i]);
+	has_defaults |= has_runs;
+	if (!d->host->sockets.sock)
+		return 0;
+	fm_sock_deadline(d->host->sockets.sock,
+			 (uint32_t)(d->config->host.home.deadline_us / 1000));
+	err = fm_sock_policy(d->host->sockets.sock, fm_who_closed(&d->config->host), has_defaults,
+			     0);
+	fm_sock_trees(d->host->sockets.sock, has_runs);
+	fm_sock_people(d->host->sockets.sock, p->people.is_only);
+	if (err == 0)
+		err = fm_sock_senders(d->host->sockets.sock, p->words.used != 0);
+	for (uint32_t i = 0; i < FM_RUNS_MAX && err == 0; i++) {
+		if (is_used(&p->runs[i]))
+			err = put_verdict(d, &p->runs[i]);
+	}
+	fm_role_told(d, FM_DAEMON_EVENT_TYPES_OFF, "types by unit ahead", fm_host_cgroups_apply(d));
+	put_people(d);
+	return err;
+}
+
+int fm_host_policy_apply(struct fm_daemon *d)
+{
+	struct fm_host_policy *p = &d->host->policy;
+
+	p->people_stamp = fm_people_stamp();
+	fm_people_find(&p->people, &d->config->host, &p->words);
+	return put_verdicts(d);
 }
 
 static dev_t device_of(const struct fm_sock_who *who)
@@ -191,14 +239,16 @@ void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
 	if ((e->pid == 0 || fm_proc_cgroup_of(e->pid, cgroup, sizeof(cgroup)) < 0) &&
 	    fm_proc_cgroup(e->who.cgroup, cgroup, sizeof(cgroup)) < 0)
 		cgroup[0] = '\0';
+	if (d->host->policy.people.is_only && !find_run(&d->host->policy, cgroup)) {
+		put_person(d, e->who.uid);
+		return;
+	}
 	if (!find_program(d, e, program))
 		return; /* a verdict would hold for all of that program, unseen */
 	judge(d, &who, &v);
 	if (is_for_all_cgroups(d, cgroup))
 		of.cgroup = 0;
-	if (fm_sock_classes(d->host->sockets.sock, &of) != v.classes)
-		d->host->policy.is_touched = true;
-	fm_role_told_dp(d, fm_sock_verdict(d->host->sockets.sock, &of, &v));
+	put_judged(d, &of, &v);
 }
 
 bool fm_host_policy_is_run(const struct fm_daemon *d, const char *cgroup)
@@ -321,7 +371,7 @@ static void end_run(struct fm_daemon *d, struct fm_host_run *r)
 		fm_host_words_gone(d, r->request);
 	*r = (struct fm_host_run){ 0 };
 	fm_host_runs_save(d);
-	fm_role_told_dp(d, fm_host_policy_apply(d));
+	fm_role_told_dp(d, put_verdicts(d));
 	if (has_rule)
 		steer_anew(d);
 	fm_daemon_changed(d);
@@ -430,12 +480,23 @@ static void want(struct fm_daemon *d, const struct fm_host_run *r)
 		fm_host_words_want(d, &e);
 }
 
+/* Users and groups that came, went or changed are judged anew. */
+static void look_at_people(struct fm_daemon *d)
+{
+	if (d->host->sockets.sock &&
+	    fm_host_policy_has_kind(d, 1u << FM_OWNER_USER | 1u << FM_OWNER_GROUP) &&
+	    d->host->policy.people_stamp != fm_people_stamp())
+		fm_role_told_dp(d, fm_host_policy_apply(d));
+}
+
 void fm_host_policy_look(struct fm_daemon *d, uint64_t now_us)
 {
 	struct fm_host_policy *p = &d->host->policy;
 	bool is_second = now_us - p->looked_us >= 1000000;
 
 	p->looked_us = is_second ? now_us : p->looked_us;
+	if (is_second)
+		look_at_people(d);
 	for (uint32_t i = 0; i < FM_RUNS_MAX; i++) {
 		struct fm_host_run *r = &p->runs[i];
 		json_t *line;
@@ -563,7 +624,7 @@ json_t *fm_host_command_run(struct fm_daemon *d, struct fm_client *client, json_
 		*r = (struct fm_host_run){ 0 };
 		return error;
 	}
-	fm_role_told_dp(d, fm_host_policy_apply(d));
+	fm_role_told_dp(d, put_verdicts(d));
 	fm_daemon_changed(d);
 	return NULL;
 }

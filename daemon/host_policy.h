@@ -7,6 +7,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/host_cgroups.h"
+#include "daemon/people.h"
 #include "daemon/who.h"
 #include "datapath/sock_maps.h"
 #include "net/proc.h"
@@ -50,6 +51,7 @@ struct fm_host_refused {
  * @refusals: by policy of this host, by type, but for those that the `sock` programs count;
  * @refused: who has been told of, the last ones
  * @words:   what rules of flows ask of senders
+ * @people:  whom all that names; @people_stamp: of the databases that they were read from
  * @is_touched: a sender's classes are others now: flows are to choose again
  */
 struct fm_host_policy {
@@ -59,10 +61,12 @@ struct fm_host_policy {
 	struct fm_host_refused refused[FM_REFUSED_MAX];
 	struct fm_host_cgroups cgroups;
 	struct fm_who_words words;
+	struct fm_people people;
+	uint64_t people_stamp;
 	bool is_touched;
 };
 
-/* The configuration, or what runs, changed: verdicts of before are stale. 0 or -errno. */
+/* The configuration, or accounts, changed: verdicts of before are stale. 0 or -errno. */
 int fm_host_policy_apply(struct fm_daemon *d);
 
 /**

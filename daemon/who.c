@@ -144,6 +144,21 @@ bool fm_who_has_kind(const struct fm_conf_host *c, uint8_t kinds)
 	return false;
 }
 
+void fm_who_each(const struct fm_conf_host *c, const struct fm_who_words *w,
+		 void (*each)(void *ctx, const struct fm_conf_owner *word), void *ctx)
+{
+	const struct fm_conf_owners *owners;
+
+	for (unsigned i = 0; (owners = owners_at(c, i)); i++) {
+		for (uint8_t k = 0; k < owners->n; k++)
+			each(ctx, &owners->list[k]);
+	}
+	for (uint32_t i = 0; i < FM_WHO_WORDS_MAX; i++) {
+		if (w->used >> i & 1)
+			each(ctx, &w->list[i]);
+	}
+}
+
 static bool find_file(const char *pattern, const struct stat *wanted, char *out, size_t size)
 {
 	bool is_found = false;

@@ -68,6 +68,10 @@ uint8_t fm_who_kinds(const struct fm_who_words *w);
 /* Do some owners in the policy have one of these kinds? Bit 1 << enum fm_owner_kind. */
 bool fm_who_has_kind(const struct fm_conf_host *c, uint8_t kinds);
 
+/* Calls @each for every owner word: of types, of programs, of rules. */
+void fm_who_each(const struct fm_conf_host *c, const struct fm_who_words *w,
+		 void (*each)(void *ctx, const struct fm_conf_owner *word), void *ctx);
+
 /* A program file that the policy names, by its device and inode; "" and false: it names none such.
  */
 bool fm_who_find_program(const struct fm_conf_host *c, dev_t dev, ino_t ino, char *out,

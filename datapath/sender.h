@@ -74,27 +74,58 @@ static __always_inline struct fm_sock_verdict *fm_try_verdict(struct fm_search *
 	return NULL;
 }
 
+/* Where policy knows users and groups only: of this user in this group, of one of them, or of all.
+ */
+static __always_inline struct fm_sock_verdict *fm_people_verdict(struct fm_search *s,
+								 const struct fm_sock_who *who)
+{
+	struct fm_sock_who key = { .uid = who->uid, .gid = who->gid };
+	struct fm_sock_verdict *v = fm_try_verdict(s, &key);
+
+	if (v)
+		return v;
+	key.gid = FM_SOCK_ANY;
+	v = fm_try_verdict(s, &key);
+	if (v)
+		return v;
+	key.uid = FM_SOCK_ANY;
+	key.gid = who->gid;
+	v = fm_try_verdict(s, &key);
+	if (v)
+		return v;
+	key.gid = FM_SOCK_ANY;
+	return fm_try_verdict(s, &key);
+}
+
+/* Of exactly @who, else of all in its cgroup. */
+static __always_inline struct fm_sock_verdict *fm_own_verdict(struct fm_search *s,
+							      const struct fm_sock_who *who)
+{
+	struct fm_sock_who all = { .cgroup = who->cgroup, .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
+	struct fm_sock_verdict *v = fm_try_verdict(s, who);
+
+	return v ? v : fm_try_verdict(s, &all);
+}
+
 /*
  * What policy says of @who: of exactly this one, else of its cgroup, else of this user's program in
- * any cgroup. The first one of the policy in force; where there is none, the first of an earlier
- * one. NULL: nothing yet. @for_classes: of those that say what its classes are.
+ * any cgroup, or of people. The first one of the policy in force; where there is none, the first of
+ * an earlier one. NULL: nothing yet. @for_classes: of those that say what its classes are.
  */
 static __always_inline struct fm_sock_verdict *fm_find_verdict(const struct fm_sock_settings *now,
 							       const struct fm_sock_who *who,
 							       const bool for_classes)
 {
-	struct fm_sock_who all = { .cgroup = who->cgroup, .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
 	struct fm_search s = { .policy = now->policy, .for_classes = for_classes };
-	struct fm_sock_verdict *v = fm_try_verdict(&s, who);
+	struct fm_sock_who all = *who;
+	struct fm_sock_verdict *v = NULL;
 
+	if (!now->by_people || now->has_trees)
+		v = fm_own_verdict(&s, who);
 	if (v)
 		return v;
-	v = fm_try_verdict(&s, &all);
-	if (v)
-		return v;
-	all = *who;
 	all.cgroup = 0;
-	v = fm_try_verdict(&s, &all);
+	v = now->by_people ? fm_people_verdict(&s, who) : fm_try_verdict(&s, &all);
 	return v ? v : s.stale;
 }
 
@@ -102,11 +133,9 @@ static __always_inline struct fm_sock_verdict *fm_find_verdict(const struct fm_s
 static __always_inline struct fm_sock_verdict *fm_near_verdict(const struct fm_sock_settings *now,
 							       const struct fm_sock_who *who)
 {
-	struct fm_sock_who all = { .cgroup = who->cgroup, .uid = FM_SOCK_ANY, .gid = FM_SOCK_ANY };
 	struct fm_search s = { .policy = now->policy };
-	struct fm_sock_verdict *v = fm_try_verdict(&s, who);
 
-	return v ? v : fm_try_verdict(&s, &all);
+	return fm_own_verdict(&s, who);
 }
 
 /* Its classes, as far as they are known; what is not, the daemon is asked for once a policy. */

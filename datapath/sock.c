@@ -463,6 +463,11 @@ void fm_sock_trees(struct fm_sock *s, bool are_there)
 	__atomic_store_n(&s->settings->has_trees, are_there, __ATOMIC_RELEASE);
 }
 
+void fm_sock_people(struct fm_sock *s, bool are_all)
+{
+	__atomic_store_n(&s->settings->by_people, are_all, __ATOMIC_RELEASE);
+}
+
 uint64_t fm_sock_refused(const struct fm_sock *s, uint8_t type)
 {
 	uint32_t key = type;

@@ -83,6 +83,9 @@ int fm_sock_verdict(struct fm_sock *s, const struct fm_sock_who *who,
 /* There are verdicts with is_tree, or there are none. */
 void fm_sock_trees(struct fm_sock *s, bool are_there);
 
+/* Policy knows users and groups only: verdicts have neither cgroup nor program (fm_sock_who). */
+void fm_sock_people(struct fm_sock *s, bool are_all);
+
 /* Sockets of programs that may not have that type, ever. */
 uint64_t fm_sock_refused(const struct fm_sock *s, uint8_t type);
 

@@ -329,8 +329,25 @@ static __always_inline struct fm_sock_verdict *fm_verdict(const struct fm_sock_s
 	return v;
 }
 
+/* Where a verdict is many programs': one for this one alone, that remembers what is told of it. */
+static __always_inline struct fm_sock_verdict *fm_told(const struct fm_sock_settings *now,
+						       const struct fm_sock_verdict *v)
+{
+	struct fm_sock_verdict *own, copy = *v;
+	struct fm_sock_who who;
+
+	fm_who(&who);
+	own = bpf_map_lookup_elem(&fm_sock_whos_v2, &who);
+	if (own && own->policy == now->policy)
+		return own;
+	copy.told = 0;
+	(void)bpf_map_update_elem(&fm_sock_whos_v2, &who, &copy, BPF_ANY);
+	return bpf_map_lookup_elem(&fm_sock_whos_v2, &who);
+}
+
 /* Each socket counts once, of each program one is told. */
-static __always_inline void fm_refuse(struct fm_sock_want *w, struct fm_sock_verdict *v)
+static __always_inline void fm_refuse(const struct fm_sock_settings *now, struct fm_sock_want *w,
+				      struct fm_sock_verdict *v)
 {
 	__u32 type = w->type & 7;
 	__u64 *n = bpf_map_lookup_elem(&fm_sock_refused_v1, &type);
@@ -340,7 +357,9 @@ static __always_inline void fm_refuse(struct fm_sock_want *w, struct fm_sock_ver
 		return;
 	w->is_refused = 1;
 	__sync_fetch_and_add(n, 1);
-	if (v->told >> type & 1)
+	if (now->by_people)
+		v = fm_told(now, v);
+	if (!v || v->told >> type & 1)
 		return;
 	e = fm_event(FM_SOCK_EVENT_REFUSED);
 	if (!e)
@@ -363,7 +382,7 @@ static __always_inline __u64 fm_permission(struct fm_sock_want *w)
 		return FM_SOCK_PENDING;
 	if (v->allowed >> (w->type & 7) & 1)
 		return FM_SOCK_READY;
-	fm_refuse(w, v);
+	fm_refuse(now, w, v);
 	return FM_SOCK_WORD(FM_SOCK_FAILED, 0, EACCES, 0);
 }
 

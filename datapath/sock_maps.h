@@ -77,7 +77,9 @@ _Static_assert(sizeof(struct fm_sock_request) == 16, "changes a pinned map: rais
  * Events have all of it. A verdict is looked for in this order: exactly this task; its whole cgroup
  * (uid and gid FM_SOCK_ANY, no program); this user's program in any cgroup (cgroup 0, the rest
  * exact). The first one of the policy in force holds. Before the last: that of a cgroup around its
- * own, where it is one for all below (is_tree).
+ * own, where it is one for all below (is_tree). Where policy knows users and groups only, no cgroup
+ * and no program are in the key: this user in this group, this user (gid FM_SOCK_ANY), this group
+ * (uid FM_SOCK_ANY), all others (both).
  */
 #define FM_SOCK_ANY 0xffffffffu /* as exe_dev: the program was not seen */
 
@@ -121,13 +123,15 @@ _Static_assert(sizeof(struct fm_sock_verdict) == 24, "changes a pinned map: rais
  * @run:          number of the daemon's run: what was asked of an earlier one is asked again
  * @home_ifindex: the device that packets from home addresses take; 0: not known
  * @deadline_ms:  who waits so long for an answer has none, also while no daemon runs; 0: for ever
+ * @by_people:    policy knows users and groups only: verdicts are looked for by these
  */
 struct fm_sock_settings {
 	__u64 netns;
 	__u32 policy;
 	__u8 has_defaults, closed, default_type, has_senders;
 	__u32 run, home_ifindex;
-	__u32 deadline_ms, has_trees;
+	__u32 deadline_ms;
+	__u16 has_trees, by_people;
 };
 _Static_assert(sizeof(struct fm_sock_settings) == 32, "changes a pinned map: raise its version");
 

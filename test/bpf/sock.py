@@ -816,6 +816,41 @@ def _(d):
     same(kinds(d), [])
 
 
+@row("where policy knows people only: this user in this group, this user, this group, all others")
+def _(d):
+    d.ready(A[2], 2)
+    client, any = f"{BUILD}/sock_client tcp 2 {PEER6} {PORT}", 2**32 - 1
+
+    def source(uid, gid):
+        def become():
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+
+        return run(client, check=False, preexec_fn=become).stdout.strip()
+
+    allow = lambda uid, gid, types: d.ask(f"verdict 0 0 0 {uid} {gid} {types} 0 0 0")
+    none = "connect: EADDRNOTAVAIL"
+    d.ask("policy 4 0 0")
+    d.ask("people 1")
+    try:
+        same(source(1, 1), "connect: EAGAIN")
+        assert "who" in kinds(d)
+        allow(any, any, 0)
+        same([source(1, 1), source(2, 1), source(1, 1)], [none] * 3)
+        same([(kind, e["uid"]) for kind, e in d.events()], [("refused", 1), ("refused", 2)])
+        allow(1, any, 4)
+        same([source(1, 1), source(2, 1)], [A[2], none])
+        allow(any, 1, 4)
+        allow(1, 2, 0)
+        same([source(2, 1), source(1, 2), source(1, 3), source(2, 2)], [A[2], none, A[2], none])
+        d.events()
+        d.ask("policy 4 0 0")  # those of before are stale
+        same(source(1, 1), "connect: EAGAIN")
+    finally:
+        d.ask("people 0")
+
+
 @row("a fresh cgroup below that of a run has the run's type, not what the program has elsewhere")
 def _(d):
     d.ready(A[1], 1)

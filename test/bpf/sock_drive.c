@@ -166,6 +166,13 @@ static int do_tree(char **w)
 	return who.cgroup ? fm_sock_verdict(s, &who, &v) : 0;
 }
 
+/* people 0|1: verdicts are by user and group alone */
+static int do_people(char **w)
+{
+	fm_sock_people(s, number(w[1]) != 0);
+	return 0;
+}
+
 /* senders 0|1 */
 static int do_senders(char **w)
 {
@@ -314,7 +321,7 @@ static const struct {
 	{ "senders", 2, do_senders },  { "classes", 7, do_classes },
 	{ "routed", 3, do_routed },    { "tree", 3, do_tree },
 	{ "refused", 2, do_refused },  { "watch", 2, do_watch },
-	{ "seen", 2, do_seen },
+	{ "seen", 2, do_seen },	       { "people", 2, do_people },
 };
 
 static int run_line(char *line)

@@ -162,6 +162,43 @@ exec perl -MIO::Socket::IP -e 'IO::Socket::IP->new(PeerHost => "{PEER6}", PeerPo
             assert set(seen.values()) <= addresses(w)['fixed'], i
 
 
+BY_PEOPLE = WORLD.replace('program "by name" { who = {"program:/usr/bin/perl"}  type = fixed }', '').replace(
+    'allow = {"user:root"}', 'allow = {"user:root", "group:adm"}')
+# What the very first socket of a program has come to: the source of a connect, or why there is none.
+FIRST = """
+import errno, socket, struct, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+if sys.argv[2] == 'asks':
+    s.setsockopt(socket.IPPROTO_IPV6, 72, struct.pack('I', 1 << 16))
+code = s.connect_ex((sys.argv[1], 5000))
+print(errno.errorcode[code] if code else s.getsockname()[0])
+"""
+
+
+def test_people_are_judged_before_their_first_socket():
+    """Nobody has seen these programs; policy names users and groups only, so it knows before they ask."""
+    own = shutil.copy(os.path.realpath(sys.executable), '/var/tmp/fm-people')
+
+    def first(user, group, how):
+        os.replace(shutil.copy(own, f'{own}-next'), own)  # another file
+        return run(w, 'setpriv', f'--reuid={user}', f'--regid={group}', '--clear-groups', own, '-c', FIRST, PEER6, how).stdout.strip()
+
+    try:
+        with World('run-people', BY_PEOPLE) as w:
+            until('the host is bound', lambda: all(a['registered'] for a in w.accesses().values()))
+            until('addresses are there', lambda: {'session-lasting', 'fixed'} <= set(addresses(w)))
+            fixed = addresses(w)['fixed']
+            assert {first('daemon', 'daemon', 'is silent')} <= fixed
+            assert {first('root', 'root', 'asks')} <= fixed
+            assert {first('nobody', 'adm', 'asks')} <= fixed
+            assert first('games', 'games', 'asks') == first('nobody', 'nogroup', 'asks') == 'EADDRNOTAVAIL'
+            assert {first('games', 'games', 'is silent')} <= addresses(w)['session-lasting']
+            told = [e['uid'] for e in w.events('host') if e['event'] == 'type-refused']
+            assert sorted(told) == [5, 65534]  # each once
+    finally:
+        os.unlink(own)
+
+
 def test_who_may_not_is_told(world):
     done = run(world, FLOWMOB, 'run', '--type', 'graceful-replacement', '--json', '--', 'true', check=False)
     assert (done.returncode, json.loads(done.stderr)['error']['code']) == (3, 'not-permitted')
