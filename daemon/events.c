@@ -81,7 +81,7 @@ static void log_line(const struct fm_event_row *row, const char *reason, json_t 
 static json_t *make_event(const struct fm_event_row *row, const char *reason, json_t *about,
 			  uint64_t wall_us)
 {
-	json_t *event = json_pack("{s:i, s:f, s:s, s:s*}", "schema", 1, "at_s",
+	json_t *event = json_pack("{s:i, s:f, s:s, s:s?}", "schema", 1, "at_s",
 				  (double)wall_us / 1e6, "event", row->text, "reason", reason);
 
 	if (event && about)
