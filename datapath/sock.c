@@ -12,7 +12,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -218,12 +221,15 @@ static void detach_hook(const struct fm_sock *s, size_t i)
 
 static int attach(struct fm_sock *s, const char *dir)
 {
+	struct statfs fs;
 	int err = 0;
 
 	s->cgroup = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->cgroup < 0)
 		return fm_dp_fail(-errno, "sockets: cannot open the cgroup %s: %s", dir,
 				  strerror(errno));
+	if (fstatfs(s->cgroup, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC)
+		return fm_dp_fail(-EINVAL, "sockets: %s lies in no cgroup v2", dir);
 	for (size_t i = 0; i < N_ALWAYS && err == 0; i++)
 		err = attach_hook(s, i);
 	return err;

@@ -717,6 +717,11 @@ def _(d):
     same(d.count(slot), 0)
 
 
+@row("a folder that is no cgroup is refused as that")
+def no_cgroup(d):
+    refused(errno.EINVAL, Drive, f"{PIN}-elsewhere", "/tmp")
+
+
 @row("accepted children show the type and count nothing")
 def _(d):
     slot = d.ready(A[2])
