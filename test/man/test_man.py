@@ -60,3 +60,11 @@ def test_each_command_has_a_manual_with_its_options(command):
 def test_the_manual_of_flowmob_names_every_command():
     text = (ROOT / 'man/flowmob.1.scd').read_text()
     assert [c for c in commands() if f'*{c}*' not in text] == []
+
+
+@pytest.mark.parametrize('header', ['core/event.h', 'daemon/events.h'])
+def test_the_manual_of_events_names_every_event(header):
+    rows = re.findall(r'^\tX\(\w+, +"([a-z0-9-]+)"', (ROOT / header).read_text(), re.M)
+    text = (ROOT / 'man/flowmob-events.1.scd').read_text()
+    words = set(re.findall(r'[a-z0-9-]+', text.partition('# EVENTS')[2]))
+    assert rows and [r for r in rows if r not in words] == []
