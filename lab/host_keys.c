@@ -98,7 +98,7 @@ static bool is_among(const char *word, const char *const *words)
 	return false;
 }
 
-bool fm_host_keys_is_type(const char *word)
+static bool is_type(const char *word)
 {
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (strcmp(types[i], word) == 0)
@@ -158,7 +158,7 @@ static void check_section(struct fm_tree_file *file, const struct fm_tree *host,
 			      s->has_title ? "a title is wanted" : "has no title");
 	else if (s->title_is_access && !is_among(t->title, accesses))
 		fm_tree_error(file, t->line, "access: there is no access \"%s\"", t->title);
-	else if (s->title_is_type && !fm_host_keys_is_type(t->title))
+	else if (s->title_is_type && !is_type(t->title))
 		fm_tree_error(file, t->line, "type: \"%s\" is no address type", t->title);
 	for (const struct fm_tree *o = host->child; o != t && !s->has_title; o = o->next) {
 		if (strcmp(o->key, t->key) == 0)

@@ -14,7 +14,4 @@
 void fm_host_keys_check(struct fm_tree_file *file, const struct fm_tree *host,
 			const char *const *accesses);
 
-/* True for the four address types of RFC 8653. */
-bool fm_host_keys_is_type(const char *word);
-
 #endif

@@ -47,6 +47,14 @@ static const struct fm_lab_word kinds[] = {
 	{ "request", FM_LAB_REQUEST },
 	{ 0 },
 };
+/* setsc() values of RFC 8653 Appendix A. */
+static const struct fm_lab_word types[] = {
+	{ "fixed", 1 },
+	{ "session-lasting", 2 },
+	{ "nonpersistent", 3 },
+	{ "graceful-replacement", 4 },
+	{ 0 },
+};
 static const struct fm_lab_word versions[] = { { "4", 1 }, { "6", 0 }, { 0 } };
 static const struct fm_lab_word nats[] = { { "cone", 0 }, { "symmetric", 1 }, { 0 } };
 static const struct fm_lab_word drops[] = { { "drop", 1 }, { 0 } };
@@ -62,6 +70,7 @@ static const struct fm_lab_word drops[] = { { "drop", 1 }, { 0 } };
 WORD_READER(read_direction, directions)
 WORD_READER(read_protocol, protocols)
 WORD_READER(read_kind, kinds)
+WORD_READER(read_type, types)
 
 static void read_family(struct fm_lab_reader *r, const struct fm_tree *t, void *out)
 {
@@ -162,7 +171,7 @@ static const struct fm_lab_key flow_keys[] = {
 	{ "interval", fm_key_time, AT(flow_draft, f.interval_us), 0 },
 	{ "start", fm_key_time, AT(flow_draft, f.start_us), 0 },
 	{ "stop", fm_key_time, AT(flow_draft, f.stop_us), 0 },
-	{ "type", fm_key_text, AT(flow_draft, f.type), 0 },
+	{ "type", read_type, AT(flow_draft, f.type), 0 },
 	{ "dscp", fm_key_dscp, AT(flow_draft, f.dscp), 0 },
 	{ "port", fm_key_port, AT(flow_draft, f.port), 0 },
 	{ "ip", read_version, AT(flow_draft, f.is_ipv4), 0 },
@@ -363,15 +372,6 @@ static void settle_flow(struct fm_lab_reader *r, const struct fm_tree *t, struct
 		fm_tree_error(r->file, t->line,
 			      "traffic \"%s\": start, stop and duration do not follow each other",
 			      f->name);
-	if (f->type && strcmp(f->type, "session-lasting") != 0 &&
-	    strcmp(f->type, "nonpersistent") != 0) {
-		const struct fm_tree *type = fm_tree_find(t, "type");
-		if (fm_host_keys_is_type(f->type))
-			fm_key_not_yet(r, type, NULL);
-		else
-			fm_tree_error(r->file, type->line, "type: \"%s\" is no address type",
-				      f->type);
-	}
 }
 
 static void read_traffic_section(struct fm_lab_reader *r, const struct fm_tree *t)
@@ -387,7 +387,7 @@ static void read_traffic_section(struct fm_lab_reader *r, const struct fm_tree *
 	d.f.line = t->line;
 	d.f.size = d.f.stop_us = -1;
 	fm_key_read_all(r, t, flow_keys, &d);
-	if (d.is_tcp < 0)
+	if (d.is_tcp < 0 && !fm_tree_find(t, "proto"))
 		fm_tree_error(r->file, t->line, "traffic \"%s\": proto is missing", t->title);
 	settle_flow(r, t, &d);
 	r->s->flows[r->s->n_flows++] = d.f;

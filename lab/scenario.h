@@ -58,8 +58,8 @@ struct fm_lab_host {
 enum fm_lab_kind { FM_LAB_DATAGRAMS, FM_LAB_BULK, FM_LAB_ECHO, FM_LAB_REQUEST };
 
 struct fm_lab_flow {
-	const char *name, *type;
-	int line, host;
+	const char *name;
+	int line, host, type; /* type: number of RFC 8653 in setsc(); 0: asks for none */
 	enum fm_lab_kind kind;
 	enum fm_lab_direction direction;
 	bool is_ipv4;

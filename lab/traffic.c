@@ -18,13 +18,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "include/flowmob/preferences.h"
 #include "lab/address.h"
 #include "lab/ns.h"
 #include "lab/worker.h"
 
 #define MAGIC 0xf10b
-#define NONPERSISTENT 3 /* setsc() value of RFC 8653 Appendix A */
 #define NS_PER_S 1000000000ll
+#define TYPE_WAIT_MS 6000  /* daemons give up after 5 s */
+#define READY_WAIT_MS 8000 /* for all programs to be ready */
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -114,15 +116,12 @@ void fm_worker_note(struct fm_lab_worker *w, int flow, enum fm_lab_what what, in
 		w->live->flows[flow].got[direction]++;
 }
 
-/*
- * A program that asks for the access' own address (RFC 8653, digest D37); one without a daemon gets
- * it anyway. What is session-lasting comes from the default block.
- */
+/* As programs in any language do (RFC 8653); where no flowmob is, the kernel ignores it. */
 static void ask_for_type(int fd, const struct fm_lab_flow *f)
 {
-	int wanted = NONPERSISTENT << 16;
+	uint32_t wanted = IPV6_PREFER_SRC_TYPE(f->type);
 
-	if (f->type && strcmp(f->type, "nonpersistent") == 0)
+	if (wanted)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &wanted, sizeof(wanted));
 }
 
@@ -292,6 +291,38 @@ static int set_up(struct fm_lab_worker *w)
 	return err;
 }
 
+static bool is_awaited(int fd)
+{
+	uint32_t value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &value, &len) == 0 &&
+	       IPV6_PREFER_SRC_TYPE_OF(value) &&
+	       !(value & (IPV6_SRC_TYPE_READY | IPV6_SRC_TYPE_FAILED));
+}
+
+/*
+ * A socket that asks for the type of each flow before the clock starts, and stays open: so the
+ * address is there when the flow opens, and connect() does not say EAGAIN.
+ */
+static void hold_types(const struct fm_lab_worker *w)
+{
+	int64_t end_ns = monotonic_ns() + TYPE_WAIT_MS * 1000000ll;
+
+	for (int i = 0; i < w->s->n_flows; i++) {
+		const struct fm_lab_flow *f = &w->s->flows[i];
+		int fd = f->host == w->host && f->type ? socket(f->is_ipv4 ? AF_INET : AF_INET6,
+								SOCK_DGRAM | SOCK_CLOEXEC, 0)
+						       : -1;
+
+		if (fd < 0)
+			continue;
+		ask_for_type(fd, f);
+		while (is_awaited(fd) && monotonic_ns() < end_ns)
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+}
+
 static void wait_for_clock(struct fm_lab_worker *w)
 {
 	w->live->n_ready++;
@@ -330,6 +361,7 @@ static void worker_main(struct fm_lab_worker *w, int control_fd, int result_fd)
 		fprintf(stderr, "flowmob: traffic cannot start: %s\n", strerror(-err));
 		_exit(1);
 	}
+	hold_types(w);
 	wait_for_clock(w);
 	while (!w->is_done) {
 		fire_due(w);
@@ -379,7 +411,7 @@ static bool has_flows(const struct fm_lab_scenario *s, int host)
 
 static int wait_for_workers(const struct fm_lab_traffic *t)
 {
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < READY_WAIT_MS; i++) {
 		if (t->live->n_ready == t->n_workers)
 			return 0;
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);

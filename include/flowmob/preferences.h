@@ -10,7 +10,7 @@
  *
  * A type goes before the flags of RFC 5014 of that socket, set before, with or after it (§4.4). It
  * may be changed until the socket is bound to an address or connected; a value without a type
- *changes flags only, the long form without a type takes it back.
+ * changes flags only, the long form without a type takes it back.
  */
 #ifndef FLOWMOB_PREFERENCES_H
 #define FLOWMOB_PREFERENCES_H

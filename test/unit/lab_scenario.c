@@ -76,8 +76,8 @@ static const struct {
 	  "f:6: event: at" },
 	{ "what comes later", WORLD " access \"x\" { family = nat64 }\n}",
 	  "f:6: family = \"nat64\": not yet" },
-	{ "a type that comes later", WORLD " traffic \"x\" { proto = udp type = fixed }\n}",
-	  "not yet" },
+	{ "a type that is none", WORLD " traffic \"x\" { proto = udp type = lasting }\n}",
+	  "f:6: type: \"lasting\" is not one of fixed" },
 	{ "a brace that is missing", WORLD, "f:1: section scenario has no closing '}'" },
 	{ "a string without end", WORLD " peer { delay = \"1ms }\n}", "string without closing" },
 };
