@@ -318,7 +318,10 @@ static int open_tun(struct fm_daemon *d)
 	a->slow.own4 = d->config->anchor.address.v4;
 	a->slow.forwarding = forwarding_of;
 	a->slow.ctx = d;
-	fm_slow_open(&a->slow);
+	int ret = fm_slow_open(&a->slow, &d->loop);
+
+	if (ret < 0)
+		return ret;
 	return fm_tun_open(&a->tun, &d->loop, &d->netlink, FM_TUN_NAME);
 }
 

@@ -479,7 +479,9 @@ static int open_tun(struct fm_daemon *d)
 	h->slow.forwarding = forwarding_of;
 	h->slow.bid_of = bid_of;
 	h->slow.ctx = d;
-	fm_slow_open(&h->slow);
+	ret = fm_slow_open(&h->slow, &d->loop);
+	if (ret < 0)
+		return ret;
 	ret = fm_tun_open(&h->tun, &d->loop, &d->netlink, FM_TUN_NAME);
 	if (ret < 0)
 		return ret;

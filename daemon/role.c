@@ -63,7 +63,7 @@ void fm_role_tell_repaired(struct fm_daemon *d, const struct fm_dp_sync *sync)
 
 void fm_role_tell_dropped(struct fm_daemon *d, struct fm_slow *s)
 {
-	uint64_t dropped = s->hold.dropped_full + s->hold.dropped_old;
+	uint64_t dropped = s->hold.dropped_full + s->hold.dropped_share + s->hold.dropped_old;
 
 	if (dropped == s->told_dropped)
 		return;

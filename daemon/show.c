@@ -29,6 +29,7 @@ void fm_show_common_counters(json_t *counters, const struct fm_signal *signal,
 		add(counters, fm_signal_counter_names[i], signal->count[i]);
 	add(counters, "held-now", slow->hold.packets);
 	add(counters, "held-dropped-full", slow->hold.dropped_full);
+	add(counters, "held-dropped-share", slow->hold.dropped_share);
 	add(counters, "held-dropped-old", slow->hold.dropped_old);
 	add(counters, "slow-fragmented", slow->fragmented);
 	add(counters, "slow-reassembled", slow->reassembled);

@@ -10,13 +10,20 @@
 #include "net/unreachable.h"
 
 #define ERRORS_A_SECOND 100u /* RFC 4443 §2.4 (f) */
+#define ABSENT_US 1000000u   /* no care-of address for less: its host may just be between two */
 #define BACK_AGAIN_US 50000u /* so soon after it was put back, eBPF had no path for it */
 
-static const struct fm_hold_limits limits = {
-	.packets = 256,
-	.octets = 512 * 1024,
-	.age_us = 3000000,
-};
+/* A host has its queue for itself; at an anchor one subscriber takes a quarter. */
+#define HELD_ALL                                                                                   \
+	{                                                                                          \
+		.packets = 1024, .octets = 2048 * 1024                                             \
+	}
+#define HELD_SHARE                                                                                 \
+	{                                                                                          \
+		.packets = 256, .octets = 512 * 1024                                               \
+	}
+static const struct fm_hold_limits limits_of_host = { HELD_ALL, HELD_ALL, .age_us = 3000000 },
+				   limits_of_anchor = { HELD_ALL, HELD_SHARE, .age_us = 3000000 };
 
 /* Digest §10.1. */
 static const uint32_t overhead[] = {
@@ -183,8 +190,29 @@ static void refuse(struct fm_slow *s, const struct fm_packet *p, uint64_t now_us
 	(void)fm_raw_send(s->raw, 0, out, len);
 }
 
-/* True when the packet is taken care of. */
-static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t now_us)
+static void come_back_at(struct fm_slow *s, uint64_t at_us)
+{
+	if (at_us >= s->due_us)
+		return;
+	s->due_us = at_us;
+	fm_timer_set(&s->timer, at_us);
+}
+
+/* Anchor, and the host has no care-of address: a while it may break before it makes. */
+static bool await_or_refuse(struct fm_slow *s, const struct fm_packet *p, uint64_t since_us,
+			    uint64_t now_us)
+{
+	if (now_us - since_us < ABSENT_US) {
+		come_back_at(s, since_us + ABSENT_US);
+		return false;
+	}
+	refuse(s, p, now_us);
+	return true;
+}
+
+/* True when the packet, here since @since_us, is taken care of. */
+static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t since_us,
+		     uint64_t now_us)
 {
 	const struct fm_forwarding *f;
 	const struct fm_path *path;
@@ -198,10 +226,8 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t now_
 		s->stray++;
 		return true;
 	}
-	if (s->is_anchor && f->n_paths == 0) {
-		refuse(s, p, now_us);
-		return true;
-	}
+	if (s->is_anchor && f->n_paths == 0)
+		return await_or_refuse(s, p, since_us, now_us);
 	path = choose(s, f, &t);
 	if (!path)
 		return false;
@@ -218,18 +244,29 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t now_
 	return fm_tun_inject(s->tun, p) == 0;
 }
 
+/* The binding that a packet counts for: what waits has one. */
+static uint32_t owner_of(const struct fm_slow *s, const struct fm_packet *p)
+{
+	const struct fm_forwarding *f = NULL;
+	struct fm_tuple t;
+
+	if (read_tuple(s, p, &t))
+		f = s->forwarding(s->ctx, &t.local);
+	return f ? f->id : 0;
+}
+
 static void fell(void *ctx, const struct fm_packet *p)
 {
 	struct fm_slow *s = ctx;
 	uint64_t now_us = fm_now_us();
 
-	if (!try_send(s, p, now_us))
-		(void)fm_hold_put(&s->hold, p, now_us);
+	if (!try_send(s, p, now_us, now_us))
+		(void)fm_hold_put(&s->hold, p, owner_of(s, p), now_us);
 }
 
-static bool take(void *ctx, const struct fm_packet *p)
+static bool take(void *ctx, const struct fm_packet *p, uint64_t since_us)
 {
-	return try_send(ctx, p, fm_now_us());
+	return try_send(ctx, p, since_us, fm_now_us());
 }
 
 /* RFC 5648 §6.5: from a care-of address of the inner source; at the host: from its anchor. */
@@ -272,20 +309,29 @@ void fm_slow_reassembled(void *ctx, const struct fm_ip *from, const struct fm_ip
 	fm_slow_came(ctx, from, 0, ip, len);
 }
 
-void fm_slow_open(struct fm_slow *s)
+static void came_due(void *ctx, uint64_t now_us)
 {
-	fm_hold_init(&s->hold, &limits);
+	fm_slow_offer(ctx, now_us);
+}
+
+int fm_slow_open(struct fm_slow *s, uv_loop_t *loop)
+{
+	fm_hold_init(&s->hold, s->is_anchor ? &limits_of_anchor : &limits_of_host);
 	s->tun->fell = fell;
 	s->tun->ctx = s;
+	s->due_us = UINT64_MAX;
+	return fm_timer_open(&s->timer, loop, came_due, s);
 }
 
 void fm_slow_close(struct fm_slow *s)
 {
+	fm_timer_close(&s->timer);
 	fm_hold_clear(&s->hold);
 }
 
 void fm_slow_offer(struct fm_slow *s, uint64_t now_us)
 {
+	s->due_us = UINT64_MAX;
 	if (s->hold.packets > 0)
 		fm_hold_offer(&s->hold, now_us, take, s);
 }

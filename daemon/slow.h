@@ -8,6 +8,7 @@
 
 #include "core/world.h"
 #include "net/hold.h"
+#include "net/loop.h"
 #include "net/raw.h"
 
 #define FM_SLOW_RECENT 64u
@@ -19,7 +20,8 @@
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
  * @bid_of:     host: the path that eBPF chose for a flow, 0: none; anchor: NULL
  * @own6, @own4: anchor: who tells senders that a host cannot be reached
- * @unreachable: anchor: packets for hosts without care-of address
+ * @timer, @due_us: the next packet that something becomes of then
+ * @unreachable: anchor: packets for hosts without care-of address, whose senders were told
  * @recent:     what was put back last: a packet that comes again at once waits
  * @told_dropped: of those that waited too long, how many an event has told
  */
@@ -31,6 +33,8 @@ struct fm_slow {
 	uint16_t (*bid_of)(void *ctx, const struct fm_tuple *flow);
 	void *ctx;
 	struct fm_hold hold;
+	struct fm_timer timer;
+	uint64_t due_us;
 	struct {
 		uint64_t hash, at_us;
 	} recent[FM_SLOW_RECENT];
@@ -43,7 +47,7 @@ struct fm_slow {
 };
 
 /* The caller sets tun, raw, is_anchor, forwarding and ctx. Before fm_tun_open(). */
-void fm_slow_open(struct fm_slow *s);
+int fm_slow_open(struct fm_slow *s, uv_loop_t *loop);
 void fm_slow_close(struct fm_slow *s);
 
 /**

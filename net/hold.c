@@ -1,5 +1,5 @@
 /*
- * A bounded queue of packets that wait for a path.
+ * A bounded queue of packets that wait. It is short: what one owner has in it is counted anew.
  */
 #include "net/hold.h"
 
@@ -10,6 +10,7 @@
 struct fm_held {
 	struct fm_held *next;
 	uint64_t since_us;
+	uint32_t owner;
 	struct virtio_net_hdr vnet;
 	size_t len;
 	uint8_t ip[];
@@ -56,13 +57,33 @@ static void drop_old(struct fm_hold *h, uint64_t now_us)
 	}
 }
 
-int fm_hold_put(struct fm_hold *h, const struct fm_packet *p, uint64_t now_us)
+static bool has_room(const struct fm_hold_room *room, uint32_t packets, uint32_t octets, size_t len)
+{
+	return packets < room->packets && len <= room->octets - octets;
+}
+
+static bool has_share(const struct fm_hold *h, uint32_t owner, size_t len)
+{
+	uint32_t packets = 0, octets = 0;
+
+	for (const struct fm_held *held = h->first; held; held = held->next) {
+		packets += held->owner == owner;
+		octets += held->owner == owner ? (uint32_t)held->len : 0;
+	}
+	return has_room(&h->limits.share, packets, octets, len);
+}
+
+int fm_hold_put(struct fm_hold *h, const struct fm_packet *p, uint32_t owner, uint64_t now_us)
 {
 	struct fm_held *held;
 
 	drop_old(h, now_us);
-	if (h->packets >= h->limits.packets || p->len > h->limits.octets - h->octets) {
+	if (!has_room(&h->limits.all, h->packets, h->octets, p->len)) {
 		h->dropped_full++;
+		return -ENOBUFS;
+	}
+	if (!has_share(h, owner, p->len)) {
+		h->dropped_share++;
 		return -ENOBUFS;
 	}
 	held = malloc(sizeof(*held) + p->len);
@@ -71,6 +92,7 @@ int fm_hold_put(struct fm_hold *h, const struct fm_packet *p, uint64_t now_us)
 		return -ENOBUFS;
 	}
 	held->since_us = now_us;
+	held->owner = owner;
 	held->vnet = p->vnet;
 	held->len = p->len;
 	memcpy(held->ip, p->ip, p->len);
@@ -79,7 +101,7 @@ int fm_hold_put(struct fm_hold *h, const struct fm_packet *p, uint64_t now_us)
 }
 
 void fm_hold_offer(struct fm_hold *h, uint64_t now_us,
-		   bool (*take)(void *ctx, const struct fm_packet *p), void *ctx)
+		   bool (*take)(void *ctx, const struct fm_packet *p, uint64_t since_us), void *ctx)
 {
 	struct fm_held *held;
 
@@ -94,7 +116,7 @@ void fm_hold_offer(struct fm_hold *h, uint64_t now_us,
 		struct fm_packet p = { .vnet = held->vnet, .ip = held->ip, .len = held->len };
 		struct fm_held *next = held->next;
 
-		if (take(ctx, &p))
+		if (take(ctx, &p, held->since_us))
 			free(held);
 		else
 			append(h, held);

@@ -263,6 +263,25 @@ def test_a_host_without_care_of_address_is_unreachable(world, hand, peer):
     assert heard_at_hand(peer, hand, prefix, b'reachable again')
 
 
+def test_packets_wait_for_a_host_between_two_registrations(world, hand, peer):
+    """Break before make: in the order in which they came, none twice; one subscriber's share, and no more."""
+    prefix = hand.update(odp(1, SESSION)).odps[1]['prefix']
+    hand.update(lifetime=0)
+    before = world.counters('anchor')
+    heard = len(hand.frames())
+    for i in range(300):
+        peer.sendto(b'held %06d' % i, (address(prefix), PORT))
+    until('they wait', lambda: world.counters('anchor')['held-now'] == 256)
+    hand.update()
+    until('they came', lambda: hand.got(b'held 000255'), 2)
+    time.sleep(0.3)
+    came = [int(f[-6:]) for f in hand.frames()[heard:] if f[20] == 41 and b'held ' in f]  # and no ICMP error
+    assert came == list(range(256))
+    more = grown(before, world.counters('anchor'))
+    assert (more['held-dropped-share'], more.get('held-dropped-old', 0), more.get('held-dropped-full', 0),
+            more.get('slow-unreachable', 0)) == (44, 0, 0, 0)
+
+
 def test_a_host_of_old_has_its_home_address(world, hand, peer):
     """Digest §14.7: plain RFC 6275, no BID, no prefix option; its home address is in its subscriber block."""
     hand.hoa = '2001:db8:1fe:7::5'

@@ -1,11 +1,10 @@
-/* Tests net/tun.c, net/segment.c and net/hold.c with packets of the kernel's own making. */
+/* Tests net/tun.c and net/segment.c with packets of the kernel's own making. */
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "net/checksum.h"
-#include "net/hold.h"
 #include "net/tun.h"
 #include "test/unit/netns.h"
 
@@ -321,7 +320,7 @@ static void an_injected_packet_leaves_by_the_device(void **state)
 	first = w.last;
 	memcpy(before, w.room, first.len);
 	first.ip = before;
-	assert_int_equal(fm_tun_inject(&w.tun, &first), 0);
+	assert_int_equal(fm_tun_inject(&w.tun, &first, 0), 0);
 	expect_fallen(2); /* no eBPF here: it falls through once more, the same */
 	assert_int_equal(w.last.len, first.len);
 	assert_memory_equal(&w.last.vnet, &first.vnet, sizeof(first.vnet));
@@ -347,7 +346,7 @@ static void a_large_tcp_packet_stays_large_when_injected(void **state)
 
 	(void)state;
 	fm_put16(room + 4, sizeof(room) - 40);
-	assert_int_equal(fm_tun_inject(&w.tun, &p), 0);
+	assert_int_equal(fm_tun_inject(&w.tun, &p, 0), 0);
 	expect_fallen(1);
 	assert_int_equal(w.last.len, sizeof(room));
 	assert_int_equal(w.last.vnet.gso_size, 1200);
@@ -360,58 +359,6 @@ static void what_the_kernel_says_by_itself_is_not_reported(void **state)
 	sh("ping -6 -c1 -W1 ff02::1%%fm0 >/dev/null 2>&1 || true");
 	sh("ip -6 addr add 2001:db8:100::2/64 dev fm0; sleep 0.05");
 	assert_false(turn_until(&w.loop, has_fallen, NULL, 200));
-}
-
-static unsigned takes;
-
-static bool take_large_ones(void *ctx, const struct fm_packet *p)
-{
-	*(size_t *)ctx += p->len;
-	takes++;
-	return p->len > 100;
-}
-
-static struct fm_packet plain(size_t len)
-{
-	static const uint8_t octets[2000];
-
-	return (struct fm_packet){ .ip = octets, .len = len };
-}
-
-static void the_queue_is_bounded_in_packets_octets_and_age(void **state)
-{
-	static const struct fm_hold_limits limits = { .packets = 4,
-						      .octets = 1000,
-						      .age_us = 1000 };
-	struct fm_packet p50 = plain(50), p200 = plain(200), p900 = plain(900);
-	struct fm_hold h;
-	size_t seen = 0;
-
-	(void)state;
-	takes = 0;
-	fm_hold_init(&h, &limits);
-	assert_int_equal(fm_hold_put(&h, &p50, 0), 0);
-	assert_int_equal(fm_hold_put(&h, &p200, 100), 0);
-	assert_int_equal(fm_hold_put(&h, &p900, 100), -ENOBUFS);
-	assert_int_equal(fm_hold_put(&h, &p50, 200), 0);
-	assert_int_equal(fm_hold_put(&h, &p50, 200), 0);
-	assert_int_equal(fm_hold_put(&h, &p50, 200), -ENOBUFS);
-	assert_int_equal(h.dropped_full, 2);
-	fm_hold_offer(&h, 1000, take_large_ones, &seen);
-	assert_int_equal(takes, 4);
-	assert_int_equal(seen, 350);
-	assert_int_equal(h.packets, 3);
-	assert_int_equal(h.octets, 150);
-	fm_hold_offer(&h, 1001, take_large_ones, &seen); /* the first is too old now */
-	assert_int_equal(h.dropped_old, 1);
-	assert_int_equal(h.packets, 2);
-	assert_int_equal(fm_hold_put(&h, &p900, 1001), 0);
-	fm_hold_offer(&h, 5000, take_large_ones, &seen);
-	assert_int_equal(h.dropped_old, 4);
-	assert_int_equal(h.packets, 0);
-	assert_int_equal(fm_hold_put(&h, &p50, 5000), 0);
-	fm_hold_clear(&h);
-	assert_int_equal(h.octets, 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -431,7 +378,6 @@ int main(void)
 		TEST(an_injected_packet_leaves_by_the_device),
 		TEST(a_large_tcp_packet_stays_large_when_injected),
 		TEST(what_the_kernel_says_by_itself_is_not_reported),
-		TEST(the_queue_is_bounded_in_packets_octets_and_age),
 	};
 
 	netns_enter();
