@@ -439,6 +439,7 @@ static struct fm_rule rule_of(const struct fm_host *h, uint8_t i)
 			     .priority = (uint16_t)(i + 1),
 			     .is_wait = c->steer.is_wait,
 			     .is_block = c->is_block,
+			     .is_hold_back = c->steer.is_hold_back,
 			     .dscp = c->dscp,
 			     .has_dscp = c->has_dscp,
 			     .need = c->need,
@@ -520,14 +521,16 @@ static void put_rules(const struct fm_host *h, uint64_t now_us, struct fm_forwar
 }
 
 /*
- * The default as a rule of its own, where it takes several paths or blocks: struct fm_forwarding
- * has one path only.
+ * The default as a rule of its own, where it takes several paths, blocks or holds back: struct
+ * fm_forwarding has one path only.
  */
 static void put_default(const struct fm_host *h, struct fm_forwarding *out)
 {
 	const struct fm_choice *c = &h->choices[h->conf.n_rules];
-	struct fm_rule r = { .priority = UINT16_MAX, .is_block = h->conf.fallback_is_block };
-	bool is_rule = c->copies || c->paths || r.is_block;
+	struct fm_rule r = { .priority = UINT16_MAX,
+			     .is_block = h->conf.fallback_is_block,
+			     .is_hold_back = steer_of(h, h->conf.n_rules)->is_hold_back };
+	bool is_rule = c->copies || c->paths || r.is_block || r.is_hold_back;
 
 	out->default_path = c->access == FM_NO_ACCESS ? out->n_paths : c->access;
 	put_choice(c, &r);

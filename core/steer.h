@@ -38,6 +38,7 @@ enum fm_steer_recovery {
  * @via:     indexes of accesses, best first
  * @is_wait: on-none: when none of via works, only via counts (the data path lets packets wait, or
  * drops them); else any other access
+ * @is_hold_back: for the data path: flows that go over to a nearer access keep their order
  * @weights: load-balancing: by access, shares of the flows; all 0: by measured capacity
  * @max_loss_ppm, @max_delay_us: above it an access counts as lossy for this rule; 0: no limit.
  * The delay is a round trip
@@ -46,7 +47,7 @@ enum fm_steer_recovery {
 struct fm_steer {
 	uint8_t mode, recovery, n_via, via[FM_ACCESSES_MAX];
 	uint8_t weights[FM_ACCESSES_MAX];
-	bool is_wait;
+	bool is_wait, is_hold_back;
 	uint32_t max_loss_ppm;
 	uint64_t max_delay_us, return_after_us;
 };

@@ -56,6 +56,8 @@ struct fm_path {
  * @is_wait: host, on-none = wait: while none of them can be used its packets wait; else the next
  * rule decides
  * @is_block: host, on-none = block: then they are dropped, and counted
+ * @is_hold_back: host: a flow that goes over to a shorter path waits until what it sent by the
+ * longer one has arrived
  * @is_sticky: host: a flow keeps its path while that is one of @paths and usable
  * @weights: host: all 0, or each flow takes one of @paths, by its hash and in these shares. A path
  * that cannot be used keeps its weight: then only its own flows move
@@ -67,7 +69,7 @@ struct fm_path {
 struct fm_rule {
 	uint16_t fid, priority, paths;
 	uint8_t class, dscp;
-	bool is_wait, is_block, is_sticky, has_dscp;
+	bool is_wait, is_block, is_sticky, is_hold_back, has_dscp;
 	uint8_t weights[FM_PATHS_MAX];
 	uint64_t need;
 	struct fm_selector selector;

@@ -73,6 +73,7 @@ static const struct fm_conf_key program_keys[] = {
 	{ "weights",      &fm_kind_weights,  AT(type, steer),                 false, 0, NULL },              \
 	{ "on-none",      &fm_kind_word,     AT(type, steer.on_none),         false, 0, fm_on_none_names },     \
 	{ "on-recovery",  &fm_kind_word,     AT(type, steer.on_recovery),     false, 0, fm_on_recovery_names }, \
+	{ "hold-back",    &fm_kind_bool,     AT(type, steer.hold_back),       false, 0, NULL },              \
 	{ "return-after", &fm_kind_duration, AT(type, steer.return_after_us), false, 0, NULL },              \
 	{ "max-loss",     &fm_kind_percent,  AT(type, steer.max_loss_ppm),    false, 0, NULL },              \
 	{ "max-delay",    &fm_kind_duration, AT(type, steer.max_delay_us),    false, 0, NULL }

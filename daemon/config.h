@@ -108,11 +108,13 @@ enum fm_on_recovery { FM_ON_RECOVERY_RETURN, FM_ON_RECOVERY_KEEP, FM_ON_RECOVERY
  * @weights: by number of the access; 0: no share
  * @weighed: bit of the number of each access that weights names
  * @return_after_us: 0: 2 s
+ * @hold_back: flows that go over to a nearer access keep their order
  */
 struct fm_conf_steer {
 	uint8_t mode, on_none, on_recovery, n_via;
 	uint8_t via[FM_ACCESSES_MAX], weights[FM_ACCESSES_MAX];
 	uint8_t weighed;
+	bool hold_back;
 	uint32_t max_loss_ppm;
 	uint64_t max_delay_us, return_after_us;
 };

@@ -416,6 +416,24 @@ static uint16_t bid_of(void *ctx, const struct fm_tuple *flow)
 	return d->host->dp ? fm_dp_flow_bid(d->host->dp, flow) : 0;
 }
 
+static uint64_t held_us(void *ctx, const struct fm_tuple *flow)
+{
+	struct fm_daemon *d = ctx;
+
+	return d->host->dp ? fm_dp_flow_held_us(d->host->dp, flow) : 0;
+}
+
+/* The data path is told how long each access is, for flows that go over to a shorter one. */
+static void tell_delays(struct fm_daemon *d, uint64_t now_us)
+{
+	struct fm_access_status a;
+
+	for (uint8_t i = 0; d->host->dp && i < d->host->core.conf.n_accesses; i++) {
+		fm_host_access_status(&d->host->core, i, now_us, &a);
+		fm_dp_delay(d->host->dp, i, a.rtt_us / 2, a.jitter_us);
+	}
+}
+
 static void flow_ended(void *ctx, const struct fm_tuple *t)
 {
 	struct fm_daemon *d = ctx;
@@ -448,6 +466,8 @@ static void second(void *ctx, uint64_t now_us)
 	struct fm_daemon *d = ctx;
 
 	if (!d->host->is_leaving)
+		tell_delays(d, core_now_us(d));
+	if (!d->host->is_leaving)
 		fm_flows_look(&d->host->flows, now_us);
 	if (!d->host->is_leaving)
 		fm_host_sockets_second(d, now_us);
@@ -478,6 +498,7 @@ static int open_tun(struct fm_daemon *d)
 	h->slow.raw = &d->raw;
 	h->slow.forwarding = forwarding_of;
 	h->slow.bid_of = bid_of;
+	h->slow.held_us = held_us;
 	h->slow.ctx = d;
 	ret = fm_slow_open(&h->slow, &d->loop);
 	if (ret < 0)

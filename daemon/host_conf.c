@@ -23,6 +23,7 @@ static void put_steer(const struct fm_conf_steer *c, struct fm_steer *out)
 	memcpy(out->via, c->via, c->n_via);
 	memcpy(out->weights, c->weights, sizeof(out->weights));
 	out->is_wait = c->on_none != FM_ON_NONE_ANY;
+	out->is_hold_back = c->hold_back;
 	out->recovery = c->on_recovery;
 	out->max_loss_ppm = c->max_loss_ppm;
 	out->max_delay_us = c->max_delay_us;

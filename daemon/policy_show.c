@@ -25,9 +25,9 @@ static json_t *list_via(const struct fm_conf_host *c, const struct fm_conf_steer
 
 static json_t *show_steer(const struct fm_conf_host *c, const struct fm_conf_steer *s)
 {
-	return json_pack("{s:s, s:o, s:s, s:s}", "mode", fm_mode_names[s->mode], "via",
+	return json_pack("{s:s, s:o, s:s, s:s, s:b}", "mode", fm_mode_names[s->mode], "via",
 			 list_via(c, s), "on_none", fm_on_none_names[s->on_none], "on_recovery",
-			 fm_on_recovery_names[s->on_recovery]);
+			 fm_on_recovery_names[s->on_recovery], "hold_back", s->hold_back);
 }
 
 json_t *fm_policy_rules(const struct fm_conf_host *c)

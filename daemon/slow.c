@@ -7,6 +7,7 @@
 
 #include "core/selector_match.h"
 #include "daemon/flows.h"
+#include "datapath/maps.h"
 #include "net/unreachable.h"
 
 #define ERRORS_A_SECOND 100u /* RFC 4443 §2.4 (f) */
@@ -217,7 +218,7 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t sinc
 	const struct fm_forwarding *f;
 	const struct fm_path *path;
 	struct fm_tuple t;
-	uint64_t h;
+	uint64_t h, held_us;
 
 	if (!read_tuple(s, p, &t))
 		return true;
@@ -228,6 +229,11 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t sinc
 	}
 	if (s->is_anchor && f->n_paths == 0)
 		return await_or_refuse(s, p, since_us, now_us);
+	held_us = s->held_us ? s->held_us(s->ctx, &t) : 0;
+	if (held_us > now_us) {
+		come_back_at(s, held_us);
+		return false;
+	}
 	path = choose(s, f, &t);
 	if (!path)
 		return false;
@@ -235,13 +241,17 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t sinc
 		fm_packet_segments(p, send_in, &(struct fragmenting){ s, path });
 		return true;
 	}
+	if (held_us) {
+		s->held_back++;
+		return fm_tun_inject(s->tun, p, FM_MARK_LATE) == 0;
+	}
 	h = hash(p);
 	if (was_put_back(s, h, now_us))
 		return false;
 	s->recent[s->next].hash = h;
 	s->recent[s->next].at_us = now_us;
 	s->next = (s->next + 1) % FM_SLOW_RECENT;
-	return fm_tun_inject(s->tun, p) == 0;
+	return fm_tun_inject(s->tun, p, 0) == 0;
 }
 
 /* The binding that a packet counts for: what waits has one. */
@@ -255,11 +265,25 @@ static uint32_t owner_of(const struct fm_slow *s, const struct fm_packet *p)
 	return f ? f->id : 0;
 }
 
+/* Of a flow that was held back till now, with others before it. */
+static bool is_behind_others(const struct fm_slow *s, const struct fm_packet *p, uint64_t now_us)
+{
+	struct fm_tuple t;
+	uint64_t held_us;
+
+	if (!s->held_us || s->hold.packets == 0 || !read_tuple(s, p, &t))
+		return false;
+	held_us = s->held_us(s->ctx, &t);
+	return held_us > 0 && held_us <= now_us;
+}
+
 static void fell(void *ctx, const struct fm_packet *p)
 {
 	struct fm_slow *s = ctx;
 	uint64_t now_us = fm_now_us();
 
+	if (is_behind_others(s, p, now_us))
+		fm_slow_offer(s, now_us);
 	if (!try_send(s, p, now_us, now_us))
 		(void)fm_hold_put(&s->hold, p, owner_of(s, p), now_us);
 }

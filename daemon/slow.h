@@ -19,6 +19,7 @@
  * @is_anchor:  packets go to home addresses, and selectors are seen from the anchor
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
  * @bid_of:     host: the path that eBPF chose for a flow, 0: none; anchor: NULL
+ * @held_us: host: until when a flow is held back, 0: it is not; anchor: NULL
  * @own6, @own4: anchor: who tells senders that a host cannot be reached
  * @timer, @due_us: the next packet that something becomes of then
  * @unreachable: anchor: packets for hosts without care-of address, whose senders were told
@@ -31,6 +32,7 @@ struct fm_slow {
 	bool is_anchor;
 	const struct fm_forwarding *(*forwarding)(void *ctx, const struct fm_ip *ip);
 	uint16_t (*bid_of)(void *ctx, const struct fm_tuple *flow);
+	uint64_t (*held_us)(void *ctx, const struct fm_tuple *flow);
 	void *ctx;
 	struct fm_hold hold;
 	struct fm_timer timer;
@@ -40,7 +42,7 @@ struct fm_slow {
 	} recent[FM_SLOW_RECENT];
 	uint32_t next;
 	struct fm_ip own6, own4;
-	uint64_t fragmented, stray, reassembled, unreachable;
+	uint64_t held_back, fragmented, stray, reassembled, unreachable;
 	uint64_t second_us; /* that runs; so many errors were sent in it */
 	uint32_t n_errors;
 	uint64_t told_dropped;

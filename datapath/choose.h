@@ -242,9 +242,10 @@ FM_SUBPROGRAM int fm_one_path(const struct fm_dp_weights *w, __u32 usable, __u32
  * @kept: host: mask of the path that it has; 0: none
  * @sender: host: classes of its program
  * @fid:  of the rule that chose; 0: none did; @mark: FM_DP_MARK() of it
+ * @holds: that rule holds back
  */
 struct fm_choice {
-	bool is_uplink;
+	bool is_uplink, holds;
 	__u8 mark;
 	__u16 fid;
 	__u32 kept, sender;
@@ -303,6 +304,7 @@ static __always_inline void fm_match_of(struct fm_match *m, const struct fm_pack
 		if (fits) {                                                                        \
 			(c)->fid = (r)->fid[i];                                                    \
 			(c)->mark = (r)->marks[i];                                                 \
+			(c)->holds = (b)->holds >> i & 1;                                          \
 			mask = fm_by_rule(p, (r)->paths[i] & (b)->usable, (r)->flags[i],           \
 					  &(r)->weights[i], c);                                    \
 		}                                                                                  \
@@ -432,9 +434,77 @@ static __always_inline void fm_flow_goes(struct fm_dp_flow *f, const struct fm_d
 	f->mark = c->mark;
 	f->sender = c->sender;
 	f->pinned = is_pinned;
-	f->is_blocked = mask == FM_BLOCKS;
+	f->is_blocked = mask == FM_BLOCKS ? FM_DP_FLOW_BLOCKED : 0;
 	f->id = b->id;
 	f->generation = b->generation;
+}
+
+/* For how long the first packets over path @to would overtake the last ones over path @from. */
+FM_SUBPROGRAM int fm_head_start_us(__u32 from, __u32 to)
+{
+	const struct fm_dp_watch *old = bpf_map_lookup_elem(&fm_watch_v1, &from),
+				 *new = bpf_map_lookup_elem(&fm_watch_v1, &to);
+
+	if (!old || !new || !new->delay_us || old->delay_us <= new->delay_us)
+		return 0;
+	__u32 us = old->late_us - new->delay_us;
+
+	return us < FM_DP_HOLD_MAX_US ? us : FM_DP_HOLD_MAX_US;
+}
+
+/* Host: a flow goes from the path of @from to those of @to. True: it is held back first. */
+static __always_inline bool fm_hold_back(const struct fm_dp_tuple *t, __u32 from, __u32 to)
+{
+	struct fm_dp_hold new = { .paths = to };
+
+	if (!from || !to || (from & to))
+		return false;
+	__u32 us = (__u32)fm_head_start_us(fm_lowest(from), fm_lowest(to));
+
+	if (!us)
+		return false;
+	new.until_ns = bpf_ktime_get_ns() + us * 1000ull;
+	return !bpf_map_update_elem(&fm_holds_v1, t, &new, BPF_ANY);
+}
+
+/* One that is held back already goes elsewhere, at the same time. True: it still is. */
+static __always_inline bool fm_hold_on(const struct fm_dp_tuple *t, __u32 to)
+{
+	struct fm_dp_hold *h = bpf_map_lookup_elem(&fm_holds_v1, t);
+
+	if (h && to)
+		h->paths = to;
+	else if (h)
+		bpf_map_delete_elem(&fm_holds_v1, t);
+	return h && to;
+}
+
+/* The next packet of a flow that is held back: mask of paths, 0: to the daemon. */
+static __always_inline __u32 fm_held(struct fm_dp_flow *f, const struct fm_dp_tuple *t,
+				     bool is_late)
+{
+	struct fm_dp_hold *h = bpf_map_lookup_elem(&fm_holds_v1, t);
+
+	if (!h) {
+		f->generation = 0; /* chooses again */
+		return 0;
+	}
+	__u32 paths = h->paths;
+
+	if (is_late) {
+		__sync_fetch_and_add(&h->out, -1);
+		return paths;
+	}
+	__u64 now = bpf_ktime_get_ns(), until = h->until_ns;
+
+	if (now >= until && ((__s32)h->out <= 0 || now - until > FM_DP_HOLD_LOST_NS)) {
+		f->is_blocked = 0;
+		f->paths = paths;
+		bpf_map_delete_elem(&fm_holds_v1, t);
+		return paths;
+	}
+	__sync_fetch_and_add(&h->out, 1);
+	return 0;
 }
 
 /*
@@ -449,21 +519,31 @@ static __always_inline __u32 fm_flow_choose(struct __sk_buff *skb, const struct 
 	__u32 mask = pin ? (__u32)fm_path_of_bid(b, *pin) : 0;
 	struct fm_choice c = {}; /* all zero: other values would lie in a map of constants */
 	bool is_pinned = mask != 0;
+	__u32 from = 0;
 
 	c.is_uplink = true;
 	c.sender = (__u32)fm_sender(skb, f ? f->sender : 0);
-	if (!is_pinned && f && f->id == b->id && f->bid && !f->pinned)
-		c.kept = (__u32)fm_path_of_bid(b, f->bid);
+	if (f && f->id == b->id && f->bid)
+		from = (__u32)fm_path_of_bid(b, f->bid);
+	c.kept = f && !f->pinned && !is_pinned ? from : 0;
 	__u32 by_rules = (__u32)fm_by_rules(b, p, &c);
 
 	if (is_pinned)
-		c.fid = 0; /* of its rule it keeps the mark */
+		c.fid = 0; /* of its rule it keeps the mark, and whether it is held back */
 	else
 		mask = by_rules;
 	if (!mask)
 		mask = fm_by_default(b);
-	if (f)
+	if (f) {
+		bool was_held = f->is_blocked == FM_DP_FLOW_HELD;
+
 		fm_flow_goes(f, b, mask, &c, is_pinned);
+		if (was_held ? fm_hold_on(t, f->paths)
+			     : c.holds && fm_hold_back(t, from, f->paths)) {
+			f->is_blocked = FM_DP_FLOW_HELD;
+			f->paths = 0;
+		}
+	}
 	return mask | (__u32)c.mark << FM_MARK_SHIFT;
 }
 
@@ -474,6 +554,7 @@ static __always_inline __u32 fm_flow_choose(struct __sk_buff *skb, const struct 
 FM_SUBPROGRAM int fm_choose_uplink(struct __sk_buff *skb, const struct fm_dp_block *b,
 				   const struct fm_packet *p)
 {
+	bool is_late = (skb->mark & FM_MARK_MASK) == FM_MARK_LATE;
 	struct fm_dp_tuple t = {};
 	struct fm_dp_flow *f;
 	__u32 mask;
@@ -492,7 +573,9 @@ FM_SUBPROGRAM int fm_choose_uplink(struct __sk_buff *skb, const struct fm_dp_blo
 		mask = (f->is_blocked ? FM_BLOCKS : f->paths) | (__u32)f->mark << FM_MARK_SHIFT;
 	else
 		mask = fm_flow_choose(skb, b, p, &t, f);
-	if (f)
+	if (f && f->is_blocked == FM_DP_FLOW_HELD)
+		mask = (fm_held(f, &t, is_late) & b->usable) | (__u32)f->mark << FM_MARK_SHIFT;
+	if (f && !is_late)
 		fm_flow_seen(f, p);
 	if (p->fragment == FM_FRAGMENT_FIRST)
 		fm_remember_fragment(p, mask & FM_PATHS_ALL ? mask : mask | FM_WAITS);

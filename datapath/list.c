@@ -71,6 +71,7 @@ int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow)
 
 	tuple_to_map(&key, flow);
 	(void)bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_pins_v1), &key);
+	(void)bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_holds_v1), &key);
 	if (bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_flows_v3), &key) < 0)
 		return -errno;
 	return 0;
@@ -82,6 +83,19 @@ static uint64_t now_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t fm_dp_flow_held_us(struct fm_dp *dp, const struct fm_tuple *flow)
+{
+	struct fm_dp_tuple key;
+	struct fm_dp_hold h;
+
+	tuple_to_map(&key, flow);
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_holds_v1), &key, &h) < 0)
+		return 0;
+	if (now_ns() > h.until_ns + 2 * FM_DP_HOLD_LOST_NS)
+		return 0; /* left behind */
+	return (h.until_ns + 999) / 1000;
 }
 
 static uint64_t since(uint64_t now, uint64_t then)

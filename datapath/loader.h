@@ -146,6 +146,11 @@ typedef void fm_dp_flow_fn(void *arg, const struct fm_dp_flow_info *flow);
 int fm_dp_flows(struct fm_dp *dp, fm_dp_flow_fn *each, void *arg);
 /* Host: the path by which the flow's last packet went; 0: by none. */
 uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow);
+/*
+ * Host: until when a flow is held back (fm_now_us()): what of it comes to the daemon is sent then,
+ * in its order, by fm_tun_inject() with FM_MARK_LATE. 0: it is not.
+ */
+uint64_t fm_dp_flow_held_us(struct fm_dp *dp, const struct fm_tuple *flow);
 /* Forgets a flow and its pin: it has ended. */
 int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow);
 
@@ -162,6 +167,9 @@ int fm_dp_watch(struct fm_dp *dp, void (*woken)(void *ctx, uint8_t access), void
 void fm_dp_woken(struct fm_dp *dp);
 /* At its next packet the access wakes us, once. */
 void fm_dp_arm(struct fm_dp *dp, uint8_t access);
+/* Its delay one way and how far above that it may be; 0: not known. For flows that are held back.
+ */
+void fm_dp_delay(struct fm_dp *dp, uint8_t access, uint32_t delay_us, uint32_t jitter_us);
 /* What its packets said so far; all zero before fm_dp_watch(). */
 void fm_dp_seen(const struct fm_dp *dp, uint8_t access, struct fm_seen *out);
 

@@ -26,6 +26,7 @@
 #define FM_MARK_SLOW                                                                               \
 	0x464d5300u /* to the daemon: the kernel cannot encapsulate this buffer again */
 #define FM_MARK_COPY 0x464d4300u
+#define FM_MARK_LATE 0x464d4c00u /* was held back (struct fm_dp_hold), and goes now */
 #define FM_MARK_MASK 0xffffff00u
 
 union fm_addr {
@@ -76,6 +77,7 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
  * @rules:           slot in fm_few_v2, with more than FM_DP_FEW rules in fm_many_v2; the rules
  * there are ours if they carry @id and @rules_generation
  * @active:          bit i: rule i decides if it fits: it has a usable path, or is not to give way
+ * @holds:           bit i: rule i holds back flows that go over to a shorter path
  * @prefixes:        the first is the registration address (len 0: there is none)
  * @usable:          bit i: packets can leave by path i
  * @least_mtu:       smallest mtu of the usable paths: no TCP segment shall be larger
@@ -88,7 +90,9 @@ struct fm_dp_block {
 	__u8 n_paths, n_prefixes, n_rules, default_path;
 	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
 	__u32 rules, rules_generation;
-	__u32 pad[9];
+	__u32 none;
+	__u64 holds;
+	__u32 pad[6];
 };
 _Static_assert(sizeof(struct fm_dp_block) == 23 * 64, "changes a pinned map: raise its version");
 #define FM_DP_PATH(block, i) (&(block)->paths[~(i) & (FM_DP_PATHS - 1)])
@@ -255,7 +259,7 @@ _Static_assert(sizeof(struct fm_dp_tuple) == 40, "changes a pinned map: raise it
  * struct fm_dp_flow - host: where a flow goes, and what it did
  * @generation: of the block by which @paths was chosen; another: choose again
  * @bid:        of the first path in @paths
- * @is_blocked: @paths is empty because its rule says so
+ * @is_blocked: @paths is empty because its rule says so (1), or the flow is held back (2)
  * @mark:       FM_DP_MARK() of its rule, 0: none
  * @sender:     classes of its program, as last seen
  * @tcp_out, @tcp_in: TCP flags seen, ORed
@@ -269,6 +273,23 @@ struct fm_dp_flow {
 	__u32 sender, more;
 };
 _Static_assert(sizeof(struct fm_dp_flow) == 80, "changes a pinned map: raise its version");
+
+#define FM_DP_FLOW_BLOCKED 1u
+#define FM_DP_FLOW_HELD 2u
+
+/**
+ * struct fm_dp_hold - host, fm_holds_v1: a flow that is held back, as its new path is shorter
+ * Its packets go to the daemon, which sends them on in their order, marked FM_MARK_LATE. When
+ * @until_ns is past and none is out any more the flow goes straight on, over @paths.
+ * @out: packets with the daemon
+ */
+struct fm_dp_hold {
+	__u64 until_ns;
+	__u32 out, paths;
+};
+_Static_assert(sizeof(struct fm_dp_hold) == 16, "changes a pinned map: raise its version");
+#define FM_DP_HOLD_MAX_US 200000u
+#define FM_DP_HOLD_LOST_NS 100000000ull /* after @until_ns: what is out still will not come */
 
 /**
  * struct fm_dp_uplink - anchor: where a flow's last authentic uplink packet came from
@@ -341,11 +362,12 @@ _Static_assert(sizeof(struct fm_dp_settings) == 52, "changes a pinned map: raise
  * @asked_ns: when a packet left, the first one since the last that came
  * @heard_ns: when a packet last came
  * @armed:    the daemon wants to be told of the next packet, by fm_woken_v1
+ * @delay_us, @late_us: as the daemon measured: one way, and with its jitter; 0: not known
  * Times are CLOCK_MONOTONIC, coarse. A cache line each.
  */
 struct fm_dp_watch {
 	__u64 asked_ns, heard_ns;
-	__u32 armed, pad[11];
+	__u32 armed, delay_us, late_us, pad[9];
 };
 _Static_assert(sizeof(struct fm_dp_watch) == 64, "changes a pinned map: raise its version");
 

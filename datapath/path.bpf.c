@@ -197,8 +197,11 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 	} else {
 		mask = fm_downlink_paths(b, &p);
 	}
-	if (is_host)
+	if (is_host) {
+		if ((mark & FM_MARK_MASK) == FM_MARK_LATE)
+			FM_CTX_SET(skb->mark, 0);
 		fm_set_priority(skb, p.tc);
+	}
 	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
 	if (is_host && sent == FM_SENT_OUT)
 		fm_watch_sent(fm_lowest(mask), p.len);

@@ -69,6 +69,16 @@ void fm_dp_arm(struct fm_dp *dp, uint8_t access)
 		__atomic_store_n(&dp->watches.list[access].armed, 1, __ATOMIC_RELAXED);
 }
 
+void fm_dp_delay(struct fm_dp *dp, uint8_t access, uint32_t delay_us, uint32_t jitter_us)
+{
+	struct fm_dp_watch *w = dp->watches.list;
+
+	if (!w || access >= FM_DP_PATHS)
+		return;
+	__atomic_store_n(&w[access].delay_us, delay_us, __ATOMIC_RELAXED);
+	__atomic_store_n(&w[access].late_us, delay_us + jitter_us, __ATOMIC_RELAXED);
+}
+
 void fm_dp_seen(const struct fm_dp *dp, uint8_t access, struct fm_seen *out)
 {
 	const struct fm_dp_watches *w = &dp->watches;

@@ -64,7 +64,7 @@ static const struct host_key program_keys[] = {
 #define STEER_KEYS                                                                                 \
 	{ "mode", { MODES }, false }, { "via", { 0 }, true }, { "max-loss", { 0 }, false },        \
 		{ "max-delay", { 0 }, false }, { "weights", { 0 }, false },                        \
-		{ "return-after", { 0 }, false },                                                  \
+		{ "return-after", { 0 }, false }, { "hold-back", { "yes", "no" }, false },         \
 		{ "on-none", { "any", "wait", "block" }, false },                                  \
 	{                                                                                          \
 		"on-recovery", { "return", "keep", "new-only" }, false                             \

@@ -184,6 +184,7 @@ int fm_tun_open(struct fm_tun *t, uv_loop_t *loop, struct fm_netlink *n, const c
 
 	t->watch.poll = NULL;
 	t->packet_fd = -1;
+	t->mark = 0;
 	t->fallen = t->injected = t->inject_failed = 0;
 	memset(t->name, 0, sizeof(t->name));
 	strncpy(t->name, name, IFNAMSIZ - 1);
@@ -221,7 +222,18 @@ int fm_tun_remove(struct fm_netlink *n, const char *name)
 	return err == -ENODEV ? 0 : err;
 }
 
-int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p)
+/* Most packets have none: the socket keeps the last one. */
+static int set_mark(struct fm_tun *t, uint32_t mark)
+{
+	if (mark == t->mark)
+		return 0;
+	if (setsockopt(t->packet_fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+		return -errno;
+	t->mark = mark;
+	return 0;
+}
+
+int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p, uint32_t mark)
 {
 	struct sockaddr_ll to = {
 		.sll_family = AF_PACKET,
@@ -237,7 +249,7 @@ int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p)
 		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = parts, .msg_iovlen = 2
 	};
 
-	if (sendmsg(t->packet_fd, &msg, 0) < 0) {
+	if (set_mark(t, mark) < 0 || sendmsg(t->packet_fd, &msg, 0) < 0) {
 		t->inject_failed++;
 		return -errno;
 	}

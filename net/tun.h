@@ -43,6 +43,7 @@ struct fm_tun {
 	char name[IFNAMSIZ];
 	uint32_t ifindex;
 	struct fm_watch watch;
+	uint32_t mark; /* of packet_fd */
 	int packet_fd; /* AF_PACKET on it, for fm_tun_inject() */
 	uint64_t fallen, injected, inject_failed;
 	void (*fell)(void *ctx, const struct fm_packet *p);
@@ -64,8 +65,11 @@ void fm_tun_close(struct fm_tun *t);
 /* Takes the device away for good (`flowmob down`); also where it is not open. */
 int fm_tun_remove(struct fm_netlink *n, const char *name);
 
-/* Sends a packet out of fm0 again, through the eBPF on its egress. Return: 0 or -errno. */
-int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p);
+/*
+ * Sends a packet out of fm0 again, through the eBPF on its egress, which sees @mark on it. Return:
+ * 0 or -errno.
+ */
+int fm_tun_inject(struct fm_tun *t, const struct fm_packet *p, uint32_t mark);
 
 /*
  * Gives a packet with finished checksums to this machine, as if it had come in by fm0. 0 or -errno.

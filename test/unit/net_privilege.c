@@ -61,7 +61,7 @@ static int check_work(void)
 
 	if (fm_netlink_open(&netlink, NETLINK_ROUTE) < 0)
 		return 20;
-	if (fm_tun_inject(&tun, &p) < 0)
+	if (fm_tun_inject(&tun, &p, 0) < 0)
 		return 21;
 	if (fm_route_rules_put(&netlink) < 0 || fm_address_put(&netlink, &a) < 0)
 		return 22;
