@@ -129,6 +129,16 @@ static const struct fm_column order_columns[] = {
 	{ 0 },
 };
 
+static const struct fm_column quality_columns[] = {
+	{ "LIMIT",     "class",             FM_FORM_TEXT },
+	{ "DOWN",      "max_down_bps",      FM_FORM_BPS },
+	{ "UP",        "max_up_bps",        FM_FORM_BPS },
+	{ "DSCP",      "dscp",              FM_FORM_TEXT },
+	{ "OVER-DOWN", "over_down_packets", FM_FORM_TEXT },
+	{ "OVER-UP",   "over_up_packets",   FM_FORM_TEXT },
+	{ 0 },
+};
+
 static const struct fm_column counter_columns[] = {
 	{ "COUNTER", "name",  FM_FORM_TEXT },
 	{ "COUNT",   "count", FM_FORM_TEXT },
@@ -366,6 +376,7 @@ static void print_bindings(const json_t *bindings)
 		print_reserved(json_object_get(b, "reserved"));
 		print_part(b, "flows", flow_binding_columns);
 		print_part(b, "orders", order_columns);
+		print_part(b, "quality", quality_columns);
 	}
 }
 

@@ -192,6 +192,28 @@ static void describe_counted(const struct fm_ha *ha, const struct fm_binding *b,
 	}
 }
 
+static bool is_plain(const struct fm_quality *q)
+{
+	return !q->max_down_bps && !q->max_up_bps && !q->has_dscp;
+}
+
+/* Returns whether a flow class has any, so that its flows must be known. */
+static bool describe_qualities(const struct fm_ha *ha, const struct fm_binding *b,
+			       struct fm_forwarding *out)
+{
+	const struct fm_ha_subscriber_conf *s = &b->subscriber->conf;
+	bool has = false;
+
+	out->qualities[0] = s->quality;
+	for (uint8_t number = 1; number <= ha->policy.n_classes; number++) {
+		if (!(s->classes >> number & 1))
+			continue;
+		out->qualities[number] = ha->policy.classes[number - 1].quality;
+		has |= !is_plain(&out->qualities[number]);
+	}
+	return has;
+}
+
 void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, uint64_t now_us,
 			   struct fm_forwarding *out)
 {
@@ -213,7 +235,7 @@ void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, u
 						  .selector = f->selector };
 	}
 	out->is_counted = b->subscriber->conf.is_counted;
-	if (out->is_counted)
+	if (describe_qualities(ha, b, out) || out->is_counted)
 		describe_counted(ha, b, out);
 }
 

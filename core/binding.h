@@ -28,6 +28,7 @@ struct fm_ha;
  * @home_address: configured home address that may carry user packets, or none (digest §14.2)
  * @is_barred:    its registrations are answered 129
  * @is_counted:   what it uses is counted
+ * @quality:      what it may have, all flows together
  * @classes:      bit n: flow class n of the policy is applied to it (core/ha_policy.h)
  */
 struct fm_ha_subscriber_conf {
@@ -39,6 +40,7 @@ struct fm_ha_subscriber_conf {
 	struct fm_ip home_address;
 	bool is_barred, is_counted;
 	uint16_t classes;
+	struct fm_quality quality;
 };
 
 /* What flows are to leave: bit n: access class n; bit n: BID n + 1. */

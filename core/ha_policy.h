@@ -29,6 +29,7 @@ struct fm_ha_access_conf {
  * @selectors: seen from the anchor (RFC 6088 §3.1)
  * @via:       numbers of access classes, best first; n_via 0: only counted, never moved
  * @weights:   all 0: the first of @via that works; else each subscriber takes one, in these shares
+ * @quality:   what these flows of one subscriber may have
  * @is_admin:  also where a rule of the host says otherwise (RFC 7109 §6.1.1, trigger 2)
  */
 struct fm_ha_class_conf {
@@ -36,6 +37,7 @@ struct fm_ha_class_conf {
 	struct fm_selector selectors[FM_HA_SELECTORS_MAX];
 	uint8_t via[FM_HA_ACCESSES_MAX];
 	uint16_t weights[FM_HA_ACCESSES_MAX];
+	struct fm_quality quality;
 	bool is_admin;
 };
 

@@ -75,6 +75,20 @@ struct fm_rule {
 	struct fm_selector selector;
 };
 
+#define FM_QUALITIES 16u
+
+/**
+ * struct fm_quality - anchor: what a subscriber or one of its flow classes may have (RFC 7222)
+ * @max_down_bps, @max_up_bps: towards and from the host, of the packets inside the tunnel; 0: no
+ * limit (Aggregate-Max-DL-Bit-Rate and -UL-Bit-Rate, §4.2.6, §4.2.7)
+ * @dscp: with @has_dscp the code point of the outer header towards the host (§4.1)
+ */
+struct fm_quality {
+	uint64_t max_down_bps, max_up_bps;
+	uint8_t dscp;
+	bool has_dscp;
+};
+
 /**
  * struct fm_forwarding - all that the data path knows of one binding; replaced as a whole
  * @id:           number of the binding, given by the core; the data path's key for replacing it
@@ -83,6 +97,7 @@ struct fm_rule {
  * @registration: the home address of the registration: probes, signalling (digest §14.2, D50)
  * @rules:        in the order in which they are tried
  * @is_counted:   anchor: what it uses is counted; @usage: where, filled by the daemon
+ * @qualities:    anchor: [0]: of all together, [n]: of flow class n; all 0: neither limit nor mark
  * @default_path: index; where a packet goes that no rule claims (D44)
  */
 struct fm_forwarding {
@@ -93,6 +108,7 @@ struct fm_forwarding {
 	struct fm_ip registration;
 	struct fm_path paths[FM_PATHS_MAX];
 	struct fm_prefix prefixes[FM_LEASES_MAX + 2];
+	struct fm_quality qualities[FM_QUALITIES];
 	struct fm_rule rules[FM_RULES_MAX];
 };
 

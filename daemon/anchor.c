@@ -535,8 +535,9 @@ static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 	ret = fm_anchor_pools_reload(d);
 	if (ret < 0)
 		return ret;
+	d->anchor->is_stale = true; /* what a subscriber may have may be other */
 	if (d->config->anchor.datapath != old->anchor.datapath)
-		d->anchor->is_stale = d->anchor->is_reset = true;
+		d->anchor->is_reset = true;
 	for (uint32_t i = 0; i < ha->conf.max_subscribers; i++) {
 		struct fm_subscriber *s = fm_ha_subscriber_at(ha, i);
 

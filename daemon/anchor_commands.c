@@ -105,11 +105,11 @@ static json_t *binding_json(const struct fm_daemon *d, const struct fm_binding *
 {
 	const struct fm_ha_subscriber_conf *s = &b->subscriber->conf;
 
-	return json_pack("{s:s%, s:o, s:o, s:o, s:o, s:o, s:o}", "id", (const char *)s->mn_id,
+	return json_pack("{s:s%, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", (const char *)s->mn_id,
 			 (size_t)s->mn_id_len, "home_address", fm_show_ip(&b->hoa), "bids",
 			 bids_json(d, b, now_us), "leases", leases_json(b->subscriber, now_us),
 			 "reserved", reserved_json(b->subscriber), "flows", flows_json(b), "orders",
-			 fm_anchor_orders_json(d, b));
+			 fm_anchor_orders_json(d, b), "quality", fm_anchor_quality_json(d, b));
 }
 
 static json_t *run_bindings(struct fm_daemon *d, struct fm_client *client, json_t *request)

@@ -54,6 +54,14 @@ void fm_anchor_conf_free(struct fm_ha_conf *conf)
 	conf->pools = NULL;
 }
 
+static void put_quality(const struct fm_conf_quality *q, struct fm_quality *out)
+{
+	out->max_down_bps = q->max_down_bps;
+	out->max_up_bps = q->max_up_bps;
+	out->has_dscp = q->dscp.is_set;
+	out->dscp = q->dscp.code_point;
+}
+
 void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
 			       struct fm_ha_subscriber_conf *out)
 {
@@ -72,6 +80,7 @@ void fm_anchor_subscriber_make(const struct fm_conf_subscriber *s,
 	out->home_address = s->home_address;
 	out->classes = s->classes;
 	out->is_counted = s->is_counted;
+	put_quality(&s->quality, &out->quality);
 }
 
 static void put_access(const struct fm_conf_access_class *a, struct fm_ha_access_conf *out)
@@ -100,6 +109,7 @@ static void put_class(const struct fm_conf_flow_class *c, struct fm_ha_class_con
 		out->weights[i] = c->weights[i];
 	}
 	out->is_admin = c->is_admin;
+	put_quality(&c->quality, &out->quality);
 }
 
 void fm_anchor_policy_make(const struct fm_conf_anchor *a, struct fm_ha_policy *out)

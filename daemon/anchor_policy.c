@@ -77,6 +77,59 @@ json_t *fm_anchor_orders_json(const struct fm_daemon *d, const struct fm_binding
 	return list;
 }
 
+/* Rates and marks of a binding, and what was above them. */
+
+static void put_direction(const struct fm_daemon *d, uint32_t id, uint8_t class, bool is_uplink,
+			  json_t *to)
+{
+	struct fm_dp_gate g = { 0 };
+
+	(void)fm_dp_gate(d->anchor->dp, id, class, is_uplink, &g);
+	json_object_set_new(to, is_uplink ? "over_up_packets" : "over_down_packets",
+			    json_integer((json_int_t)g.over_packets));
+	json_object_set_new(to, is_uplink ? "over_up_bytes" : "over_down_bytes",
+			    json_integer((json_int_t)g.over_bytes));
+}
+
+static json_t *rate_json(uint64_t bps)
+{
+	return bps ? json_integer((json_int_t)bps) : json_null();
+}
+
+static json_t *quality_json(const struct fm_daemon *d, const struct fm_binding *b, uint8_t class,
+			    const struct fm_quality *q)
+{
+	uint32_t id = fm_ha_binding_id(d->anchor->ha, b);
+	char dscp[FM_DSCP_TEXT_MAX];
+	json_t *row =
+		json_pack("{s:s?, s:o, s:o, s:s?}", "class",
+			  class ? d->config->anchor.classes[class - 1].name : NULL, "max_down_bps",
+			  rate_json(q->max_down_bps), "max_up_bps", rate_json(q->max_up_bps),
+			  "dscp", q->has_dscp ? fm_dscp_text(q->dscp, dscp) : NULL);
+
+	put_direction(d, id, class, false, row);
+	put_direction(d, id, class, true, row);
+	return row;
+}
+
+json_t *fm_anchor_quality_json(const struct fm_daemon *d, const struct fm_binding *b)
+{
+	const struct fm_ha_policy *p = &d->anchor->ha->policy;
+	const struct fm_ha_subscriber_conf *s = &b->subscriber->conf;
+	json_t *list = json_array();
+
+	for (uint8_t class = 0; class <= p->n_classes && class <= d->config->anchor.n_classes;
+	     class ++) {
+		const struct fm_quality *q = class ? &p->classes[class - 1].quality : &s->quality;
+
+		if ((class && !(s->classes >> class & 1)) ||
+		    (!q->max_down_bps && !q->max_up_bps && !q->has_dscp))
+			continue;
+		json_array_append_new(list, quality_json(d, b, class, q));
+	}
+	return list;
+}
+
 /* A move by command. */
 
 static struct fm_binding *binding_of(const struct fm_daemon *d, const char *id)

@@ -31,6 +31,9 @@ const char *fm_anchor_access_name(const struct fm_daemon *d, const struct fm_coa
 /* What the network wants of a host's flows. */
 json_t *fm_anchor_orders_json(const struct fm_daemon *d, const struct fm_binding *b);
 
+/* What a host may have, and what was above it. */
+json_t *fm_anchor_quality_json(const struct fm_daemon *d, const struct fm_binding *b);
+
 /* anchor_drain.c: drains that were on when the daemon ended. */
 int fm_anchor_drains_restore(struct fm_daemon *d);
 

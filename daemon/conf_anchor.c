@@ -8,6 +8,14 @@
 
 static const char *const datapath_names[] = { "auto", "tc", "xdp", NULL };
 
+/* RFC 7222, of a subscriber and of a class. */
+#define QUALITY_KEYS(type)                                                                         \
+	{ "max-rate-down", &fm_kind_rate, AT(type, quality.max_down_bps), false, 0, NULL },        \
+		{ "max-rate-up", &fm_kind_rate, AT(type, quality.max_up_bps), false, 0, NULL },    \
+	{                                                                                          \
+		"dscp", &fm_kind_dscp, AT(type, quality.dscp), false, 0, NULL                      \
+	}
+
 /* clang-format off */
 const struct fm_conf_key fm_conf_pool_keys[] = {
 	{ "prefix",     &fm_kind_prefix6,  AT(fm_conf_pool, prefix),        true,  0, NULL },
@@ -29,6 +37,7 @@ const struct fm_conf_key fm_conf_subscriber_keys[] = {
 	{ "replay",       &fm_kind_word,     AT(fm_conf_subscriber, replay),       false, 0, fm_replay_names },
 	{ "class",        &fm_kind_classes,  AT(fm_conf_subscriber, classes),      false, 0, NULL },
 	{ "usage",        &fm_kind_bool,     AT(fm_conf_subscriber, is_counted),   false, 0, NULL },
+	QUALITY_KEYS(fm_conf_subscriber),
 	END,
 };
 
@@ -45,6 +54,7 @@ const struct fm_conf_key fm_conf_flow_class_keys[] = {
 	{ "via",            &fm_kind_class_via,     0,                                 false, 0, NULL },
 	{ "weights",        &fm_kind_class_weights, 0,                                 false, 0, NULL },
 	{ "administrative", &fm_kind_bool,          AT(fm_conf_flow_class, is_admin), false, 0, NULL },
+	QUALITY_KEYS(fm_conf_flow_class),
 	END,
 };
 

@@ -180,6 +180,12 @@ struct fm_conf_access_class {
 	struct fm_conf_place place;
 };
 
+/* What flows may have together, RFC 7222: rates (0: no limit), the mark towards the host. */
+struct fm_conf_quality {
+	uint64_t max_down_bps, max_up_bps;
+	struct fm_conf_dscp dscp;
+};
+
 /**
  * struct fm_conf_flow_class - an anchor's name for flows, and where they go
  * @matches: as the host sends
@@ -191,6 +197,7 @@ struct fm_conf_flow_class {
 	struct fm_match matches[FM_MATCHES_MAX];
 	uint8_t via[FM_ANCHOR_ACCESSES_MAX];
 	uint8_t weights[FM_ANCHOR_ACCESSES_MAX];
+	struct fm_conf_quality quality; /* of each subscriber's */
 	bool is_admin;
 	struct fm_conf_place place;
 };
@@ -207,6 +214,7 @@ struct fm_conf_subscriber {
 	struct fm_ip home_address;
 	uint16_t classes;
 	bool is_counted;
+	struct fm_conf_quality quality;
 	struct fm_conf_place place;
 };
 

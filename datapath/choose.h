@@ -703,12 +703,18 @@ FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packe
 	return (int)FM_CLASS_OF_FIT(r, fm_many_fit(r, &m), FM_DP_RULES);
 }
 
+/* Bit n: flow class n has gates; bit 0: the binding has (quality.h). */
+static __always_inline __u32 fm_limited(const struct fm_dp_block *b)
+{
+	return b->prefixes[1].number;
+}
+
 /* The flow class that stands beside the path; where it is old, or the path another, it is asked. */
 static __always_inline __u32 fm_class_noted(const struct fm_dp_block *b, const struct fm_packet *p,
 					    const struct fm_dp_uplink *u,
 					    const struct fm_dp_uplink *new)
 {
-	if (!b->prefixes[0].usage || !b->n_rules)
+	if (!(b->prefixes[0].number | fm_limited(b) >> 1) || !b->n_rules)
 		return 0;
 	if (u && u->id == new->id &&new->seen_ns - u->seen_ns < FM_DP_CLASS_LIFE_NS &&
 	    ((u->where ^ new->where) & 0xffff00ffu) == 0)

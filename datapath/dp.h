@@ -125,6 +125,14 @@ void fm_rules_give_back(struct fm_dp *dp, const struct fm_dp_block *b);
 /* An earlier run's block uses them. */
 void fm_rules_adopt(struct fm_dp *dp, const struct fm_dp_block *b);
 
+/**
+ * fm_gates_place() - @f's rates into the map, keeping the clocks of @old (NULL: none)
+ * Fills what @b says of them; its prefixes are there already.
+ */
+int fm_gates_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct fm_dp_block *old,
+		   struct fm_dp_block *b);
+void fm_gates_drop(struct fm_dp *dp, uint32_t id, uint16_t classes);
+
 /* How many buckets hold so many words with ease. */
 uint32_t fm_words_buckets(uint32_t words);
 int fm_words_init(struct fm_dp *dp);

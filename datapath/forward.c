@@ -266,7 +266,7 @@ static int make_prefixes(struct fm_dp_block *b, const struct fm_forwarding *f)
 		memcpy(b->prefixes[0].ip, f->registration.b, 16);
 		b->prefixes[0].len = 128;
 		b->prefixes[0].flags = FM_DP_PREFIX_REGISTRATION;
-		b->prefixes[0].usage = f->usage;
+		b->prefixes[0].number = f->usage;
 	}
 	b->n_prefixes = 1;
 	for (uint32_t i = 0; i < f->n_prefixes && b->n_prefixes < FM_DP_PREFIXES; i++) {
@@ -405,7 +405,9 @@ int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 				  "data path: no room for another binding; restart flowmobd");
 	bool has_old = get_block(dp, e->slot, &old);
 
-	err = fm_rules_place(dp, f, has_old ? &old : NULL, &b);
+	err = fm_gates_place(dp, f, has_old ? &old : NULL, &b);
+	if (err == 0)
+		err = fm_rules_place(dp, f, has_old ? &old : NULL, &b);
 	if (err < 0)
 		return err;
 	if (has_old && is_same(&old, &b) && words_stand(dp, &old, e->slot)) {
@@ -428,6 +430,7 @@ static void forget(struct fm_dp *dp, struct fm_dp_entry *e)
 	if (get_block(dp, e->slot, &old)) {
 		drop_words(dp, &old, e->slot, NULL);
 		fm_rules_rest(dp, &old);
+		fm_gates_drop(dp, old.id, old.prefixes[1].number);
 	}
 	if (e->slot)
 		fm_slot_rest(&dp->blocks, e->slot);

@@ -87,6 +87,15 @@ struct {
 	__type(value, struct fm_dp_watch);
 } fm_watch_v1 SEC(".maps");
 
+/* Few bindings have limits: room is taken when it is needed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct fm_dp_gate);
+} fm_gates_v1 SEC(".maps");
+
 /* Read and reset by the daemon where it lies, without losing a packet in between. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -114,6 +114,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_hooks_v1, 1024, true },
 		{ dp->skel->maps.fm_counters_v1, FM_COUNTER_COUNT, true },
 		{ dp->skel->maps.fm_usage_v1, is_host ? 1 : c->usage_max + 1, true },
+		{ dp->skel->maps.fm_gates_v1, is_host ? 1 : 4 * n, true },
 		{ dp->skel->maps.fm_traffic_v1, FM_DP_PATHS, true },
 		{ dp->skel->maps.fm_watch_v1, FM_DP_PATHS, true },
 		{ dp->skel->maps.fm_woken_v1, FM_DP_WOKEN_BYTES, true },
@@ -128,7 +129,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 	return sizeof(rows) / sizeof(rows[0]);
 }
 
-#define FM_MAPS_MAX 24
+#define FM_MAPS_MAX 32
 
 static void pin_path(const struct fm_dp *dp, const char *name, char *out, size_t size)
 {

@@ -179,6 +179,10 @@ void fm_dp_seen(const struct fm_dp *dp, uint8_t access, struct fm_seen *out);
  */
 struct fm_dp_usage *fm_dp_usage(struct fm_dp *dp, uint32_t *n);
 
+/* Anchor: the gate of a binding's flow class (0: of all its flows); false: there is none. */
+bool fm_dp_gate(const struct fm_dp *dp, uint32_t id, uint8_t class, bool is_uplink,
+		struct fm_dp_gate *out);
+
 /* For tests and benchmarks too: descriptors of a program and a map by name; negative: none. */
 int fm_dp_program_fd(struct fm_dp *dp, const char *name);
 int fm_dp_map_fd(const struct fm_dp *dp, const char *name);

@@ -61,11 +61,14 @@ _Static_assert(sizeof(struct fm_dp_path) == 64, "changes a pinned map: raise its
 
 #define FM_DP_PREFIX_REGISTRATION 1u /* probes and their answers only */
 
-/* @usage: of the first one, anchor: slot in fm_usage_v1; 0: not counted */
+/*
+ * @number: anchor; of the first one: slot in fm_usage_v1, 0: not counted; of the second one: bit n:
+ * flow class n has gates in fm_gates_v1, bit 0: the binding has.
+ */
 struct fm_dp_prefix {
 	__u8 ip[16];
 	__u8 len, flags;
-	__u16 usage;
+	__u16 number;
 };
 _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise its version");
 
@@ -321,6 +324,25 @@ struct fm_dp_usage {
 };
 _Static_assert(sizeof(struct fm_dp_usage) == 256 + 4096, "changes a pinned map: raise its version");
 
+/* Key of fm_gates_v1; @class 0: all flows of the binding. */
+#define FM_DP_GATE(id, class, is_uplink) ((__u64)(id) << 8 | (__u64)(class) << 1 | (is_uplink))
+#define FM_DP_COST_SHIFT 20
+#define FM_DP_BURST_NS 100000000ull
+
+/**
+ * struct fm_dp_gate - anchor: the rate of one direction, as a virtual clock (GCRA, ITU-T I.371)
+ * @due_ns: until then all that passed has been paid for at the rate, CLOCK_MONOTONIC. Packets pass
+ * while it is at most FM_DP_BURST_NS ahead
+ * @cost:   of an octet, nanoseconds << FM_DP_COST_SHIFT; 0: no limit
+ * @over_packets, @over_bytes: dropped
+ * @mark:   FM_DP_MARK() for the outer header, 0: none
+ */
+struct fm_dp_gate {
+	__u64 due_ns, cost, over_packets, over_bytes;
+	__u8 mark, pad[7];
+};
+_Static_assert(sizeof(struct fm_dp_gate) == 40, "changes a pinned map: raise its version");
+
 /* Later fragments go the way of the first (D26). */
 struct fm_dp_fragment {
 	__u8 src[16], dst[16];
@@ -401,7 +423,8 @@ _Static_assert(sizeof(struct fm_dp_traffic) == 32, "changes a pinned map: raise 
 	X(ECN,             "ecn",                    1, "congestion marked outside, not possible inside") \
 	X(NO_ROOM,         "no-room",                1, "the kernel could not change the packet")       \
 	X(HOME_OUTSIDE,    "home-address-outside",   1, "from a home address, not inside a tunnel") \
-	X(RULE_BLOCK,      "rule-block",             1, "no path of its rule works, and the rule says block")
+	X(RULE_BLOCK,      "rule-block",             1, "no path of its rule works, and the rule says block") \
+	X(OVER_RATE,       "over-rate",              1, "above the subscriber's rate, or that of a class")
 /* clang-format on */
 
 /* Room for what an ICMP error quotes: 1280 without its own headers, RFC 4443 §3.2. */

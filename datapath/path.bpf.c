@@ -3,9 +3,9 @@
  * Anchor: tc ingress (or XDP before it), tc egress of fm0. What they cannot send is left to the
  * stack and so to fm0's reader, the daemon. Each drop counts its row of FM_COUNTERS.
  */
+#include "datapath/quality.h"
 #include "datapath/sender.h"
 #include "datapath/too_big.h"
-#include "datapath/usage.h"
 #include "datapath/watch.h"
 
 #define FM_ICMP6_ECHO 128
@@ -19,7 +19,11 @@ enum fm_sent {
 	FM_SENT_TO_FRAGMENT,
 	FM_SENT_TOO_BIG,
 	FM_SENT_NOT_CHANGED,
+	FM_SENT_OVER, /* dropped: above its rate */
 };
+
+/* Beside the mask of paths: a copy, whose original was judged. */
+#define FM_IS_COPY 0x40000u
 
 static __always_inline int fm_drop(void *ctx, const bool xdp, __u32 reason)
 {
@@ -90,14 +94,15 @@ static __always_inline __u32 fm_send(struct __sk_buff *skb, const struct fm_dp_p
 	return FM_SENT_OUT;
 }
 
-/* Size, segment size, copies, then the first path of @mask. */
+/* Size, rate, segment size, copies, then the first path of @mask. */
 static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_dp_settings *s,
-					 const struct fm_dp_block *b, const struct fm_packet *p,
+					 const struct fm_dp_block *b, struct fm_packet *p,
 					 __u32 mask, const bool is_l3, bool is_forwarded,
 					 int *verdict)
 {
-	__u32 tell = 0;
+	__u32 tell = 0, len = mask & FM_IS_COPY ? 0 : fm_len_of(skb, p);
 
+	mask &= ~FM_IS_COPY;
 	if (!mask)
 		return FM_SENT_NO_PATH;
 	if (mask & FM_BLOCKS) {
@@ -122,6 +127,10 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 		else
 			*verdict = fm_hand_on(skb, s, p->family, false);
 		return FM_SENT_TOO_BIG;
+	}
+	if (!fm_admit_downlink(b, p, len)) {
+		*verdict = fm_drop(skb, false, FM_COUNT_OVER_RATE);
+		return FM_SENT_OVER;
 	}
 	if (fm_is_syn(p))
 		fm_clamp_segment(skb, p, b->least_mtu);
@@ -187,7 +196,7 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 		return fm_drop(skb, false, is_host ? FM_COUNT_NOT_HOME : FM_COUNT_INNER_TARGET);
 	if (is_copy) {
 		FM_CTX_SET(skb->mark, 0);
-		mask = 1u << (copy & (FM_DP_PATHS - 1)) & b->usable;
+		mask = (1u << (copy & (FM_DP_PATHS - 1)) & b->usable) | FM_IS_COPY;
 		if (is_host)
 			fm_mark(&p, fm_mark_of_copy(&p));
 	} else if (is_host) {
@@ -209,8 +218,11 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 		fm_use_downlink(b, &p, mask);
 	if (sent == FM_SENT_NOT_CHANGED)
 		return fm_to_daemon(skb, s);
-	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
+	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG || sent == FM_SENT_OVER)
 		return verdict;
+	if (!is_host && sent == FM_SENT_TO_FRAGMENT &&
+	    !fm_admit_downlink(b, &p, fm_len_of(skb, &p)))
+		return fm_drop(skb, false, FM_COUNT_OVER_RATE);
 	return is_copy ? TC_ACT_SHOT : fm_pass(skb, false, FM_COUNT_HELD);
 }
 
@@ -401,7 +413,7 @@ static __always_inline int fm_answer_probe(void *ctx, const bool xdp, const stru
 
 /* From the public side to a host. */
 static __always_inline int fm_downlink(struct __sk_buff *skb, const struct fm_dp_settings *s,
-				       const struct fm_dp_block *b, const struct fm_packet *p,
+				       const struct fm_dp_block *b, struct fm_packet *p,
 				       const bool is_l3)
 {
 	int verdict = TC_ACT_OK;
@@ -414,7 +426,7 @@ static __always_inline int fm_downlink(struct __sk_buff *skb, const struct fm_dp
 	sent = fm_dispatch(skb, s, b, p, mask, is_l3, true, &verdict);
 	if (sent == FM_SENT_OUT && fm_is_counted(b))
 		fm_use_downlink(b, p, mask);
-	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG)
+	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG || sent == FM_SENT_OVER)
 		return verdict;
 	if (sent == FM_SENT_NOT_CHANGED) {
 		if (is_l3)
@@ -475,6 +487,8 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 		fm_clamp_segment(skb, &inner, b->least_mtu);
 	__u32 class = (__u32)fm_note_uplink(b, &inner, index);
 
+	if (fm_limited(b) && fm_admit(b, class, true, fm_len_of(skb, &inner)) == FM_OVER)
+		return fm_drop(skb, false, FM_COUNT_OVER_RATE);
 	if (fm_is_counted(b))
 		fm_use_uplink(b, index, class, inner.len);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
@@ -555,6 +569,8 @@ static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_
 		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
 	__u32 class = (__u32)fm_note_uplink(b, &inner, index);
 
+	if (fm_limited(b) && fm_admit(b, class, true, inner.len) == FM_OVER)
+		return fm_drop(ctx, true, FM_COUNT_OVER_RATE);
 	if (fm_is_counted(b))
 		fm_use_uplink(b, index, class, inner.len);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
@@ -563,7 +579,7 @@ static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_
 
 /* A driver that sends no redirected frame loses it without a word: then tc sends. */
 static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_dp_block *b,
-					   const struct fm_packet *p, const bool redirects)
+					   struct fm_packet *p, const bool redirects)
 {
 	struct fm_dp_neighbour_key key = {};
 	struct ethhdr eth;
@@ -581,8 +597,11 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 
 	bool is_back = path->ifindex == ctx->ingress_ifindex;
 
-	if (!n || !(is_back || (redirects && n->reach == FM_DP_REACH_ANY)) ||
-	    bpf_xdp_adjust_head(ctx, -(int)fm_overhead(path->encap)))
+	if (!n || !(is_back || (redirects && n->reach == FM_DP_REACH_ANY)))
+		return XDP_PASS;
+	if (!fm_admit_downlink(b, p, p->len))
+		return fm_drop(ctx, true, FM_COUNT_OVER_RATE);
+	if (bpf_xdp_adjust_head(ctx, -(int)fm_overhead(path->encap)))
 		return XDP_PASS;
 	__builtin_memcpy(eth.h_dest, n->mac, ETH_ALEN);
 	__builtin_memcpy(eth.h_source, n->own, ETH_ALEN);

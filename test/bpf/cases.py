@@ -778,6 +778,64 @@ def anchor_xdp(d):
         tell(f"XDP leaves {name} to tc untouched", verdict == XDP_PASS and out == frame(p) and not changed, f"{verdict} {changed}")
 
 
+def passed_of(d, run, packet, n, wait_s=0.0):
+    """How many of @n equal packets pass, and how long that took."""
+    through, begin = 0, time.monotonic()
+    for _ in range(n):
+        _, _, changed, _ = d.run(run, frame(packet))
+        through += "over-rate" not in changed
+        time.sleep(wait_s)
+    return through, time.monotonic() - begin
+
+
+def rates(d):
+    for run, down in (("fm_anchor_in", True), ("fm_anchor_in", False), ("fm_anchor_xdp", True), ("fm_anchor_xdp", False)):
+        what = f"{run} {'to' if down else 'from'} the host"
+        inner = down6(b"y" * 1152) if down else up6(b"y" * 1152)  # 1200 octets
+        packet = inner if down else wrap("ip6", inner)
+        # 96 kbit/s: 1200 octets are 100 ms, so that two or three are the burst
+        bind(d, "anchor", "ip6", [f"quality 0 {96000 if down else 0} {0 if down else 96000} -1"])
+        through, took = passed_of(d, run, packet, 30)
+        tell(f"{what}: a burst passes, what is above is dropped", 2 <= through <= 3 + took / 0.1, f"{through} in {took}")
+        over = d.say(f"gate 1 0 {0 if down else 1}")[-1].split()
+        tell(f"{what}: its gate says what", [int(over[2]), int(over[3])] == [30 - through, 1200 * (30 - through)], f"{over}")
+        # at twice the rate
+        through, took = passed_of(d, run, packet, 30, 0.05)
+        tell(f"{what}: then as much as the rate says", abs(through - took / 0.1) <= 2, f"{through} in {took}")
+        # another block of the same binding
+        bind(d, "anchor", "alt" if down else "ip6", [f"quality 0 {96000 if down else 0} {0 if down else 96000} -1"])
+        through, took = passed_of(d, run, packet, 5)
+        tell(f"{what}: another block has the same clock", through <= 1 + took / 0.1, f"{through} in {took}")
+        other = wrap("ip6", up6(b"y" * 1152)) if down else down6(b"y" * 1152)
+        through, _ = passed_of(d, run, other, 20)
+        tell(f"{what}: the other direction has no limit", through == 20, f"{through}")
+        bind(d, "anchor", "ip6")
+        tell(f"{what}: without a limit there is no gate", d.say("gate 1 0 0")[-1] == "no gate")
+        through, _ = passed_of(d, run, packet, 20)
+        tell(f"{what}: and all pass", through == 20, f"{through}")
+
+
+def marks_of_subscribers(d):
+    """Flows that no test had before: the class of a known one is asked once a second."""
+    run = "fm_anchor_in"
+    bind(d, "anchor", "ip6", ["rule 0 0 2 17 0 0", "field sport 2000", "class 3", "quality 3 0 0 46", "quality 0 0 0 10"])
+    marked = [("a class' code point", down6(dport=1700), 0xB8), ("else that of the subscriber", down6(sport=5, dport=1700), 0x28),
+              ("ECN is copied", down6(dport=1700, tc=0x03), 0xBB)]
+    for name, p, tc in marked:
+        sends(d, run, f"towards the host: {name}", p, wrap("ip6", ttl(p, 1), down=True, tc=tc))
+    verdict, out, _, _ = d.run("fm_anchor_xdp", frame(down6(dport=1700)))
+    tell("XDP marks too", verdict == XDP_REDIRECT and body(out) == expect_frame(wrap("ip6", ttl(down6(dport=1700), 1), down=True, tc=0xB8)))
+    verdict, out, _, _ = d.run("test_anchor_out", frame(down6(dport=1700)), mark=COPY | PATHS["alt"] - 1)
+    tell("a copy is marked", verdict == REDIRECT and body(out) == expect_frame(wrap("alt", down6(dport=1700), down=True, tc=0xB8)))
+    bind(d, "anchor", "ip6", ["rule 0 0 2 17 0 0", "field sport 2000", "class 3", "quality 3 96000 96000 -1"])
+    for name, packet, other in (("to", down6(b"y" * 1152, dport=1701), down6(b"y" * 1152, sport=5, dport=1701)),
+                                ("from", wrap("ip6", up6(b"y" * 1152, sport=1702)), wrap("ip6", up6(b"y" * 1152, sport=1702, dport=5)))):
+        through, took = passed_of(d, run, packet, 20)
+        tell(f"{name} the host: a class has its own rate", 2 <= through <= 3 + took / 0.1, f"{through} in {took}")
+        tell(f"{name} the host: other flows have none", passed_of(d, run, other, 20)[0] == 20)
+    bind(d, "anchor", "ip6")
+
+
 def xdp_reach(d):
     """What a driver may not be able to send is left to tc: it would be lost without a word."""
     bind(d, "anchor", "ip6")
@@ -849,7 +907,7 @@ def main():
         loads(d, "fm_anchor_out", "fm_anchor_in", "fm_anchor_in_l3", "fm_anchor_xdp", "fm_anchor_xdp_back")
         for hop in (COA6, COA4, NAT4):
             d.say(f"neighbour acc {hop} 020000000009 020000000008 any")
-        for part in (anchor_in, anchor_out, anchor_xdp, xdp_reach):
+        for part in (anchor_in, anchor_out, anchor_xdp, rates, marks_of_subscribers, xdp_reach):
             part(d)
         d.say("down")
         names = {"no-room"}  # the kernel refuses only when memory is short

@@ -155,6 +155,39 @@ static int do_dscp(struct drive *d, char **w)
 	return 0;
 }
 
+/* quality CLASS DOWN-BPS UP-BPS DSCP: -1: none */
+static int do_quality(struct drive *d, char **w)
+{
+	struct fm_quality *q = &d->f.qualities[number(w[1]) % FM_QUALITIES];
+	int dscp = atoi(w[4]);
+
+	q->max_down_bps = strtoull(w[2], NULL, 0);
+	q->max_up_bps = strtoull(w[3], NULL, 0);
+	q->has_dscp = dscp >= 0;
+	q->dscp = (uint8_t)(dscp >= 0 ? dscp : 0);
+	return 0;
+}
+
+/* class N: of the rule before it */
+static int do_class(struct drive *d, char **w)
+{
+	d->f.rules[d->f.n_rules - 1].class = (uint8_t)number(w[1]);
+	return 0;
+}
+
+/* gate ID CLASS UPLINK */
+static int do_gate(struct drive *d, char **w)
+{
+	struct fm_dp_gate g;
+
+	if (!fm_dp_gate(d->dp, number(w[1]), (uint8_t)number(w[2]), number(w[3]) != 0, &g))
+		printf("no gate\n");
+	else
+		printf("gate over %llu %llu\n", (unsigned long long)g.over_packets,
+		       (unsigned long long)g.over_bytes);
+	return 0;
+}
+
 /* domain ADDRESS CLASSES */
 static int do_domain(struct drive *d, char **w)
 {
@@ -427,33 +460,22 @@ static const struct {
 	int words; /* with the command itself */
 	int (*act)(struct drive *d, char **w);
 } commands[] = {
-	{ "open", 6, do_open },
-	{ "attach", 2, do_attach },
-	{ "detach", 2, do_attach },
-	{ "binding", 4, do_binding },
-	{ "prefix", 3, do_prefix },
-	{ "path", 10, do_path },
-	{ "dscp", 2, do_dscp },
-	{ "rule", 7, do_rule },
-	{ "waits", 1, do_waits },
-	{ "blocks", 1, do_blocks },
-	{ "sticky", 1, do_sticky },
-	{ "weights", 2, do_weights },
-	{ "need", 2, do_need },
-	{ "domain", 3, do_domain },
-	{ "forward", 1, do_forward },
-	{ "unforward", 2, do_unforward },
-	{ "pin", 7, do_pin },
-	{ "flows", 1, do_flows },
-	{ "counters", 1, do_counters },
-	{ "watch", 1, do_watch },
-	{ "arm", 2, do_arm },
-	{ "seen", 2, do_seen },
-	{ "sync", 2, do_sync },
-	{ "down", 1, do_down },
-	{ "run", 3, do_run },
-	{ "field", 3, do_field },
-	{ "neighbour", 6, do_neighbour },
+	{ "open", 6, do_open },		  { "attach", 2, do_attach },
+	{ "detach", 2, do_attach },	  { "binding", 4, do_binding },
+	{ "prefix", 3, do_prefix },	  { "path", 10, do_path },
+	{ "dscp", 2, do_dscp },		  { "quality", 5, do_quality },
+	{ "class", 2, do_class },	  { "gate", 4, do_gate },
+
+	{ "rule", 7, do_rule },		  { "waits", 1, do_waits },
+	{ "blocks", 1, do_blocks },	  { "sticky", 1, do_sticky },
+	{ "weights", 2, do_weights },	  { "need", 2, do_need },
+	{ "domain", 3, do_domain },	  { "forward", 1, do_forward },
+	{ "unforward", 2, do_unforward }, { "pin", 7, do_pin },
+	{ "flows", 1, do_flows },	  { "counters", 1, do_counters },
+	{ "watch", 1, do_watch },	  { "arm", 2, do_arm },
+	{ "seen", 2, do_seen },		  { "sync", 2, do_sync },
+	{ "down", 1, do_down },		  { "run", 3, do_run },
+	{ "field", 3, do_field },	  { "neighbour", 6, do_neighbour },
 };
 
 static int run_line(struct drive *d, char *line)
