@@ -58,8 +58,15 @@ static void op_forward(void *world, const struct fm_forwarding *f)
 {
 	struct fm_daemon *d = world;
 
+	uint64_t now_us = fm_now_us();
+	bool is_awaited = f->n_paths > 0 && d->anchor->slow.hold.packets > 0;
+
+	if (is_awaited)
+		fm_slow_release(&d->anchor->slow, now_us);
 	d->anchor->scratch = *f;
 	forward(d, &d->anchor->scratch);
+	if (is_awaited)
+		fm_slow_release(&d->anchor->slow, now_us);
 	fm_anchor_links_tell(d);
 	fm_daemon_changed(d);
 }

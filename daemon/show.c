@@ -32,6 +32,7 @@ void fm_show_common_counters(json_t *counters, const struct fm_signal *signal,
 	add(counters, "held-dropped-share", slow->hold.dropped_share);
 	add(counters, "held-dropped-old", slow->hold.dropped_old);
 	add(counters, "held-back", slow->held_back);
+	add(counters, "held-released", slow->released);
 	add(counters, "slow-fragmented", slow->fragmented);
 	add(counters, "slow-reassembled", slow->reassembled);
 	add(counters, "slow-stray", slow->stray);

@@ -160,13 +160,19 @@ static bool was_put_back(const struct fm_slow *s, uint64_t h, uint64_t now_us)
 struct fragmenting {
 	struct fm_slow *s;
 	const struct fm_path *path;
+	bool is_sent; /* something of it */
 };
 
 static void send_in(void *ctx, const uint8_t *ip, size_t len)
 {
 	struct fragmenting *f = ctx;
 
-	if (fm_raw_send_in(f->s->raw, f->path, ip, len) == 0)
+	if (fm_raw_send_in(f->s->raw, f->path, ip, len) < 0)
+		return;
+	f->is_sent = true;
+	if (f->s->is_releasing)
+		f->s->released++;
+	else
 		f->s->fragmented++;
 }
 
@@ -237,9 +243,11 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t sinc
 	path = choose(s, f, &t);
 	if (!path)
 		return false;
-	if (fm_packet_largest(p) > fm_slow_inner_mtu(path)) {
-		fm_packet_segments(p, send_in, &(struct fragmenting){ s, path });
-		return true;
+	if (s->is_releasing || fm_packet_largest(p) > fm_slow_inner_mtu(path)) {
+		struct fragmenting way = { .s = s, .path = path };
+
+		fm_packet_segments(p, send_in, &way);
+		return way.is_sent || !s->is_releasing;
 	}
 	if (held_us) {
 		s->held_back++;
@@ -351,6 +359,14 @@ void fm_slow_close(struct fm_slow *s)
 {
 	fm_timer_close(&s->timer);
 	fm_hold_clear(&s->hold);
+}
+
+void fm_slow_release(struct fm_slow *s, uint64_t now_us)
+{
+	s->is_releasing = true;
+	fm_slow_offer(s, now_us);
+	fm_tun_read(s->tun);
+	s->is_releasing = false;
 }
 
 void fm_slow_offer(struct fm_slow *s, uint64_t now_us)

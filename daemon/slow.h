@@ -22,6 +22,7 @@
  * @held_us: host: until when a flow is held back, 0: it is not; anchor: NULL
  * @own6, @own4: anchor: who tells senders that a host cannot be reached
  * @timer, @due_us: the next packet that something becomes of then
+ * @is_releasing: what has a path leaves by @raw, not by eBPF
  * @unreachable: anchor: packets for hosts without care-of address, whose senders were told
  * @recent:     what was put back last: a packet that comes again at once waits
  * @told_dropped: of those that waited too long, how many an event has told
@@ -29,7 +30,7 @@
 struct fm_slow {
 	struct fm_tun *tun;
 	struct fm_raw *raw;
-	bool is_anchor;
+	bool is_anchor, is_releasing;
 	const struct fm_forwarding *(*forwarding)(void *ctx, const struct fm_ip *ip);
 	uint16_t (*bid_of)(void *ctx, const struct fm_tuple *flow);
 	uint64_t (*held_us)(void *ctx, const struct fm_tuple *flow);
@@ -42,7 +43,7 @@ struct fm_slow {
 	} recent[FM_SLOW_RECENT];
 	uint32_t next;
 	struct fm_ip own6, own4;
-	uint64_t held_back, fragmented, stray, reassembled, unreachable;
+	uint64_t held_back, released, fragmented, stray, reassembled, unreachable;
 	uint64_t second_us; /* that runs; so many errors were sent in it */
 	uint32_t n_errors;
 	uint64_t told_dropped;
@@ -66,6 +67,12 @@ void fm_slow_reassembled(void *ctx, const struct fm_ip *from, const struct fm_ip
 
 /* Paths changed, or time passed: what can go goes, what is too old is dropped. */
 void fm_slow_offer(struct fm_slow *s, uint64_t now_us);
+
+/*
+ * Before eBPF sends to a host that was away, and once after: what waits for it goes first, past
+ * eBPF, so that nothing overtakes it.
+ */
+void fm_slow_release(struct fm_slow *s, uint64_t now_us);
 
 /* The inner size that fits @p unfragmented. */
 uint32_t fm_slow_inner_mtu(const struct fm_path *p);

@@ -154,6 +154,11 @@ static void on_readable(void *ctx)
 	}
 }
 
+void fm_tun_read(struct fm_tun *t)
+{
+	on_readable(t);
+}
+
 static int set_up(struct fm_tun *t, uv_loop_t *loop, struct fm_netlink *n, const char *name)
 {
 	int fd = attach(name), err;

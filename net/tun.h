@@ -59,6 +59,9 @@ struct fm_tun {
  */
 int fm_tun_open(struct fm_tun *t, uv_loop_t *loop, struct fm_netlink *n, const char *name);
 
+/* Reports what fell till now, at once. */
+void fm_tun_read(struct fm_tun *t);
+
 /* The device stays, its eBPF works on. */
 void fm_tun_close(struct fm_tun *t);
 
