@@ -78,6 +78,8 @@ static void put(struct fm_daemon *d)
 	if (ret < 0)
 		tell(d, g->is_off ? "this kernel has no nftables" : error);
 	g->is_put = true;
+	if (!g->is_off && !g->netlink.socket)
+		(void)fm_netlink_open(&g->netlink, NETLINK_NETFILTER);
 }
 
 void fm_host_guard_turn(struct fm_daemon *d)
@@ -97,14 +99,17 @@ void fm_host_guard_second(struct fm_daemon *d)
 {
 	struct fm_host_guard *g = &d->host->guard;
 
-	if (!g->is_put || g->is_off)
-		return;
-	if (!g->netlink.socket && fm_netlink_open(&g->netlink, NETLINK_NETFILTER) < 0)
-		return;
-	if (fm_guard_look(&g->netlink) != -ENOENT)
+	if (!g->netlink.socket || fm_guard_look(&g->netlink) != -ENOENT)
 		return;
 	tell(d, "its nftables table was taken away, and is put back");
 	put(d);
+}
+
+struct fm_guard_counts fm_host_guard_counts(struct fm_daemon *d)
+{
+	struct fm_netlink *n = &d->host->guard.netlink;
+
+	return n->socket ? fm_guard_count(n) : (struct fm_guard_counts){ 0 };
 }
 
 void fm_host_guard_down(struct fm_daemon *d)

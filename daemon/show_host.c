@@ -254,6 +254,7 @@ static void add_own(json_t *o, const char *name, uint64_t n)
 json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
 	json_t *counters = json_object();
+	struct fm_guard_counts guard = fm_host_guard_counts(d);
 	uint64_t refused = 0;
 
 	(void)client, (void)request;
@@ -266,6 +267,8 @@ json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, 
 	add_own(counters, "type-refused", refused);
 	add_own(counters, "dns-answers", d->host->domains.answers.taken);
 	add_own(counters, "dns-unasked", d->host->domains.answers.unasked);
+	add_own(counters, "guard-left-outside", guard.left);
+	add_own(counters, "guard-came-outside", guard.came);
 	add_own(counters, "rule-block-outside", fm_host_block_drops(d));
 	return json_pack("{s:o}", "counters", counters);
 }

@@ -5,6 +5,7 @@
 #include "net/guard.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -20,6 +21,7 @@
 #include "net/veth.h"
 
 #define NAME "flowmob"
+#define FAMILY 1 /* NFPROTO_INET */
 #define TABLE "inet " NAME
 #define OURS "{ \"lo\", \"" FM_TUN_NAME "\", \"" FM_VETH_NAME "\", \"" FM_VETH_PEER "\" }"
 #define HIGH_64 "ffff:ffff:ffff:ffff::"
@@ -132,9 +134,49 @@ int fm_guard_look(struct fm_netlink *n)
 	struct nfgenmsg *g =
 		fm_request_start(&r, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, 0, sizeof(*g));
 
-	g->nfgen_family = 1; /* NFPROTO_INET */
+	g->nfgen_family = FAMILY;
 	mnl_attr_put_strz(&r.head, NFTA_TABLE_NAME, NAME);
 	return fm_netlink_ask(n, &r, seen, NULL);
+}
+
+static int see_packets(const struct nlattr *a, void *ctx)
+{
+	if (mnl_attr_get_type(a) == NFTA_COUNTER_PACKETS && mnl_attr_validate(a, MNL_TYPE_U64) >= 0)
+		*(uint64_t *)ctx = be64toh(mnl_attr_get_u64(a));
+	return MNL_CB_OK;
+}
+
+static int see_data(const struct nlattr *a, void *ctx)
+{
+	if (mnl_attr_get_type(a) != NFTA_OBJ_DATA)
+		return MNL_CB_OK;
+	return mnl_attr_parse_nested(a, see_packets, ctx);
+}
+
+static int see_counter(const struct nlmsghdr *n, void *ctx)
+{
+	return mnl_attr_parse(n, sizeof(struct nfgenmsg), see_data, ctx);
+}
+
+static uint64_t count(struct fm_netlink *n, const char *counter)
+{
+	struct fm_request r;
+	struct nfgenmsg *g =
+		fm_request_start(&r, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETOBJ, 0, sizeof(*g));
+	uint64_t packets = 0;
+
+	g->nfgen_family = FAMILY;
+	mnl_attr_put_strz(&r.head, NFTA_OBJ_TABLE, NAME);
+	mnl_attr_put_strz(&r.head, NFTA_OBJ_NAME, counter);
+	mnl_attr_put_u32(&r.head, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	(void)fm_netlink_ask(n, &r, see_counter, &packets);
+	return packets;
+}
+
+struct fm_guard_counts fm_guard_count(struct fm_netlink *n)
+{
+	return (struct fm_guard_counts){ .left = count(n, "left-outside"),
+					 .came = count(n, "came-outside") };
 }
 
 int fm_guard_remove(void)

@@ -7,6 +7,7 @@
 #define FM_NET_GUARD_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "net/netlink.h"
 #include "wire/addr.h"
@@ -32,6 +33,13 @@ int fm_guard_run(const char *text, char error[FM_GUARD_ERROR_MAX]);
 /* Is it there? A reload of the machine's own rules often begins with `flush ruleset`.
  * Return: 0; -ENOENT; another -errno. @n: NETLINK_NETFILTER */
 int fm_guard_look(struct fm_netlink *n);
+
+/* What it has dropped so far: which left from or to a home address outside a tunnel, which came.
+ * 0 where there is no table. @n: NETLINK_NETFILTER */
+struct fm_guard_counts {
+	uint64_t left, came;
+};
+struct fm_guard_counts fm_guard_count(struct fm_netlink *n);
 
 /* Takes the table away. 0 also where there is none. */
 int fm_guard_remove(void);

@@ -316,6 +316,8 @@ def test_a_dead_anchor_ends_at_the_deadline(world):
 
 
 def test_closing_a_socket_ends_its_wait(world):
+    until('earlier sockets have given their address back',
+          lambda: not [a for a in world.ask('host', 'address')['addresses'] if a['type'] == 'fixed'], 30)
     world.do('stop', node='anchor')
     try:
         for more in ((), ('fresh',)):
