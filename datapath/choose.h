@@ -264,17 +264,26 @@ static __always_inline __u32 fm_by_rule(const struct fm_packet *p, __u32 paths, 
 	return paths;
 }
 
-/* What the names of the destination tell; looked up only where a rule asks. */
-static __always_inline __u64 fm_destination_classes(__u64 need, const struct fm_packet *p)
+/*
+ * What the names of the destination tell. Not inline: the key would lie on the stack below rules,
+ * and all functions that call each other have 512 octets together (6.1 rounds each up to 32).
+ */
+FM_SUBPROGRAM int fm_names_of(const struct fm_packet *p)
 {
 	union fm_addr key;
 
-	if (!(need >> 32))
+	if (!p)
 		return 0;
 	fm_addr_move(&key, &p->dst);
 	const __u32 *classes = bpf_map_lookup_elem(&fm_domains_v1, &key);
 
-	return classes ? (__u64)*classes << 32 : 0;
+	return classes ? (int)*classes : 0;
+}
+
+/* Looked up only where a rule asks. */
+static __always_inline __u64 fm_destination_classes(__u64 need, const struct fm_packet *p)
+{
+	return need >> 32 ? (__u64)(__u32)fm_names_of(p) << 32 : 0;
 }
 
 static __always_inline void fm_match_of(struct fm_match *m, const struct fm_packet *p,
