@@ -199,6 +199,14 @@ static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *
 	return &a->scratch;
 }
 
+/* What came in fragments outside, the programs did not see whole. */
+static bool may_pass(void *ctx, const struct fm_forwarding *f, size_t len)
+{
+	struct fm_daemon *d = ctx;
+
+	return !f->qualities[0].max_up_bps || fm_dp_gate_pay(d->anchor->dp, f->id, true, len);
+}
+
 static void note_traffic(void *ctx, const struct fm_dp_flow_info *f)
 {
 	struct fm_daemon *d = ctx;
@@ -324,6 +332,7 @@ static int open_tun(struct fm_daemon *d)
 	a->slow.own6 = d->config->anchor.address.v6;
 	a->slow.own4 = d->config->anchor.address.v4;
 	a->slow.forwarding = forwarding_of;
+	a->slow.may_pass = may_pass;
 	a->slow.ctx = d;
 	int ret = fm_slow_open(&a->slow, &d->loop);
 

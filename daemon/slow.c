@@ -330,6 +330,8 @@ void fm_slow_came(struct fm_slow *s, const struct fm_ip *from, uint16_t port, co
 		s->stray++;
 		return;
 	}
+	if (s->may_pass && !s->may_pass(s->ctx, f, len))
+		return;
 	if (fm_tun_deliver(s->tun, ip, len) == 0)
 		s->reassembled++;
 }

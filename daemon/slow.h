@@ -19,6 +19,7 @@
  * @is_anchor:  packets go to home addresses, and selectors are seen from the anchor
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
  * @bid_of:     host: the path that eBPF chose for a flow, 0: none; anchor: NULL
+ * @may_pass:   anchor: is a host's packet below its rate? Host: NULL
  * @held_us: host: until when a flow is held back, 0: it is not; anchor: NULL
  * @own6, @own4: anchor: who tells senders that a host cannot be reached
  * @timer, @due_us: the next packet that something becomes of then
@@ -33,6 +34,7 @@ struct fm_slow {
 	bool is_anchor, is_releasing;
 	const struct fm_forwarding *(*forwarding)(void *ctx, const struct fm_ip *ip);
 	uint16_t (*bid_of)(void *ctx, const struct fm_tuple *flow);
+	bool (*may_pass)(void *ctx, const struct fm_forwarding *f, size_t len);
 	uint64_t (*held_us)(void *ctx, const struct fm_tuple *flow);
 	void *ctx;
 	struct fm_hold hold;

@@ -5,6 +5,7 @@
 #include "datapath/dp.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -82,6 +83,33 @@ int fm_gates_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct
 			err = put(dp, FM_DP_GATE(f->id, class, 1), q->max_up_bps, 0);
 	}
 	return err;
+}
+
+/*
+ * Between the look-up and the write packets may pay in vain: microseconds, and only while hosts
+ * send fragments.
+ */
+bool fm_dp_gate_pay(struct fm_dp *dp, uint32_t id, bool is_uplink, size_t len)
+{
+	uint64_t key = FM_DP_GATE(id, 0, is_uplink), now_ns;
+	struct timespec now;
+	struct fm_dp_gate g;
+
+	if (bpf_map_lookup_elem(fd_of(dp), &key, &g) < 0 || g.cost == 0)
+		return true;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	bool is_over = g.due_ns > now_ns + FM_DP_BURST_NS;
+
+	if (is_over) {
+		g.over_packets++;
+		g.over_bytes += len;
+	} else {
+		g.due_ns = (g.due_ns < now_ns ? now_ns : g.due_ns) +
+			   (len * g.cost >> FM_DP_COST_SHIFT);
+	}
+	(void)bpf_map_update_elem(fd_of(dp), &key, &g, BPF_EXIST);
+	return !is_over;
 }
 
 bool fm_dp_gate(const struct fm_dp *dp, uint32_t id, uint8_t class, bool is_uplink,

@@ -183,6 +183,9 @@ struct fm_dp_usage *fm_dp_usage(struct fm_dp *dp, uint32_t *n);
 bool fm_dp_gate(const struct fm_dp *dp, uint32_t id, uint8_t class, bool is_uplink,
 		struct fm_dp_gate *out);
 
+/* A packet of that many octets that the programs do not see: true: it may pass, and has paid. */
+bool fm_dp_gate_pay(struct fm_dp *dp, uint32_t id, bool is_uplink, size_t len);
+
 /* For tests and benchmarks too: descriptors of a program and a map by name; negative: none. */
 int fm_dp_program_fd(struct fm_dp *dp, const char *name);
 int fm_dp_map_fd(const struct fm_dp *dp, const char *name);

@@ -122,7 +122,8 @@ def test_a_subscriber_gets_its_rate_and_another_all(limited, way):
 
 
 def test_a_class_gets_its_rate_and_other_flows_all(limited):
-    limited.conf('class = {"bulk"}', 'class "bulk" { match = {"udp dport 5303"}  max-rate-down = "4mbit"  dscp = "le" }')
+    limited.conf('class = {"bulk"}',
+                 'class "bulk" { match = {"udp dport 5303"}  max-rate-down = "4mbit"  dscp = "le" }')
     capture = Capture(limited.world, 'host', limited.world.accesses()['wifi']['interface'])
     with ThreadPoolExecutor() as pool:
         one = pool.submit(datagrams, limited.world, 'host', 5303, 'down')
@@ -134,3 +135,15 @@ def test_a_class_gets_its_rate_and_other_flows_all(limited):
     assert code_points(frames, 5303, 94) == {(LE, 0)} and code_points(frames, 5304, 94) == {(0, 0)}
     quality, = limited.quality()
     assert quality['class'] == 'bulk' and abs(quality['over_down_packets'] - lost) < 0.1 * lost, quality
+
+
+def test_fragments_outside_are_no_way_around():
+    with World('qos-narrow', RATES.replace('delay', 'mtu = 1280  delay')) as world:
+        limited = Limited(world)
+        limited.conf('max-rate-up = "4mbit"')
+        rate, lost = datagrams(world, 'host', 5305, 'up')
+        assert abs(rate - LIMIT) < 0.1 * LIMIT, rate
+        over = limited.quality()[0]['over_up_packets']
+        assert abs(over - lost) < 0.1 * lost, (over, lost)
+        counters = world.ask('anchor', 'counters')['counters']
+        assert counters['outer-fragment'] > lost, counters
