@@ -430,7 +430,8 @@ static void tell_delays(struct fm_daemon *d, uint64_t now_us)
 
 	for (uint8_t i = 0; d->host->dp && i < d->host->core.conf.n_accesses; i++) {
 		fm_host_access_status(&d->host->core, i, now_us, &a);
-		fm_dp_delay(d->host->dp, i, a.rtt_us / 2, a.jitter_us);
+		if (a.rtt_us) /* else the last that was known stays, also over a restart */
+			fm_dp_delay(d->host->dp, i, a.rtt_us / 2, a.jitter_us / 2);
 	}
 }
 

@@ -454,9 +454,9 @@ FM_SUBPROGRAM int fm_head_start_us(__u32 from, __u32 to)
 	const struct fm_dp_watch *old = bpf_map_lookup_elem(&fm_watch_v1, &from),
 				 *new = bpf_map_lookup_elem(&fm_watch_v1, &to);
 
-	if (!old || !new || !new->delay_us || old->delay_us <= new->delay_us)
+	if (!old || !new || !new->delay_us || old->delay_us <= new->early_us)
 		return 0;
-	__u32 us = old->late_us - new->delay_us;
+	__u32 us = old->late_us - new->early_us;
 
 	return us < FM_DP_HOLD_MAX_US ? us : FM_DP_HOLD_MAX_US;
 }

@@ -384,12 +384,12 @@ _Static_assert(sizeof(struct fm_dp_settings) == 52, "changes a pinned map: raise
  * @asked_ns: when a packet left, the first one since the last that came
  * @heard_ns: when a packet last came
  * @armed:    the daemon wants to be told of the next packet, by fm_woken_v1
- * @delay_us, @late_us: as the daemon measured: one way, and with its jitter; 0: not known
+ * @delay_us, @early_us, @late_us: one way as the daemon measured, its jitter taken off, and added
  * Times are CLOCK_MONOTONIC, coarse. A cache line each.
  */
 struct fm_dp_watch {
 	__u64 asked_ns, heard_ns;
-	__u32 armed, delay_us, late_us, pad[9];
+	__u32 armed, delay_us, early_us, late_us, pad[8];
 };
 _Static_assert(sizeof(struct fm_dp_watch) == 64, "changes a pinned map: raise its version");
 

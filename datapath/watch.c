@@ -76,6 +76,8 @@ void fm_dp_delay(struct fm_dp *dp, uint8_t access, uint32_t delay_us, uint32_t j
 	if (!w || access >= FM_DP_PATHS)
 		return;
 	__atomic_store_n(&w[access].delay_us, delay_us, __ATOMIC_RELAXED);
+	__atomic_store_n(&w[access].early_us, delay_us > jitter_us ? delay_us - jitter_us : 0,
+			 __ATOMIC_RELAXED);
 	__atomic_store_n(&w[access].late_us, delay_us + jitter_us, __ATOMIC_RELAXED);
 }
 
