@@ -386,6 +386,8 @@ static void host_turn(struct fm_daemon *d)
 		forward(d);
 	h->is_dirty = false;
 	prefer(d);
+	/* Where sockets lose an address, 10 to 50 ms pass: binding updates do not wait for that. */
+	fm_daemon_flush(d);
 	fm_host_sockets_turn(d);
 	fm_host_policy_look(d, now_us);
 	fm_host_hooks_turn(d);
