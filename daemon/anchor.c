@@ -177,6 +177,13 @@ static void signal_received(void *ctx, const struct fm_via *via, const uint8_t *
 }
 
 /* The binding that a home address belongs to: by its /64 or as an address of its own. */
+static uint16_t bid_of(void *ctx, const struct fm_tuple *flow)
+{
+	struct fm_daemon *d = ctx;
+
+	return d->anchor->dp ? fm_dp_uplink_bid(d->anchor->dp, flow) : 0;
+}
+
 static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *ip)
 {
 	struct fm_daemon *d = ctx;
@@ -333,6 +340,7 @@ static int open_tun(struct fm_daemon *d)
 	a->slow.own4 = d->config->anchor.address.v4;
 	a->slow.forwarding = forwarding_of;
 	a->slow.may_pass = may_pass;
+	a->slow.bid_of = bid_of;
 	a->slow.ctx = d;
 	int ret = fm_slow_open(&a->slow, &d->loop);
 

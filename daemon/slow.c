@@ -98,7 +98,7 @@ static const struct fm_path *path_of_rule(const struct fm_forwarding *f, const s
 	return NULL;
 }
 
-/* The path by which eBPF sends that flow; NULL: by none that works. */
+/* The path by which eBPF sends that flow, or it came; NULL: by none that works. */
 static const struct fm_path *path_of_flow(const struct fm_slow *s, const struct fm_forwarding *f,
 					  const struct fm_tuple *t)
 {
@@ -118,7 +118,7 @@ static const struct fm_path *path_of_flow(const struct fm_slow *s, const struct 
 static const struct fm_path *choose(const struct fm_slow *s, const struct fm_forwarding *f,
 				    const struct fm_tuple *t)
 {
-	const struct fm_path *path = path_of_flow(s, f, t);
+	const struct fm_path *path = s->is_anchor ? NULL : path_of_flow(s, f, t);
 
 	if (path)
 		return path;
@@ -133,6 +133,9 @@ static const struct fm_path *choose(const struct fm_slow *s, const struct fm_for
 		if (path || f->rules[i].is_wait || f->rules[i].is_block)
 			return path;
 	}
+	path = s->is_anchor ? path_of_flow(s, f, t) : NULL;
+	if (path)
+		return path;
 	if (f->default_path < f->n_paths && is_usable(&f->paths[f->default_path]))
 		return &f->paths[f->default_path];
 	return NULL;

@@ -18,7 +18,8 @@
  * @tun:        where packets fall from and go to; its fell and ctx are set by fm_slow_open()
  * @is_anchor:  packets go to home addresses, and selectors are seen from the anchor
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
- * @bid_of:     host: the path that eBPF chose for a flow, 0: none; anchor: NULL
+ * @bid_of:     0: none; host: the path that eBPF chose for a flow; anchor: that of its last uplink
+ *              packet, which counts where no rule decides (D44)
  * @may_pass:   anchor: is a host's packet below its rate? Host: NULL
  * @held_us: host: until when a flow is held back, 0: it is not; anchor: NULL
  * @own6, @own4: anchor: who tells senders that a host cannot be reached

@@ -65,6 +65,26 @@ uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow)
 	return f.bid;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint16_t fm_dp_uplink_bid(struct fm_dp *dp, const struct fm_tuple *flow)
+{
+	struct fm_dp_tuple key;
+	struct fm_dp_uplink u;
+	uint64_t now = now_ns();
+
+	tuple_to_map(&key, flow);
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_uplink_v1), &key, &u) < 0)
+		return 0;
+	return now > u.seen_ns && now - u.seen_ns > FM_DP_FLOW_LIFE_NS ? 0 : u.where >> 16;
+}
+
 int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow)
 {
 	struct fm_dp_tuple key;
@@ -75,14 +95,6 @@ int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow)
 	if (bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_flows_v3), &key) < 0)
 		return -errno;
 	return 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 uint64_t fm_dp_flow_held_us(struct fm_dp *dp, const struct fm_tuple *flow)

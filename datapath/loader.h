@@ -146,6 +146,8 @@ typedef void fm_dp_flow_fn(void *arg, const struct fm_dp_flow_info *flow);
 int fm_dp_flows(struct fm_dp *dp, fm_dp_flow_fn *each, void *arg);
 /* Host: the path by which the flow's last packet went; 0: by none. */
 uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow);
+/* Anchor: the path by which the flow's last uplink packet came; 0: none that still counts. */
+uint16_t fm_dp_uplink_bid(struct fm_dp *dp, const struct fm_tuple *flow);
 /*
  * Host: until when a flow is held back (fm_now_us()): what of it comes to the daemon is sent then,
  * in its order, by fm_tun_inject() with FM_MARK_LATE. 0: it is not.
