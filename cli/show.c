@@ -487,6 +487,18 @@ static json_t *sort_flows(json_t *flows, const char *key)
 	return sorted;
 }
 
+/* What came in copies, of all flows together; nothing where none did. */
+static void print_copies(const json_t *copies)
+{
+	json_int_t duplicates = json_integer_value(json_object_get(copies, "duplicates"));
+	json_int_t late = json_integer_value(json_object_get(copies, "late"));
+	json_int_t reordered = json_integer_value(json_object_get(copies, "reordered"));
+
+	if (duplicates || late || reordered)
+		printf("copies that came: %lld duplicates and %lld late dropped, %lld reordered\n",
+		       (long long)duplicates, (long long)late, (long long)reordered);
+}
+
 int fm_cmd_flows(int argc, char **argv)
 {
 	const char *app = NULL, *access = NULL, *sort = NULL;
@@ -527,6 +539,7 @@ int fm_cmd_flows(int argc, char **argv)
 	if (a.json)
 		return fm_say_object(answer, FM_EXIT_OK);
 	print_list(json_object_get(answer, "flows"), flow_columns, "no flow");
+	print_copies(json_object_get(answer, "copies"));
 	json_decref(answer);
 	return FM_EXIT_OK;
 }

@@ -220,6 +220,7 @@ void fm_binding_forwarding(const struct fm_ha *ha, const struct fm_binding *b, u
 	memset(out, 0, sizeof(*out));
 	out->id = fm_ha_binding_id(ha, b);
 	out->registration = b->hoa;
+	out->is_numbered = b->is_numbered;
 	describe_paths(ha, b, out);
 	describe_prefixes(b, now_us, out);
 	for (struct fm_list *e = b->flows.next; e != &b->flows; e = e->next) {

@@ -118,7 +118,7 @@ struct fm_binding {
 	struct fm_coa coas[FM_PATHS_MAX];
 	struct fm_list flows, orders;
 	uint8_t n_flows, n_orders;
-	bool no_indications;
+	bool no_indications, is_numbered;
 	struct fm_due due;
 	uint64_t active_us, forward_hash, orders_us;
 	struct fm_asked refresh, revoke, flow, update;

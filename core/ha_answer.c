@@ -69,6 +69,13 @@ static void add_nat(const struct fm_ha *ha, struct fm_msg *m, const struct fm_up
 	it->nat.flags = !u->is_nat && is_forced ? NAT_FLAG_FORCE : 0;
 }
 
+/* RFC 5845 §6.1, without a key: copies go both ways in GRE, each with its sender's key. */
+static void add_numbered(struct fm_msg *m, const struct fm_update *u)
+{
+	if (is_accepted(u) && !u->is_removal && fm_msg_next(u->m, FM_OPT_GRE_KEY, NULL))
+		(void)fm_msg_add(m, FM_OPT_GRE_KEY);
+}
+
 /* RFC 6275 §10.3.1: below the lifetime; not in answers to a de-registration (§10.3.2). */
 static void add_refresh_advice(const struct fm_ha *ha, struct fm_msg *m, const struct fm_update *u)
 {
@@ -208,6 +215,7 @@ static int build(struct fm_ha *ha, const struct fm_update *u, enum brief brief)
 	add_ipv4(ha, m, u);
 	add_bids(m, u);
 	add_nat(ha, m, u);
+	add_numbered(m, u);
 	add_refresh_advice(ha, m, u);
 	add_leases(ha, m, u, brief);
 	add_flows(ha, m, u, brief);

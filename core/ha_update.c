@@ -13,9 +13,9 @@
 #include "core/unicast.h"
 
 /* Options that stand once at most (digest D10). */
-static const uint8_t singles[] = { FM_OPT_ALTERNATE_COA, FM_OPT_MN_ID,	  FM_OPT_REPLAY,
-				   FM_OPT_NAT_DETECTION, FM_OPT_IPV4_COA, FM_OPT_NONCE_INDICES,
-				   FM_OPT_REFRESH_ADVICE };
+static const uint8_t singles[] = { FM_OPT_ALTERNATE_COA,  FM_OPT_MN_ID,	   FM_OPT_REPLAY,
+				   FM_OPT_NAT_DETECTION,  FM_OPT_IPV4_COA, FM_OPT_NONCE_INDICES,
+				   FM_OPT_REFRESH_ADVICE, FM_OPT_GRE_KEY };
 
 static bool has_twins(const struct fm_msg *m)
 {
@@ -250,6 +250,8 @@ static void change(struct fm_ha *ha, struct fm_update *u)
 	b = u->binding = binding_for(ha, u);
 	tell_coas(ha, b, next);
 	memcpy(b->coas, next, sizeof(next));
+	if (!u->is_removal)
+		b->is_numbered = fm_msg_next(u->m, FM_OPT_GRE_KEY, NULL);
 	fm_notify_refreshed(ha, b);
 	update_ipv4(ha, u);
 	fm_ha_lease_update(ha, u->subscriber, u->m, u->now_us);

@@ -324,6 +324,7 @@ enum fm_reg_state {
  * @is_plain:  the anchor knows no BIDs (RFC 5648 §5.7); @is_single: one BID in an update (168)
  * @is_set_due: the set of leases to be kept is to be told; @set_sequence: first update that told
  * it, while @is_set_said
+ * @is_numbered: the anchor knows copies by their numbers (RFC 2890), and sends its own with them
  * @has_stamp: Message Identifier option (RFC 4285 §6); @clock_offset: in its units
  */
 struct fm_registration {
@@ -332,7 +333,7 @@ struct fm_registration {
 	uint16_t sequence, reserved, tried;
 	uint8_t over, rounds, hoa_tries, stamp_tries;
 	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first;
-	bool is_set_due, is_set_said;
+	bool is_set_due, is_set_said, is_numbered;
 	uint16_t set_sequence;
 	uint64_t timer_us, wait_us, hold_us, stopped_us, hint_us, stamp, tell_us, asked_us;
 	uint64_t new_coa_us[3]; /* RFC 6275 §12: MAX_UPDATE_RATE */

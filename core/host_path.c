@@ -545,6 +545,7 @@ void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forw
 	memset(out, 0, sizeof(*out));
 	out->id = FM_HOST_FORWARDING_ID;
 	out->registration = h->hoa;
+	out->is_numbered = h->reg.is_numbered;
 	out->n_paths = h->conf.n_accesses;
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
 		put_path(h, i, now_us, &out->paths[i]);

@@ -9,7 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION 4u /* 1: leases had no walk_own(); 2: without upn; 3: nobody owned leases */
+/* 1: leases had no walk_own(); 2: without upn; 3: nobody owned leases; 4: without is_numbered */
+#define VERSION 5u
 #define WITHOUT_END UINT64_MAX
 /*
  * Numbers that must never come twice are written this far ahead of the last one used, so that most
@@ -253,6 +254,8 @@ static void walk_all(struct tape *t, struct fm_host *h)
 		walk_u16(t, &h->upn.sequence);
 		walk_u8(t, &h->upn.status);
 	}
+	if (t->version >= 5)
+		walk_bool(t, &h->reg.is_numbered);
 }
 
 /* A record of another version, anchor or name says nothing about this binding. */

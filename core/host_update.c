@@ -129,6 +129,12 @@ static void put_size(const struct fm_host *h, struct fm_msg *m, uint8_t access)
 	option->vendor.data = (struct fm_octets){ .p = data, .len = FM_SIZE_DATA_LEN };
 }
 
+/* RFC 5845 §6.1, without a key: copies may come in GRE. Its sender chooses the key. */
+static void put_numbered(struct fm_msg *m)
+{
+	(void)fm_msg_add(m, FM_OPT_GRE_KEY);
+}
+
 static void put_options(struct fm_host *h, struct fm_msg *m, uint8_t access, uint16_t removed,
 			uint64_t now_us)
 {
@@ -143,6 +149,7 @@ static void put_options(struct fm_host *h, struct fm_msg *m, uint8_t access, uin
 			put_plain_coa(h, m, access);
 		else
 			put_bid(h, m, access);
+		put_numbered(m);
 		put_size(h, m, access);
 		sent->has_ipv4 = put_ipv4(h, m, now_us);
 		fm_host_lease_put(h, m, sent, now_us);

@@ -11,7 +11,8 @@
 #include "wire/writer.h"
 
 #define VERSION 1u
-#define BINDING_VERSION 2u /* 1: leases without flags, first grant and byte limit */
+/* 1: leases without flags, first grant and byte limit; 2: without is_numbered */
+#define BINDING_VERSION 3u
 
 static void put_number(struct fm_writer *w, uint64_t v, size_t octets)
 {
@@ -242,6 +243,7 @@ void fm_record_binding(struct fm_ha *ha, const struct fm_binding *b)
 		put_flow(&w, f);
 		++*n_flows;
 	}
+	fm_put_u8(&w, b->is_numbered);
 	save(ha, FM_RECORD_BINDING, id_key(s), &w);
 }
 
@@ -322,6 +324,8 @@ static int restore_binding(struct fm_ha *ha, struct fm_subscriber *s, struct fm_
 		is_good = restore_lease(r, ha, s, version);
 	for (uint8_t n = fm_get_u8(r); n > 0 && is_good; n--)
 		is_good = get_flow(r, ha, b);
+	if (version >= 3)
+		b->is_numbered = fm_get_u8(r);
 	if (!is_good || r->why || fm_left(r) > 0) {
 		fm_binding_end(ha, b, ha->now_us);
 		return -EINVAL;

@@ -575,8 +575,9 @@ static void keep_binding(struct fm_host *h, uint8_t access, const struct fm_msg 
 	struct fm_host_access *a = &h->accesses[access];
 	struct fm_host_registration *r = &a->reg;
 	bool had_path = fm_host_has_path(h, access, now_us);
-	bool was_udp = r->is_udp;
+	bool was_udp = r->is_udp, was_numbered = h->reg.is_numbered;
 
+	h->reg.is_numbered = fm_msg_next(m, FM_OPT_GRE_KEY, NULL);
 	r->bound_coa = r->sent.coa;
 	r->is_bound = true;
 	r->is_cut = r->has_cut = false;
@@ -594,7 +595,7 @@ static void keep_binding(struct fm_host *h, uint8_t access, const struct fm_msg 
 		fm_health_start(&a->health, now_us);
 		r->bound_us = now_us;
 	}
-	h->is_dirty |= !had_path || was_udp != r->is_udp;
+	h->is_dirty |= !had_path || was_udp != r->is_udp || was_numbered != h->reg.is_numbered;
 	h->reg.needs_first = false;
 	h->reg.hoa_tries = h->reg.stamp_tries = 0;
 }

@@ -98,12 +98,13 @@ struct fm_quality {
  * @rules:        in the order in which they are tried
  * @is_counted:   anchor: what it uses is counted; @usage: where, filled by the daemon
  * @qualities:    anchor: [0]: of all together, [n]: of flow class n; all 0: neither limit nor mark
+ * @is_numbered:  the peer removes duplicates: packets with several copies carry a number
  * @default_path: index; where a packet goes that no rule claims (D44)
  */
 struct fm_forwarding {
 	uint32_t id;
 	uint8_t n_paths, n_prefixes, n_rules, default_path;
-	bool is_counted;
+	bool is_counted, is_numbered;
 	uint16_t usage;
 	struct fm_ip registration;
 	struct fm_path paths[FM_PATHS_MAX];

@@ -254,6 +254,22 @@ static void add_types(struct fm_daemon *d, json_t *rows)
 	    NULL);
 }
 
+/* Only where a rule makes copies: duplicates are removed if the anchor takes part in it. */
+static void add_copies(struct fm_daemon *d, json_t *rows)
+{
+	const struct fm_host *h = &d->host->core;
+	bool has_copies = false;
+
+	for (uint8_t i = 0; i <= h->conf.n_rules; i++)
+		has_copies |= h->choices[i].copies != 0;
+	if (has_copies)
+		add(rows, NULL, "copies", json_boolean(h->reg.is_numbered),
+		    h->reg.is_numbered
+			    ? "numbered: duplicates are removed"
+			    : "the anchor does not number them: duplicates are delivered",
+		    NULL);
+}
+
 static void dns_done(struct fm_daemon *d)
 {
 	struct fm_host_check *c = &d->host->check;
@@ -265,8 +281,10 @@ static void dns_done(struct fm_daemon *d)
 		if (c->accesses & 1u << i)
 			add_access(d, i, c->rows);
 	}
-	if (!c->has_handover)
+	if (!c->has_handover) {
 		add_types(d, c->rows);
+		add_copies(d, c->rows);
+	}
 	if (c->has_handover)
 		begin_handover(d);
 	else

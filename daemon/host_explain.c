@@ -156,6 +156,8 @@ static void say_choice(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
 		append(why, is_blocking(h, i) ? "none of them works: packets are dropped"
 			    : s->is_wait      ? "none of them works: packets wait"
 					      : "no access works: packets wait");
+	if (c->copies && !h->reg.is_numbered)
+		append(why, "; the anchor does not number copies: duplicates are delivered");
 	say_ranks(d, s, why);
 	say_objections(d, i, why);
 }
@@ -303,7 +305,11 @@ static void put_paths(const struct question *q, json_t *answer)
 	for (uint8_t i = 0; i < q->d->config->host.n_accesses; i++) {
 		if (!(paths & 1u << i))
 			continue;
-		uint32_t inner = fm_slow_inner_mtu(&q->d->host->forwarding.paths[i]);
+		const struct fm_path *path = &q->d->host->forwarding.paths[i];
+		uint32_t inner = fm_slow_inner_mtu(path);
+
+		if ((paths & (paths - 1)) && q->d->host->core.reg.is_numbered)
+			inner -= fm_dp_number_room(path->encap);
 
 		mtu = mtu == 0 || inner < mtu ? inner : mtu;
 		json_array_append_new(names, json_string(q->d->config->host.accesses[i].name));

@@ -235,15 +235,32 @@ static void list_flow(void *ctx, const struct fm_live_flow *f)
 			"bytes", (json_int_t)(i->bytes + i->bytes_in), "copies", (int)i->copies));
 }
 
+/* Of all flows in copies together: what came for them. */
+static void add_copy_counter(void *ctx, const char *name, bool is_drop, uint64_t packets,
+			     uint64_t bytes)
+{
+	static const char *const names[][2] = { { "duplicate", "duplicates" },
+						{ "late", "late" },
+						{ "reordered", "reordered" } };
+
+	(void)is_drop, (void)bytes;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i][0]) == 0)
+			json_object_set_new(ctx, names[i][1], json_integer((json_int_t)packets));
+	}
+}
+
 json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
 	struct listing l = { .d = d, .list = json_array() };
+	json_t *copies = json_object();
 
 	(void)client, (void)request;
 	fm_flows_look(&d->host->flows, fm_now_us());
 	fm_flows_find_owners(&d->host->flows, &d->host->diag, &d->host->proc);
 	fm_flows_each(&d->host->flows, list_flow, &l);
-	return json_pack("{s:o}", "flows", l.list);
+	(void)fm_dp_counters(d->host->dp, add_copy_counter, copies);
+	return json_pack("{s:o, s:o}", "flows", l.list, "copies", copies);
 }
 
 static void add_own(json_t *o, const char *name, uint64_t n)

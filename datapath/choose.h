@@ -624,10 +624,18 @@ FM_SUBPROGRAM int fm_count_incoming(const struct fm_packet *p)
 	return 0;
 }
 
-/* D44 (2): the path of the flow's last authentic uplink packet, while registered and fresh. */
-static __always_inline __u32 fm_by_uplink(const struct fm_dp_block *b, const struct fm_dp_tuple *t)
+/*
+ * D44 (2): the path of the flow's last authentic uplink packet, while registered and fresh. With a
+ * stack of its own: that of its caller counts below the rules as well.
+ */
+FM_SUBPROGRAM int fm_by_uplink(const struct fm_dp_block *b, const struct fm_packet *p)
 {
-	const struct fm_dp_uplink *u = bpf_map_lookup_elem(&fm_uplink_v1, t);
+	struct fm_dp_tuple t = {};
+
+	if (!b || !p)
+		return 0;
+	fm_tuple_of(&t, p, false);
+	const struct fm_dp_uplink *u = bpf_map_lookup_elem(&fm_uplink_v1, &t);
 
 	if (!u || u->id != b->id || bpf_ktime_get_coarse_ns() - u->seen_ns > FM_DP_FLOW_LIFE_NS)
 		return 0;
@@ -636,13 +644,12 @@ static __always_inline __u32 fm_by_uplink(const struct fm_dp_block *b, const str
 	if (index >= b->n_paths || fm_path_at(b, index)->bid != where >> 16 ||
 	    fm_path_at(b, index)->bid_pri == FM_DP_PRI_TRIAL)
 		return 0;
-	return (1u << index) & b->usable;
+	return (int)((1u << index) & b->usable);
 }
 
 /* Anchor, towards the host: D44 in its order. */
 FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct fm_packet *p)
 {
-	struct fm_dp_tuple t = {};
 	struct fm_choice c = {};
 	__u32 mask;
 
@@ -651,10 +658,8 @@ FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct f
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return fm_by_first_fragment(b, p) & ~FM_WAITS;
 	mask = (__u32)fm_by_rules(b, p, &c);
-	if (!mask) {
-		fm_tuple_of(&t, p, false);
-		mask = fm_by_uplink(b, &t);
-	}
+	if (!mask)
+		mask = (__u32)fm_by_uplink(b, p);
 	if (!mask)
 		mask = fm_by_default(b);
 	if (p->fragment == FM_FRAGMENT_FIRST)

@@ -217,6 +217,11 @@ static uint32_t overhead(enum fm_encap encap)
 	return encap == FM_ENCAP_IP6 ? 40 : encap == FM_ENCAP_IP4 ? 20 : 28;
 }
 
+uint32_t fm_dp_number_room(enum fm_encap encap)
+{
+	return encap == FM_ENCAP_UDP4 ? 16 : 12;
+}
+
 static bool is_usable(const struct fm_path *p)
 {
 	return p->encap != FM_ENCAP_NONE && p->ifindex && !fm_ip_is_none(&p->remote);
@@ -247,6 +252,7 @@ static void make_paths(struct fm_dp_block *b, const struct fm_forwarding *f)
 {
 	b->n_paths = f->n_paths < FM_DP_PATHS ? f->n_paths : FM_DP_PATHS;
 	b->default_path = f->default_path;
+	b->flags = f->is_numbered ? FM_DP_BLOCK_NUMBERED : 0;
 	b->least_mtu = 0xffff;
 	for (uint32_t i = 0; i < b->n_paths; i++) {
 		struct fm_dp_path *to = FM_DP_PATH(b, i);
@@ -434,6 +440,7 @@ static void forget(struct fm_dp *dp, struct fm_dp_entry *e)
 	}
 	if (e->slot)
 		fm_slot_rest(&dp->blocks, e->slot);
+	(void)bpf_map_delete_elem(fd_of(dp->skel->maps.fm_order_v1), &e->id);
 	remove_entry(dp, e);
 }
 

@@ -156,6 +156,9 @@ uint64_t fm_dp_flow_held_us(struct fm_dp *dp, const struct fm_tuple *flow);
 /* Forgets a flow and its pin: it has ended. */
 int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow);
 
+/* Octets that the number of a copy takes inside a tunnel. */
+uint32_t fm_dp_number_room(enum fm_encap encap);
+
 typedef void fm_dp_counter_fn(void *arg, const char *name, bool is_drop, uint64_t packets,
 			      uint64_t bytes);
 int fm_dp_counters(struct fm_dp *dp, fm_dp_counter_fn *each, void *arg);

@@ -8,6 +8,7 @@
 #ifndef FM_DATAPATH_MAPS_H
 #define FM_DATAPATH_MAPS_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 #define FM_DP_PATHS 16u	   /* FM_PATHS_MAX */
@@ -22,12 +23,15 @@
 
 #define FM_DP_FLOW_LIFE_NS 300000000000ull /* D44 (2): an uplink packet counts for 300 s */
 
-/* In skb->mark of packets that meet our programs twice; low octet: the path of a copy. */
+/* In skb->mark of packets that meet our programs twice; low octet: of a copy, as below. */
 #define FM_MARK_SLOW                                                                               \
 	0x464d5300u /* to the daemon: the kernel cannot encapsulate this buffer again */
 #define FM_MARK_COPY 0x464d4300u
 #define FM_MARK_LATE 0x464d4c00u /* was held back (struct fm_dp_hold), and goes now */
 #define FM_MARK_MASK 0xffffff00u
+#define FM_COPY_PATH 0x0fu
+#define FM_COPY_TAKES_HOP 0x10u
+#define FM_COPY_NUMBERED 0x20u /* by the number in fm_number_v1 */
 
 union fm_addr {
 	__u8 b[16];
@@ -84,7 +88,9 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
  * @prefixes:        the first is the registration address (len 0: there is none)
  * @usable:          bit i: packets can leave by path i
  * @least_mtu:       smallest mtu of the usable paths: no TCP segment shall be larger
+ * @flags:           FM_DP_BLOCK_ bits
  */
+#define FM_DP_BLOCK_NUMBERED 1u /* the peer takes copies with a sequence number */
 struct fm_dp_block {
 	struct fm_dp_path paths[FM_DP_PATHS];
 	__u32 id, generation;
@@ -93,7 +99,7 @@ struct fm_dp_block {
 	__u8 n_paths, n_prefixes, n_rules, default_path;
 	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
 	__u32 rules, rules_generation;
-	__u32 none;
+	__u32 flags;
 	__u64 holds;
 	__u32 pad[6];
 };
@@ -343,6 +349,34 @@ struct fm_dp_gate {
 };
 _Static_assert(sizeof(struct fm_dp_gate) == 40, "changes a pinned map: raise its version");
 
+#define FM_DP_PLACES 2048u
+
+/**
+ * struct fm_dp_order - of one binding whose packets travel in copies: numbers given and seen
+ * Made by the first packet that has a number.
+ * @key, @next: sending: the key, chosen when this was made, and the next number (RFC 2890 §2)
+ * @peer, @before: the peer's key; its last one, whose packets are late
+ * @base:       what is added to the peer's numbers: they go on where those of @before ended
+ * @highest:    of the sums seen
+ * @rounds:     a sum's place is it modulo FM_DP_PLACES; there: the rest of the last one that came
+ */
+struct fm_dp_order {
+	struct bpf_spin_lock lock;
+	__u32 key, next, peer, before, base, highest, pad;
+	__u16 rounds[FM_DP_PLACES];
+};
+_Static_assert(sizeof(struct fm_dp_order) == 4128, "changes a pinned map: raise its version");
+
+/* A new one. No lock in it: helpers refuse to read one. */
+struct fm_dp_no_order {
+	__u32 zero[sizeof(struct fm_dp_order) / 4];
+};
+
+/* What the copies of the packet that is being sent carry. */
+struct fm_dp_number {
+	__u32 key, number;
+};
+
 /* Later fragments go the way of the first (D26). */
 struct fm_dp_fragment {
 	__u8 src[16], dst[16];
@@ -408,6 +442,9 @@ _Static_assert(sizeof(struct fm_dp_traffic) == 32, "changes a pinned map: raise 
 	X(SENT,            "encapsulated",           0, "packets put into a tunnel")                    \
 	X(RECEIVED,        "decapsulated",           0, "packets taken out of a tunnel")                \
 	X(COPIED,          "copied",                 0, "further copies by flow bindings with several paths") \
+	X(REORDERED,       "reordered",              0, "first copies that came behind a later packet") \
+	X(DUPLICATE,       "duplicate",              1, "further copies of a packet that came before")  \
+	X(LATE,            "late",                   1, "copies too late to know whether another came") \
 	X(PROBED,          "probe-answered",         0, "path probes answered")                         \
 	X(HELD,            "to-daemon",              0, "packets without a path, or to be fragmented")  \
 	X(REASSEMBLE,      "outer-fragment",         0, "fragments of tunnel packets, left to the kernel") \

@@ -24,10 +24,11 @@ enum fm_fragment {
  * @len:      of the IP packet as its header says; with GSO what the buffer holds
  * @has:      FM_DP_HAS_ bits of what can be compared beside addresses
  * @is_signalling: Mobility Header, home address option or type 2 routing header
+ * @key, @number: of the packet's copies in the tunnel; key 0: it has no number
  */
 struct fm_packet {
 	union fm_addr src, dst;
-	__u32 off, l4, len, spi, label, frag_id;
+	__u32 off, l4, len, spi, label, frag_id, key, number;
 	__be16 sport, dport;
 	__u8 family, ip_proto, tc, ttl;
 	__u8 has, tcp_flags, l4_len, icmp_type;

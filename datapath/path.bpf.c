@@ -53,23 +53,26 @@ static __always_inline __u32 fm_fits(const struct fm_packet *p, __u32 largest, _
 
 /*
  * Copies for all paths but the lowest: each clone passes fm0's egress, marked with its path
- * (RFC 6089 §4.3). The low octet says too whether a hop is to be taken.
+ * (RFC 6089 §4.3) and @how: FM_COPY_ bits.
  */
-static __always_inline void fm_send_copies(struct __sk_buff *skb, const struct fm_dp_settings *s,
-					   __u32 mask, const bool is_forwarded)
+FM_SUBPROGRAM int fm_send_copies(struct __sk_buff *skb, __u32 mask, __u32 how)
 {
+	const struct fm_dp_settings *s = fm_settings();
 	__u32 mark = skb->mark;
 
+	if (!s)
+		return 0;
 	mask &= mask - 1;
 	for (__u32 i = 1; i < FM_DP_PATHS && mask; i++) {
 		if (!(mask & (1u << i)))
 			continue;
 		mask &= ~(1u << i);
-		FM_CTX_SET(skb->mark, FM_MARK_COPY | i | (is_forwarded ? FM_DP_PATHS : 0));
+		FM_CTX_SET(skb->mark, FM_MARK_COPY | i | how);
 		bpf_clone_redirect(skb, s->fm0, 0);
 		fm_count(FM_COUNT_COPIED, skb->len);
 	}
 	FM_CTX_SET(skb->mark, mark);
+	return 0;
 }
 
 /* Wraps the packet for one path. @verdict is set only with FM_SENT_OUT. */
@@ -77,11 +80,11 @@ static __always_inline __u32 fm_send(struct __sk_buff *skb, const struct fm_dp_p
 				     const struct fm_packet *p, const bool is_l3, bool take_hop,
 				     int *verdict)
 {
-	__u32 n = fm_overhead(path->encap);
+	__u32 n = fm_overhead(path->encap) + fm_number_room(path->encap, p);
 
 	if (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0))
 		return FM_SENT_NOT_CHANGED;
-	if (fm_make_room(skb, path))
+	if (fm_make_room(skb, path, p))
 		return FM_SENT_NOT_CHANGED;
 	if (!fm_write_outer(skb, false, path, p)) {
 		*verdict = fm_drop(skb, false, FM_COUNT_NO_ROOM);
@@ -92,6 +95,23 @@ static __always_inline __u32 fm_send(struct __sk_buff *skb, const struct fm_dp_p
 	fm_count(FM_COUNT_SENT, p->len);
 	*verdict = fm_redirect_to(path);
 	return FM_SENT_OUT;
+}
+
+/*
+ * A buffer of many TCP segments would give one number to all of them: it goes without, and TCP
+ * knows what it has.
+ */
+static __always_inline bool fm_gets_number(const struct __sk_buff *skb, const struct fm_dp_block *b,
+					   __u32 mask)
+{
+	return (mask & (mask - 1)) && (b->flags & FM_DP_BLOCK_NUMBERED) && !skb->gso_size;
+}
+
+static __always_inline void fm_copy(struct __sk_buff *skb, const struct fm_packet *p, __u32 mask,
+				    bool is_forwarded)
+{
+	fm_send_copies(skb, mask,
+		       (is_forwarded ? FM_COPY_TAKES_HOP : 0) | (p->key ? FM_COPY_NUMBERED : 0));
 }
 
 /* Size, rate, segment size, copies, then the first path of @mask. */
@@ -110,8 +130,17 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 		return FM_SENT_OUT;
 	}
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
-	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu, &tell);
+	bool gets_number = fm_gets_number(skb, b, mask);
+	__u32 room = gets_number || p->key ? fm_number_room_of(path->encap) : 0;
+	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu - room, &tell);
 
+	/* The sender is not told to make it smaller: it goes once, without a number. */
+	if (fits == FM_SENT_TO_FRAGMENT && gets_number) {
+		gets_number = false;
+		mask &= -mask;
+		room = 0;
+		fits = fm_fits(p, fm_largest(skb, p), path->mtu, &tell);
+	}
 	/*
 	 * The kernel cannot cut UDP segments (QUIC's) behind our headers; on its way to the daemon
 	 * it does.
@@ -133,9 +162,11 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 		return FM_SENT_OVER;
 	}
 	if (fm_is_syn(p))
-		fm_clamp_segment(skb, p, b->least_mtu);
+		fm_clamp_segment(skb, p, b->least_mtu - (room ? FM_NUMBER_ROOM_MOST : 0));
+	if (gets_number)
+		fm_take_number(b->id, p);
 	if (mask & (mask - 1))
-		fm_send_copies(skb, s, mask, is_forwarded);
+		fm_copy(skb, p, mask, is_forwarded);
 	return fm_send(skb, path, p, is_l3, is_forwarded, verdict);
 }
 
@@ -196,7 +227,9 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 		return fm_drop(skb, false, is_host ? FM_COUNT_NOT_HOME : FM_COUNT_INNER_TARGET);
 	if (is_copy) {
 		FM_CTX_SET(skb->mark, 0);
-		mask = (1u << (copy & (FM_DP_PATHS - 1)) & b->usable) | FM_IS_COPY;
+		mask = (1u << (copy & FM_COPY_PATH) & b->usable) | FM_IS_COPY;
+		if (copy & FM_COPY_NUMBERED)
+			fm_recall_number(&p);
 		if (is_host)
 			fm_mark(&p, fm_mark_of_copy(&p));
 	} else if (is_host) {
@@ -211,13 +244,15 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 			FM_CTX_SET(skb->mark, 0);
 		fm_set_priority(skb, p.tc);
 	}
-	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_DP_PATHS), &verdict);
+	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_COPY_TAKES_HOP),
+			   &verdict);
 	if (is_host && sent == FM_SENT_OUT)
 		fm_watch_sent(fm_lowest(mask), p.len);
 	if (!is_host && sent == FM_SENT_OUT && fm_is_counted(b))
 		fm_use_downlink(b, &p, mask);
+	/* The packet itself goes there as well, and is copied when it comes back. */
 	if (sent == FM_SENT_NOT_CHANGED)
-		return fm_to_daemon(skb, s);
+		return is_copy ? TC_ACT_SHOT : fm_to_daemon(skb, s);
 	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG || sent == FM_SENT_OVER)
 		return verdict;
 	if (!is_host && sent == FM_SENT_TO_FRAGMENT &&
@@ -241,7 +276,8 @@ int fm_anchor_out(struct __sk_buff *skb)
 /* The encapsulation that @p is, FM_DP_ENCAP_NONE: none of ours. UDP: @port is the anchor's side. */
 static __always_inline __u32 fm_encap_of(const struct fm_packet *p, __be16 port)
 {
-	if (p->ip_proto == IPPROTO_IPV6 || p->ip_proto == IPPROTO_IPIP)
+	if (p->ip_proto == IPPROTO_IPV6 || p->ip_proto == IPPROTO_IPIP ||
+	    p->ip_proto == IPPROTO_GRE)
 		return p->family == 6 ? FM_DP_ENCAP_IP6 : FM_DP_ENCAP_IP4;
 	if (p->family == 4 && p->ip_proto == IPPROTO_UDP && port == bpf_htons(FM_DSMIP_PORT))
 		return FM_DP_ENCAP_UDP4;
@@ -253,14 +289,37 @@ static __always_inline bool fm_read_inner(void *ctx, const bool xdp, const struc
 					  __u32 encap, struct fm_packet *inner)
 {
 	__u32 at = outer->l4 + (encap == FM_DP_ENCAP_UDP4 ? sizeof(struct udphdr) : 0);
+	bool is_gre = outer->ip_proto == IPPROTO_GRE, is_read = false;
 
-	if (at - outer->off >= outer->len ||
-	    !(xdp ? fm_read_xdp(ctx, at, inner) : fm_read_skb(ctx, at, inner)))
+	if (at - outer->off >= outer->len)
 		return false;
-	if (encap != FM_DP_ENCAP_UDP4 &&
+	if (!is_gre)
+		is_read = xdp ? fm_read_xdp(ctx, at, inner) : fm_read_skb(ctx, at, inner);
+	if (!is_read && !xdp && (is_gre || encap == FM_DP_ENCAP_UDP4)) {
+		at += fm_read_number(ctx, at, encap, inner);
+		is_read = inner->key && fm_read_skb(ctx, at, inner);
+	}
+	if (!is_read)
+		return false;
+	if (encap != FM_DP_ENCAP_UDP4 && !is_gre &&
 	    outer->ip_proto != (inner->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP))
 		return false;
 	return at - outer->off + inner->len <= outer->len;
+}
+
+/* A tunnel of somebody else. */
+static __always_inline bool fm_is_other_gre(const struct fm_packet *outer,
+					    const struct fm_packet *inner)
+{
+	return outer->ip_proto == IPPROTO_GRE && !inner->key;
+}
+
+/* No TCP segment shall be larger; those that come numbered are answered in the same way. */
+static __always_inline void fm_clamp_inner(struct __sk_buff *skb, const struct fm_dp_block *b,
+					   const struct fm_packet *inner)
+{
+	if (fm_is_syn(inner))
+		fm_clamp_segment(skb, inner, b->least_mtu - (inner->key ? FM_NUMBER_ROOM_MOST : 0));
 }
 
 /* ARP and others look like anything behind their Ethernet header. */
@@ -289,7 +348,7 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 	if (outer.fragment)
 		return from_anchor ? fm_pass(skb, false, FM_COUNT_REASSEMBLE) : TC_ACT_OK;
 	if (!fm_read_inner(skb, false, &outer, encap, &inner)) {
-		if (!from_anchor || encap == FM_DP_ENCAP_UDP4)
+		if (!from_anchor || encap == FM_DP_ENCAP_UDP4 || fm_is_other_gre(&outer, &inner))
 			return TC_ACT_OK; /* whatever it is, a socket may know it */
 		return fm_drop(skb, false, FM_COUNT_MALFORMED);
 	}
@@ -309,10 +368,17 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 
 	if (ecn == 0xff)
 		return fm_drop(skb, false, FM_COUNT_ECN);
+	if (inner.key) {
+		__u32 refused = fm_number_refuses(b->id, &inner);
+
+		if (refused) {
+			fm_watch_heard(index, inner.len);
+			return fm_drop(skb, false, refused);
+		}
+	}
 	if (ecn != (inner.tc & 3))
 		fm_put_ecn(skb, &inner, ecn);
-	if (fm_is_syn(&inner))
-		fm_clamp_segment(skb, &inner, b->least_mtu);
+	fm_clamp_inner(skb, b, &inner);
 	fm_count_incoming(&inner);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
 	if (!(flags & FM_DP_PREFIX_REGISTRATION))
@@ -370,16 +436,16 @@ static __always_inline bool fm_is_probe(const struct fm_packet *inner,
 }
 
 /* In place: addresses and ports change places inside and outside, the request becomes a reply. */
-static __always_inline int fm_answer_probe(void *ctx, const bool xdp, const struct fm_packet *outer,
-					   const struct fm_packet *inner,
-					   const struct fm_dp_path *path)
+FM_SUBPROGRAM int fm_answer_probe(struct __sk_buff *ctx, const struct fm_packet *outer,
+				  const struct fm_packet *inner, __u32 encap)
 {
+	const bool xdp = false;
 	__u16 icmp[2], head[2];
 	struct iphdr ip4;
 	struct udphdr udp = {};
 	__u8 ttl = FM_HOP_LIMIT;
 
-	if (fm_load(ctx, xdp, inner->l4, icmp, sizeof(icmp)))
+	if (!outer || !inner || fm_load(ctx, xdp, inner->l4, icmp, sizeof(icmp)))
 		return -1;
 	head[0] = bpf_htons(129u << 8);
 	head[1] = fm_sum_change(icmp[1], icmp[0], head[0]);
@@ -401,7 +467,7 @@ static __always_inline int fm_answer_probe(void *ctx, const bool xdp, const stru
 	ip4.check = 0;
 	ip4.check = fm_ip4_sum(&ip4);
 	fm_store(ctx, xdp, outer->off, &ip4, sizeof(ip4));
-	if (path->encap != FM_DP_ENCAP_UDP4)
+	if (encap != FM_DP_ENCAP_UDP4)
 		return 0;
 	if (fm_load(ctx, xdp, outer->l4, &udp, sizeof(udp)))
 		return -1;
@@ -446,8 +512,8 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	if (outer->fragment)
 		return fm_pass(skb, false, FM_COUNT_REASSEMBLE);
 	if (!fm_read_inner(skb, false, outer, encap, &inner)) {
-		if (encap == FM_DP_ENCAP_UDP4)
-			return TC_ACT_OK; /* to the daemon's socket */
+		if (encap == FM_DP_ENCAP_UDP4 || fm_is_other_gre(outer, &inner))
+			return TC_ACT_OK; /* to the daemon's socket, or no matter of ours */
 		return fm_drop(skb, false, FM_COUNT_MALFORMED);
 	}
 	if (encap == FM_DP_ENCAP_UDP4 && inner.is_signalling)
@@ -465,8 +531,7 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	const struct fm_dp_path *path = fm_path_at(b, index);
 
 	if (fm_is_probe(&inner, s, b)) {
-		if (!(b->usable & (1u << index)) ||
-		    fm_answer_probe(skb, false, outer, &inner, path))
+		if (!(b->usable & (1u << index)) || fm_answer_probe(skb, outer, &inner, encap))
 			return fm_drop(skb, false, FM_COUNT_NO_ROOM);
 		fm_count(FM_COUNT_PROBED, inner.len);
 		if (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0))
@@ -479,12 +544,17 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 
 	if (ecn == 0xff)
 		return fm_drop(skb, false, FM_COUNT_ECN);
+	if (inner.key) {
+		__u32 refused = fm_number_refuses(b->id, &inner);
+
+		if (refused)
+			return fm_drop(skb, false, refused);
+	}
 	if (ecn != (inner.tc & 3)) {
 		fm_put_ecn(skb, &inner, ecn);
 		inner.tc = (inner.tc & 0xfc) | ecn;
 	}
-	if (fm_is_syn(&inner))
-		fm_clamp_segment(skb, &inner, b->least_mtu);
+	fm_clamp_inner(skb, b, &inner);
 	__u32 class = (__u32)fm_note_uplink(b, &inner, index);
 
 	if (fm_limited(b) && fm_admit(b, class, true, fm_len_of(skb, &inner)) == FM_OVER)
@@ -579,10 +649,10 @@ static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_
 
 /* A driver that sends no redirected frame loses it without a word: then tc sends. */
 static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_dp_block *b,
-					   struct fm_packet *p, const bool redirects)
+					   struct fm_packet *p, const bool redirects,
+					   struct ethhdr *eth)
 {
 	struct fm_dp_neighbour_key key = {};
-	struct ethhdr eth;
 
 	if (p->ttl <= 1 || !fm_is_common(p) || ETH_HLEN + p->len != fm_ctx_len(ctx, true))
 		return XDP_PASS;
@@ -603,10 +673,10 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 		return fm_drop(ctx, true, FM_COUNT_OVER_RATE);
 	if (bpf_xdp_adjust_head(ctx, -(int)fm_overhead(path->encap)))
 		return XDP_PASS;
-	__builtin_memcpy(eth.h_dest, n->mac, ETH_ALEN);
-	__builtin_memcpy(eth.h_source, n->own, ETH_ALEN);
-	eth.h_proto = bpf_htons(path->encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
-	if (fm_store(ctx, true, 0, &eth, sizeof(eth)) || !fm_write_outer(ctx, true, path, p))
+	__builtin_memcpy(eth->h_dest, n->mac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, n->own, ETH_ALEN);
+	eth->h_proto = bpf_htons(path->encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
+	if (fm_store(ctx, true, 0, eth, sizeof(*eth)) || !fm_write_outer(ctx, true, path, p))
 		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
 	fm_take_hop(ctx, true, ETH_HLEN + fm_overhead(path->encap), p);
 	fm_count(FM_COUNT_SENT, p->len);
@@ -632,7 +702,7 @@ static __always_inline int fm_xdp_enter(struct xdp_md *ctx, const bool redirects
 	}
 	struct fm_dp_block *b = fm_block_for_users(&p.dst);
 
-	return b ? fm_xdp_downlink(ctx, b, &p, redirects) : XDP_PASS;
+	return b ? fm_xdp_downlink(ctx, b, &p, redirects, &eth) : XDP_PASS;
 }
 
 SEC("xdp")

@@ -6,6 +6,7 @@
 #define FM_DATAPATH_TUNNEL_H
 
 #include "datapath/choose.h"
+#include "datapath/number.h"
 
 #define FM_HOP_LIMIT 64 /* digest §10.2 */
 #define FM_TCP_SYN 0x02
@@ -21,14 +22,6 @@ struct fm_outer {
 } __attribute__((aligned(4)));
 
 #define FM_AT_OUTER (ETH_HLEN - 2 * sizeof(__be16))
-
-static __always_inline __u32 fm_overhead(__u32 encap)
-{
-	if (encap == FM_DP_ENCAP_IP6)
-		return sizeof(struct ipv6hdr);
-	return encap == FM_DP_ENCAP_IP4 ? sizeof(struct iphdr)
-					: sizeof(struct iphdr) + sizeof(struct udphdr);
-}
 
 /* RFC 6437 §3: stable for a flow, not 0; fragments without ports, so that all get one label. */
 static __always_inline __u32 fm_flow_label(const struct fm_packet *p)
@@ -55,27 +48,28 @@ static __always_inline bool fm_outer_df(const struct fm_packet *p)
 }
 
 static __always_inline void fm_write_ip6(struct ipv6hdr *h, const struct fm_dp_path *path,
-					 const struct fm_packet *p)
+					 const struct fm_packet *p, __u32 more)
 {
 	*(__be32 *)h = bpf_htonl(6u << 28 | (__u32)p->tc << 20 | fm_flow_label(p));
-	h->payload_len = bpf_htons(p->len);
-	h->nexthdr = p->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	h->payload_len = bpf_htons(p->len + more);
+	h->nexthdr = more ? IPPROTO_GRE : p->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	h->hop_limit = FM_HOP_LIMIT;
 	fm_addr_copy(&h->saddr, path->local);
 	fm_addr_copy(&h->daddr, path->remote);
 }
 
 static __always_inline void fm_write_ip4(struct iphdr *h, const struct fm_dp_path *path,
-					 const struct fm_packet *p)
+					 const struct fm_packet *p, __u32 more)
 {
 	bool is_udp = path->encap == FM_DP_ENCAP_UDP4, df = fm_outer_df(p);
+	__u8 inside = more ? IPPROTO_GRE : p->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 
 	*(__be16 *)h = bpf_htons(0x4500u | p->tc); /* version 4, five words */
-	h->tot_len = bpf_htons(p->len + fm_overhead(path->encap));
+	h->tot_len = bpf_htons(p->len + fm_overhead(path->encap) + more);
 	h->id = df ? 0 : (__u16)bpf_get_prandom_u32(); /* RFC 6864 §4 */
 	h->frag_off = df ? bpf_htons(0x4000) : 0;
 	h->ttl = FM_HOP_LIMIT;
-	h->protocol = is_udp ? IPPROTO_UDP : p->family == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	h->protocol = is_udp ? IPPROTO_UDP : inside;
 	h->check = 0;
 	h->saddr = fm_addr_v4(path->local);
 	h->daddr = fm_addr_v4(path->remote);
@@ -83,7 +77,7 @@ static __always_inline void fm_write_ip4(struct iphdr *h, const struct fm_dp_pat
 }
 
 static __always_inline bool fm_write_udp(void *ctx, const bool xdp, const struct fm_dp_path *path,
-					 const struct fm_packet *p)
+					 const struct fm_packet *p, __u32 more)
 {
 	struct udphdr *h = fm_at(ctx, xdp, ETH_HLEN + sizeof(struct iphdr), sizeof(*h));
 
@@ -91,15 +85,19 @@ static __always_inline bool fm_write_udp(void *ctx, const bool xdp, const struct
 		return false;
 	h->source = path->local_port;
 	h->dest = path->remote_port;
-	h->len = bpf_htons(p->len + sizeof(*h));
+	h->len = bpf_htons(p->len + sizeof(*h) + more);
 	h->check = 0; /* D40 */
 	return true;
 }
 
-/* In place, from the Ethernet type on. Room that was just made lies in the linear part. */
+/*
+ * In place, from the Ethernet type on. Room that was just made lies in the linear part. Packets
+ * with a number are tc's matter.
+ */
 static __always_inline bool fm_write_outer(void *ctx, const bool xdp, const struct fm_dp_path *path,
 					   const struct fm_packet *p)
 {
+	__u32 more = xdp ? 0 : fm_number_room(path->encap, p);
 	struct fm_outer *o;
 
 	if (path->encap == FM_DP_ENCAP_IP6) {
@@ -107,15 +105,17 @@ static __always_inline bool fm_write_outer(void *ctx, const bool xdp, const stru
 		if (!o)
 			return false;
 		o->ethertype = bpf_htons(ETH_P_IPV6);
-		fm_write_ip6(&o->ip6, path, p);
-		return true;
+		fm_write_ip6(&o->ip6, path, p, more);
+		return !more || fm_write_number(ctx, path, p);
 	}
 	o = fm_at(ctx, xdp, FM_AT_OUTER, 4 + sizeof(struct iphdr));
 	if (!o)
 		return false;
 	o->ethertype = bpf_htons(ETH_P_IP);
-	fm_write_ip4(&o->ip4, path, p);
-	return path->encap != FM_DP_ENCAP_UDP4 || fm_write_udp(ctx, xdp, path, p);
+	fm_write_ip4(&o->ip4, path, p, more);
+	if (path->encap == FM_DP_ENCAP_UDP4 && !fm_write_udp(ctx, xdp, path, p, more))
+		return false;
+	return !more || fm_write_number(ctx, path, p);
 }
 
 /* RFC 1624: a 16-bit word of a checksummed header changes. */
@@ -227,10 +227,12 @@ static __always_inline __u32 fm_largest(struct __sk_buff *skb, const struct fm_p
 	return gso ? gso + (p->l4 - p->off) + p->l4_len : p->len;
 }
 
-static __always_inline int fm_redirect_to(const struct fm_dp_path *path)
+FM_SUBPROGRAM int fm_redirect_to(const struct fm_dp_path *path)
 {
 	struct bpf_redir_neigh nh = {};
 
+	if (!path)
+		return TC_ACT_SHOT;
 	if (path->encap == FM_DP_ENCAP_IP6) {
 		nh.nh_family = AF_INET6;
 		fm_addr_copy(nh.ipv6_nh, path->next_hop);
@@ -238,7 +240,7 @@ static __always_inline int fm_redirect_to(const struct fm_dp_path *path)
 		nh.nh_family = AF_INET;
 		nh.ipv4_nh = fm_addr_v4(path->next_hop);
 	}
-	return bpf_redirect_neigh(path->ifindex, &nh, sizeof(nh), 0);
+	return (int)bpf_redirect_neigh(path->ifindex, &nh, sizeof(nh), 0);
 }
 
 /**
@@ -246,16 +248,20 @@ static __always_inline int fm_redirect_to(const struct fm_dp_path *path)
  * Return: 0; negative: the buffer is as it was (a buffer that was decapsulated here and still
  * carries encapsulation state: EALREADY).
  */
-static __always_inline long fm_make_room(struct __sk_buff *skb, const struct fm_dp_path *path)
+static __always_inline long fm_make_room(struct __sk_buff *skb, const struct fm_dp_path *path,
+					 const struct fm_packet *p)
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
-	__u32 encap = path->encap;
+	__u32 encap = path->encap, more = fm_number_room(encap, p);
 
 	flags |= encap == FM_DP_ENCAP_IP6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6
 					  : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	if (encap == FM_DP_ENCAP_UDP4)
 		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
-	return bpf_skb_adjust_room(skb, (__s32)fm_overhead(encap), BPF_ADJ_ROOM_MAC, flags);
+	else if (more)
+		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
+	return bpf_skb_adjust_room(skb, (__s32)(fm_overhead(encap) + more), BPF_ADJ_ROOM_MAC,
+				   flags);
 }
 
 /* tc: @inner becomes the packet; the Ethernet type follows. */
@@ -275,21 +281,27 @@ static __always_inline long fm_decapsulate(struct __sk_buff *skb, const struct f
 	return err;
 }
 
-/* tc: the packet enters the stack as if fm0 had received it; @family: of what it is now. */
-static __always_inline int fm_hand_on(struct __sk_buff *skb, const struct fm_dp_settings *s,
-				      __u8 family, const bool is_l3)
+/* kernel-facts.md: without DECAP flags only a noarp veth takes every family pair. */
+FM_SUBPROGRAM int fm_hand_to_veth(struct __sk_buff *skb, __u32 family, bool is_l3)
 {
+	const struct fm_dp_settings *s = fm_settings();
 	struct ethhdr eth = {};
 
-	if (s->has_decap || s->into == s->fm0)
-		return bpf_redirect(s->fm0, BPF_F_INGRESS);
-	/* kernel-facts.md: without DECAP flags only a noarp veth takes every family pair */
-	if (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0))
+	if (!s || (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0)))
 		return TC_ACT_SHOT;
 	__builtin_memcpy(eth.h_dest, s->into_mac, ETH_ALEN);
 	eth.h_proto = bpf_htons(family == 6 ? ETH_P_IPV6 : ETH_P_IP);
 	bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0);
-	return bpf_redirect(s->into, BPF_F_INGRESS);
+	return (int)bpf_redirect(s->into, BPF_F_INGRESS);
+}
+
+/* tc: the packet enters the stack as if fm0 had received it; @family: of what it is now. */
+static __always_inline int fm_hand_on(struct __sk_buff *skb, const struct fm_dp_settings *s,
+				      __u8 family, const bool is_l3)
+{
+	if (s->has_decap || s->into == s->fm0)
+		return bpf_redirect(s->fm0, BPF_F_INGRESS);
+	return fm_hand_to_veth(skb, family, is_l3);
 }
 
 #endif

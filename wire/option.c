@@ -186,7 +186,7 @@ static const struct fm_option_row option_rows[] = {
 	[FM_OPT_IPV4_COA]       = { "ipv4-care-of-address",        6,   6, { 4, 0 },
 		F(IP4("ipv4_care_of_address", 2, ip)),
 		"RFC 5555 §3.1.2" },
-	[33]                    = { "gre-key",                     2,   6, { 4, 0 },
+	[FM_OPT_GRE_KEY]        = { "gre-key",                     2,   6, { 4, 0 },
 		F(RESERVED(0, 2), OPTIONAL("gre_key_identifier", 2, 4, gre.key, gre.len)),
 		"RFC 5845 §6.1", .fits = fm_fits_2_or_6 },
 	[34]                    = { "mobility-header-ipv6-address-prefix", 18, 18, { 8, 4 },

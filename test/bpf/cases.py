@@ -16,7 +16,7 @@ import time
 
 logging.getLogger("scapy").setLevel(logging.CRITICAL)
 try:
-    from scapy.all import (ICMP, IP, TCP, UDP, ESP, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6PacketTooBig,
+    from scapy.all import (GRE, ICMP, IP, TCP, UDP, ESP, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6PacketTooBig,
                            IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting,
                            HAO, PadN, Pad1, Raw, conf)
 except ImportError:
@@ -24,7 +24,7 @@ except ImportError:
 
 OK, SHOT, REDIRECT = 0, 2, 7
 XDP_PASS, XDP_TX, XDP_REDIRECT = 2, 3, 4
-SLOW, COPY = 0x464D5300, 0x464D4300
+SLOW, COPY, NUMBERED = 0x464D5300, 0x464D4300, 0x20
 ANCHOR6, ANCHOR4 = "2001:db8:a::1", "192.0.2.1"
 COA6, COA4, NAT4, ALT6 = "2001:db8:f001::5", "198.51.100.5", "198.51.100.9", "2001:db8:f002::5"
 REG, HOME6, HOME4 = "2001:db8:100:ffff::1", "2001:db8:100:1::7", "203.0.113.17"
@@ -109,6 +109,34 @@ def wrap(encap, inner, down=False, tc=0, near=None, far=None):
         return bytes(head / Raw(raw))
     ports = (4191, 40000) if down else (40000, 4191)
     return bytes(head / UDP(sport=ports[0], dport=ports[1], chksum=0, len=len(raw) + 8) / Raw(raw))
+
+
+def gre_field():
+    """Its name in older scapy lacks a letter."""
+    return next(f.name for f in GRE.fields_desc if f.name.startswith("seq") and f.name.endswith("number"))
+
+
+def numbered(encap, inner, key, number, down=False, tc=0):
+    """The same around GRE with key and number, over UDP behind the TLV header of RFC 5845."""
+    raw = bytes(inner)
+    six = raw[0] >> 4 == 6
+    gre = bytes(GRE(key_present=1, seqnum_present=1, key=key, proto=0x86DD if six else 0x0800,
+                    **{gre_field(): number})) + raw
+    if encap == "udp4":
+        gre = struct.pack("!BBH", 0, 47, len(gre)) + gre
+    outer = wrap(encap, inner, down, tc)
+    if encap in ("ip6", "small", "alt"):
+        h = IPv6(outer[:40])
+        h.plen, h.nh = len(gre), 47
+        return bytes(h) + gre
+    h = IP(outer[:20])
+    if encap == "udp4":
+        gre = outer[20:24] + struct.pack("!HH", len(gre) + 8, 0) + gre
+    else:
+        h.proto = 47
+    h.len = 20 + len(gre)
+    del h.chksum
+    return bytes(h)[:20] + gre
 
 
 def blank_id(packet):
@@ -338,6 +366,132 @@ def rules(d):
     sends(d, run, "a rule that would rather wait sends where it can", up6(), wrap("alt", up6()))
     bind(d, "host", "ip6", [f"rule {i + 1} 0x2 2 17 {5000 + i} 0" for i in range(63)] + ["rule 64 0x10 2 17 1000 0"])
     sends(d, run, "the sixty-fourth rule is found", up6(), wrap("alt", up6()))
+
+
+NUMBERS = {"ip6": 40, "ip4": 20, "udp4": 32, "alt": 40, "small": 40}  # where GRE begins in the tunnel packet
+BOTH = 0x11  # ip6 and alt
+
+
+def number_of(encap, out):
+    """Key and number of a packet that left."""
+    return struct.unpack("!2L", out[14 + NUMBERS[encap] + 4:14 + NUMBERS[encap] + 12])
+
+
+def sends_numbers(d, run, side, make):
+    """Copies carry one number, each packet the next, over every path; what goes once has none."""
+    masks = {"ip6": 0x11, "ip4": 0x12, "udp4": 0x14}
+    key, number = None, None
+    for encap, mask in masks.items():
+        bind(d, side, encap, ["numbered", f"rule 7 {mask} 1 17 0 0", f"rule 8 {mask} 2 17 0 0"])
+        for family in (6, 4):
+            for _ in range(2):
+                inner = make(family)
+                sent = ttl(inner, 1) if side == "anchor" else inner
+                name = f"{side}: IPv{family} in copies over {encap}"
+                verdict, out, changed, _ = d.run(run, frame(inner))
+                got = number_of(encap, out)
+                tell(f"{name} has the next number", number is None or got == (key, (number + 1) & 0xFFFFFFFF), f"{got} after {number}")
+                key, number = got
+                want = numbered(encap, sent, key, number, side == "anchor")
+                tell(f"{name} is GRE with a number", verdict == REDIRECT and key and changed == {"encapsulated", "copied"} and
+                     blank_id(body(out)) == blank_id(expect_frame(want)), f"{verdict} {changed}\n  {out.hex()}\n  {expect_frame(want).hex()}")
+                hop = 16 if side == "anchor" else 0
+                copy = d.run(COPIES[side], frame(inner), mark=COPY | NUMBERED | hop | 4)[1]
+                want = numbered("alt", sent, key, number, side == "anchor")
+                tell(f"{name}: its copy has the same", body(copy) == expect_frame(want), f"\n  {copy.hex()}\n  {expect_frame(want).hex()}")
+    bind(d, side, "ip6", ["numbered"])
+    once = make(6) if side == "host" else down6(dport=1777)  # a flow without uplink
+    sends(d, run, f"{side}: what goes once has no number", once, wrap("ip6", ttl(once, 1) if side == "anchor" else once, side == "anchor"))
+    return key
+
+
+COPIES = {"host": "test_host_out", "anchor": "test_anchor_out"}
+
+
+def takes_numbers(d, run, make, down):
+    """The first copy arrives, others do not; equal packets are not copies."""
+    n = 100
+    def packet(key, number, encap="ip6", family=6):
+        return numbered(encap, make(family), key, number, down)
+    for encap in ("ip6", "ip4", "udp4"):
+        for family in (6, 4):
+            n += 1
+            name = f"{run}: IPv{family} numbered inside {encap}"
+            arrives(d, run, f"{name} arrives", packet(7, n, encap, family), make(family))
+            drops(d, run, f"{name} arrives once", packet(7, n, "alt", family), "duplicate")
+    n += 1
+    arrives(d, run, f"{run}: an equal packet with another number arrives", packet(7, n), make(6))
+    arrives(d, run, f"{run}: a number far ahead arrives", packet(7, n + 1000), make(6))
+    behind = d.run(run, frame(packet(7, n + 500)))
+    tell(f"{run}: one behind it arrives, and counts as reordered", behind[0] == REDIRECT and behind[2] == {"decapsulated", "reordered"}, f"{behind[0]} {behind[2]}")
+    drops(d, run, f"{run}: but once", packet(7, n + 500, "alt"), "duplicate")
+    arrives(d, run, f"{run}: a number 2047 ahead of one that is missing arrives", packet(7, n + 501 + 2047), make(6))
+    arrives_behind = d.run(run, frame(packet(7, n + 501)))
+    tell(f"{run}: and that one still arrives", arrives_behind[0] == REDIRECT and "reordered" in arrives_behind[2], f"{arrives_behind[2]}")
+    arrives(d, run, f"{run}: one more", packet(7, n + 502 + 2048), make(6))
+    drops(d, run, f"{run}: what is 2048 behind is late", packet(7, n + 502), "late")
+    arrives(d, run, f"{run}: a peer that began anew has another key", packet(9, 3), make(6))
+    drops(d, run, f"{run}: its copies are known", packet(9, 3, "alt"), "duplicate")
+    drops(d, run, f"{run}: packets of the old key are late", packet(7, n + 4000), "late")
+    arrives(d, run, f"{run}: a third key", packet(11, 0xFFFFFFFE), make(6))
+    for k in (0xFFFFFFFF, 0, 1):
+        arrives(d, run, f"{run}: numbers go round: {k:#x}", packet(11, k), make(6))
+        drops(d, run, f"{run}: once each: {k:#x}", packet(11, k, "udp4"), "duplicate")
+
+
+def other_gre(d, run, make, down):
+    """GRE of others, and what only looks like ours."""
+    good = numbered("ip6", make(6), 7, 1, down)
+    for name, at, octets in (("without a sequence number", 40, b"\x20\0"), ("of version 1", 40, b"\x30\x01"), ("of another payload", 42, b"\x65\x58"),
+                             ("that names the other family", 42, b"\x08\0"), ("with key 0", 44, bytes(4))):
+        leaves_alone(d, run, f"{run}: GRE {name} is not touched", good[:at] + octets + good[at + len(octets):])
+    short = IPv6(good[:40])
+    short.plen = 8
+    leaves_alone(d, run, f"{run}: GRE cut short is not touched", bytes(short)[:40] + good[40:48])
+    udp = numbered("udp4", make(6), 7, 900, down)
+    for name, at, octets in (("with another length", 30, b"\0\x09"), ("around something else", 29, b"\x06")):
+        leaves_alone(d, run, f"{run}: a TLV header {name} is not touched", udp[:at] + octets + udp[at + len(octets):])
+
+
+def sizes_of_numbers(d):
+    """GRE counts: 12 octets, 16 over UDP; who need not be told goes once."""
+    run = "test_host_out"
+    bind(d, "host", "ip6", ["numbered", f"rule 7 {BOTH} 1 0 0 0", f"rule 8 {BOTH} 2 0 0 0"])
+    def copied(packet):
+        verdict, out, changed, _ = d.run(run, frame(packet))
+        return verdict == REDIRECT and "copied" in changed and number_of("ip6", out)[0] != 0
+    tell("a numbered packet that just fits leaves", copied(up6(b"z" * 1400)), "")
+    too_big(d, run, "one octet more, and its sender is told", up6(b"z" * 1401), 1448)
+    too_big(d, run, "and that of IPv4", up4(b"z" * 1421), 1448)
+    once = up4(b"z" * 1421, flags=0)
+    sends(d, run, "what may be fragmented goes once, and whole", once, wrap("ip6", once))
+    bind(d, "host", "udp4", ["numbered", "rule 7 0x14 2 0 0 0"])
+    too_big(d, run, "over UDP the TLV header counts too", up6(b"z" * (1500 - 28 - 16 - 48 + 1)), 1456)
+    syn = IPv6(src=HOME6, dst=PEER6) / TCP(sport=1000, dport=80, flags="S", options=[("MSS", 1440)])
+    bind(d, "host", "ip6", ["numbered", f"rule 8 {BOTH} 2 0 0 0"])
+    _, out, _, _ = d.run(run, frame(syn))
+    tell("the segment size of a flow in copies is smaller", out[14 + 52:] == bytes(clamped(syn, 1220 - 16 - 40)), f"{out.hex()}")
+    syn = IPv6(src=PEER6, dst=HOME6) / TCP(sport=80, dport=1000, flags="SA", options=[("MSS", 1440)])
+    arrives(d, "fm_host_in", "and that of its answer", numbered("ip6", syn, 21, 1, True), clamped(syn, 1220 - 16 - 40))
+    bind(d, "host", "ip6", [f"rule 8 {BOTH} 2 17 0 0"])
+    sends(d, run, "a peer that knows no numbers gets none", up6(), wrap("ip6", up6()))
+
+
+def numbers_of_host(d):
+    sends_numbers(d, "test_host_out", "host", lambda family: up6() if family == 6 else up4())
+    sizes_of_numbers(d)
+    bind(d, "host", "ip6")
+    down = lambda family: down6() if family == 6 else down4()
+    takes_numbers(d, "fm_host_in", down, True)
+    other_gre(d, "fm_host_in", down, True)
+
+
+def numbers_of_anchor(d):
+    sends_numbers(d, "fm_anchor_in", "anchor", lambda family: down6() if family == 6 else down4())
+    bind(d, "anchor", "ip6")
+    up = lambda family: up6() if family == 6 else up4()
+    takes_numbers(d, "fm_anchor_in", up, False)
+    other_gre(d, "fm_anchor_in", up, False)
 
 
 def signs_of_life(d):
@@ -888,6 +1042,7 @@ def main():
     if os.geteuid() != 0:
         sys.exit(77)
     program, namespace = sys.argv[1], f"fmdp-run-{os.getpid()}"
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # a copy finds its number on its CPU
     bpffs = tempfile.mkdtemp(prefix="fmdp-bpf-")
     subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
     subprocess.run(["ip", "netns", "add", namespace], check=True)
@@ -900,14 +1055,14 @@ def main():
         d = Drive(program, namespace, [host_line])
         loads(d, "fm_host_out", "fm_host_in", "fm_host_in_l3", "fm_host_guard")
         for part in (host_out, host_guard, signs_of_life, sizes, rules, rules_at_random, rules_that_block, rules_that_stick,
-                     rules_that_share, rules_with_classes, rules_that_mark, moves, host_in):
+                     rules_that_share, rules_with_classes, rules_that_mark, moves, host_in, numbers_of_host):
             part(d)
         restart(program, namespace, host_line, d)
         d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4}"])
         loads(d, "fm_anchor_out", "fm_anchor_in", "fm_anchor_in_l3", "fm_anchor_xdp", "fm_anchor_xdp_back")
         for hop in (COA6, COA4, NAT4):
             d.say(f"neighbour acc {hop} 020000000009 020000000008 any")
-        for part in (anchor_in, anchor_out, anchor_xdp, rates, marks_of_subscribers, xdp_reach):
+        for part in (anchor_in, anchor_out, anchor_xdp, rates, marks_of_subscribers, xdp_reach, numbers_of_anchor):
             part(d)
         d.say("down")
         names = {"no-room"}  # the kernel refuses only when memory is short

@@ -80,6 +80,14 @@ static int do_binding(struct drive *d, char **w)
 	return 0;
 }
 
+/* numbered: the peer of the binding knows copies by their numbers */
+static int do_numbered(struct drive *d, char **w)
+{
+	(void)w;
+	d->f.is_numbered = true;
+	return 0;
+}
+
 /* prefix ADDRESS LEN */
 static int do_prefix(struct drive *d, char **w)
 {
@@ -462,9 +470,10 @@ static const struct {
 } commands[] = {
 	{ "open", 6, do_open },		  { "attach", 2, do_attach },
 	{ "detach", 2, do_attach },	  { "binding", 4, do_binding },
-	{ "prefix", 3, do_prefix },	  { "path", 10, do_path },
-	{ "dscp", 2, do_dscp },		  { "quality", 5, do_quality },
-	{ "class", 2, do_class },	  { "gate", 4, do_gate },
+	{ "numbered", 1, do_numbered },	  { "prefix", 3, do_prefix },
+	{ "path", 10, do_path },	  { "dscp", 2, do_dscp },
+	{ "quality", 5, do_quality },	  { "class", 2, do_class },
+	{ "gate", 4, do_gate },
 
 	{ "rule", 7, do_rule },		  { "waits", 1, do_waits },
 	{ "blocks", 1, do_blocks },	  { "sticky", 1, do_sticky },

@@ -57,22 +57,22 @@ ACCESSES = {
 # Event: mode ('' for all that say nothing themselves): what every flow must hold, {} of one flow beside it.
 EXPECT = {
     'carrier-loss': {'': 'max-gap = "250ms"  max-duplicated = 0  last-path = "lte"',
-                     'redundant': 'max-gap = "250ms"  max-lost = 0'},
+                     'redundant': 'max-gap = "250ms"  max-lost = 0  max-duplicated = 0'},
     'silent-cut': {'': 'max-gap = "600ms"  max-duplicated = 0  last-path = "lte"',
-                   'redundant': 'max-gap = "250ms"  max-lost = 0'},
+                   'redundant': 'max-gap = "250ms"  max-lost = 0  max-duplicated = 0'},
     'one-way-cut': {'': 'max-gap = "600ms"  max-duplicated = 0  last-path = "lte"',
-                    'redundant': 'max-gap = "250ms"  max-lost = 0'},
+                    'redundant': 'max-gap = "250ms"  max-lost = 0  max-duplicated = 0'},
     'slow-decay': {'': 'max-gap = "450ms"  max-lost = 0  max-duplicated = 0  last-path = "lte"',
-                   'redundant': 'max-gap = "250ms"  max-lost = 0'},
+                   'redundant': 'max-gap = "250ms"  max-lost = 0  max-duplicated = 0'},
     'loss-ramp': {'': 'max-lost = "12%"  max-duplicated = 0  last-path = "lte"',
-                  'redundant': 'max-lost = 0'},
+                  'redundant': 'max-lost = 0  max-duplicated = 0'},
     'flapping': {'': 'max-gap = "250ms"  max-duplicated = 0  last-path = "lte"',
-                 'redundant': 'max-gap = "250ms"  max-lost = 0'},
+                 'redundant': 'max-gap = "250ms"  max-lost = 0  max-duplicated = 0'},
     'link-traces': {'': 'max-lost = "10%"  max-gap = "800ms"  max-duplicated = 0',
-                    'redundant': 'max-lost = "1%"  max-gap = "400ms"'},
+                    'redundant': 'max-lost = "1%"  max-gap = "400ms"  max-duplicated = 0'},
     'recovery': {'': 'max-gap = "250ms"  max-duplicated = 0  last-path = "wifi"',
                  'load-balancing': 'max-gap = "250ms"  max-duplicated = 0',
-                 'redundant': 'max-gap = "250ms"  max-lost = 0'},
+                 'redundant': 'max-gap = "250ms"  max-lost = 0  max-duplicated = 0'},
 }
 
 

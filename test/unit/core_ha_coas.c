@@ -180,10 +180,38 @@ static void care_of_addresses_that_nobody_has(void **state)
 	}
 }
 
+/*
+ * RFC 5845 §6.1: answered where it was asked for; the host's last word holds, over a restart too.
+ */
+static void copies_are_numbered_where_the_host_asks(void **state)
+{
+	struct world *w = start();
+	struct fm_via via = via_ip6(COA, HOA);
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		bool asks = i % 2;
+
+		bu_start(w, (uint16_t)(1 + i), AH, 100, MN_ID);
+		bu_bid(w, 1, 10, COA);
+		if (asks)
+			fm_msg_add(&w->bu, FM_OPT_GRE_KEY);
+		assert_non_null(bu_send(w, &via));
+		const struct fm_item *o = fm_msg_next(&w->reply, FM_OPT_GRE_KEY, NULL);
+		assert_int_equal(o != NULL, asks);
+		assert_true(!o || o->gre.len == 0);
+		assert_int_equal(w->forwarding.is_numbered, asks);
+	}
+	world_restart(w);
+	assert_true(w->forwarding.is_numbered);
+	world_end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_size_that_a_host_found_holds),
+		cmocka_unit_test(copies_are_numbered_where_the_host_asks),
 		cmocka_unit_test(answers_go_the_way_they_came),
 		cmocka_unit_test(a_nat_that_forgets_is_followed),
 		cmocka_unit_test(bulk_takes_no_unseen_ipv4),

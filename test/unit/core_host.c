@@ -468,6 +468,35 @@ static void no_care_of_options_beside_a_bid(void **state)
 	world_free(w);
 }
 
+/* RFC 5845 §6.1: asked for without a key; only an anchor that answers it gets numbers. */
+static void copies_are_numbered_where_the_anchor_says_so(void **state)
+{
+	(void)state;
+	for (unsigned knows = 0; knows < 2; knows++) {
+		struct world *w = world_new(1);
+		struct fm_msg m;
+
+		fm_host_init(&w->h, &w->conf, &world_ops, w);
+		world_access(w, 0, COA_W, none);
+		fm_host_start(&w->h, w->now_us);
+		world_read(w, 0, &m);
+		const struct fm_item *o = fm_msg_next(&m, FM_OPT_GRE_KEY, NULL);
+		assert_non_null(o);
+		assert_int_equal(o->gre.len, 0);
+		world_answer(w, 0, (struct answer){ .is_numbered = knows });
+		assert_int_equal(w->forwarding.is_numbered, knows);
+
+		uint8_t *record = malloc(w->record_len);
+		size_t len = w->record_len;
+		memcpy(record, w->record, len);
+		fm_host_init(&w->h, &w->conf, &world_ops, w);
+		assert_int_equal(fm_host_restore(&w->h, record, len, w->now_us), 0);
+		assert_int_equal(w->h.reg.is_numbered, knows);
+		free(record);
+		world_free(w);
+	}
+}
+
 /* Digest §14.10: a binding acknowledgement without on-demand options. */
 static void without_on_demand_the_home_address_serves(void **state)
 {
@@ -633,6 +662,7 @@ int main(void)
 		cmocka_unit_test(down_takes_all_off),
 		cmocka_unit_test(down_gives_up_without_an_anchor),
 		cmocka_unit_test(no_care_of_options_beside_a_bid),
+		cmocka_unit_test(copies_are_numbered_where_the_anchor_says_so),
 		cmocka_unit_test(without_on_demand_the_home_address_serves),
 		cmocka_unit_test(a_lease_is_renewed_at_half_of_its_life),
 		cmocka_unit_test(a_forged_answer_changes_nothing),

@@ -297,7 +297,8 @@ static inline const struct sent *world_read(struct world *w, unsigned i, struct 
  */
 struct answer {
 	uint8_t status, bid_status, flow_status, odp_status;
-	bool no_bid, no_odp, no_set, no_flows, no_stamp, is_forced, no_auth, drops_leases;
+	bool no_bid, no_odp, no_set, no_flows, no_stamp, is_forced, no_auth, drops_leases,
+		is_numbered;
 	uint16_t sequence_more;
 	uint32_t lifetime_s, nat_s, valid_s;
 	struct fm_ip ipv4;
@@ -411,6 +412,8 @@ static inline int world_answer(struct world *w, unsigned i, struct answer a)
 	if (a.status >= 128)
 		ba->ba.lifetime = 0;
 	answer_options(bu, &a, ba);
+	if (a.is_numbered)
+		fm_msg_add(ba, FM_OPT_GRE_KEY);
 	if (a.nat_s) {
 		struct fm_item *nat = fm_msg_add(ba, FM_OPT_NAT_DETECTION);
 		nat->nat.refresh_s = a.nat_s;
