@@ -89,7 +89,8 @@ def test_a_wrong_key_is_not_bound_and_told(world):
     until('the binding is gone', lambda: world.bindings() == {} and not answers(world, 'host'))
     key = world.dir / 'host/anchor.key'
     right = key.read_text()
-    world.do('reload', node='anchor')  # it has read the right one
+    world.do('reload', node='anchor')
+    until('it has read the right one', lambda: [e for e in world.events('anchor') if e['event'] == 'reloaded'])
     key.write_text(f'256 hmac-sha256-128 {secrets.token_hex(32)}\n')
     before = world.counters('anchor')
     world.do('start', node='host')
