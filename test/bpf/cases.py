@@ -955,10 +955,13 @@ def rates(d):
         tell(f"{what}: its gate says what", [int(over[2]), int(over[3])] == [30 - through, 1200 * (30 - through)], f"{over}")
         # at twice the rate
         through, took = passed_of(d, run, packet, 30, 0.05)
-        tell(f"{what}: then as much as the rate says", abs(through - took / 0.1) <= 2, f"{through} in {took}")
-        # another block of the same binding
+        # on a slow machine fewer are offered than the rate lets through
+        tell(f"{what}: then as much as the rate says", abs(through - min(30, took / 0.1)) <= 3, f"{through} in {took}")
+        # another block of the same binding; the clock goes on while it is made
+        begin = time.monotonic()
         bind(d, "anchor", "alt" if down else "ip6", [f"quality 0 {96000 if down else 0} {0 if down else 96000} -1"])
-        through, took = passed_of(d, run, packet, 5)
+        through, _ = passed_of(d, run, packet, 5)
+        took = time.monotonic() - begin
         tell(f"{what}: another block has the same clock", through <= 1 + took / 0.1, f"{through} in {took}")
         other = wrap("ip6", up6(b"y" * 1152)) if down else down6(b"y" * 1152)
         through, _ = passed_of(d, run, other, 20)
