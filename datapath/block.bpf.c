@@ -16,8 +16,8 @@
 #define FM_DEPTH_MAX 32
 #define FM_V2_HIERARCHY 0
 
-FM_ARRAY(fm_block_settings_v1, struct fm_block_settings, 1);
-FM_ARRAY(fm_block_sets_v1, struct fm_block_set, 2);
+FM_PAGE_MAP(fm_block_settings_v1, struct fm_block_settings, 1);
+FM_PAGE_MAP(fm_block_sets_v1, struct fm_block_set, 2);
 FM_MAP(fm_block_users_v1, BPF_MAP_TYPE_HASH, __u32, struct fm_block_classes, FM_BLOCK_USERS);
 FM_MAP(fm_block_drops_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_counter, 1);
 

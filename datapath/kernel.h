@@ -50,16 +50,6 @@
 		__type(value, value_type);                                                         \
 	} map SEC(".maps")
 
-/* The same, an array that begins with a page: values of 64 octets are cache lines. */
-#define FM_PAGE_MAP(map, value_type, entries)                                                      \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
-		__uint(max_entries, entries);                                                      \
-		__type(key, __u32);                                                                \
-		__type(value, value_type);                                                         \
-	} map SEC(".maps")
-
 FM_MAP(fm_settings_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
 FM_PAGE_MAP(fm_blocks_v4, struct fm_dp_block, 64);
 FM_MAP(fm_few_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_few, 64);

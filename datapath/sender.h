@@ -15,16 +15,7 @@
 #include "datapath/ctx.h"
 #include "datapath/sock_maps.h"
 
-#define FM_ARRAY(map, value_type, entries)                                                         \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
-		__uint(max_entries, entries);                                                      \
-		__type(key, __u32);                                                                \
-		__type(value, value_type);                                                         \
-	} map SEC(".maps")
-
-FM_ARRAY(fm_sock_settings_v1, struct fm_sock_settings, 1);
+FM_PAGE_MAP(fm_sock_settings_v1, struct fm_sock_settings, 1);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

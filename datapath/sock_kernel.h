@@ -20,11 +20,11 @@
 #include "datapath/sender.h"
 #include "flowmob/preferences.h"
 
-FM_ARRAY(fm_sock_types_v1, __u64, FM_SOCK_FAMILIES *FM_SOCK_TYPES);
-FM_ARRAY(fm_sock_slots_v1, struct fm_sock_slot, FM_SOCK_SLOTS);
-FM_ARRAY(fm_sock_refs_v1, struct fm_sock_refs, FM_SOCK_SLOTS);
-FM_ARRAY(fm_sock_ids_v1, __u64, 1);
-FM_ARRAY(fm_sock_refused_v1, __u64, FM_SOCK_TYPES);
+FM_PAGE_MAP(fm_sock_types_v1, __u64, FM_SOCK_FAMILIES *FM_SOCK_TYPES);
+FM_PAGE_MAP(fm_sock_slots_v1, struct fm_sock_slot, FM_SOCK_SLOTS);
+FM_PAGE_MAP(fm_sock_refs_v1, struct fm_sock_refs, FM_SOCK_SLOTS);
+FM_PAGE_MAP(fm_sock_ids_v1, __u64, 1);
+FM_PAGE_MAP(fm_sock_refused_v1, __u64, FM_SOCK_TYPES);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
