@@ -280,7 +280,6 @@ static void leave_out_unresolved(struct fm_host_role *h, struct fm_forwarding *f
 		if (fm_neighbours_keep(&h->neighbours, p->ifindex, &p->next_hop) == 0)
 			p->encap = FM_ENCAP_NONE;
 	}
-	fm_neighbours_end(&h->neighbours);
 }
 
 static void forward(struct fm_daemon *d)
@@ -298,6 +297,7 @@ static void forward(struct fm_daemon *d)
 	leave_out_unresolved(h, &usable);
 	if (h->is_taken)
 		fm_role_told_dp(d, fm_dp_forward(h->dp, &usable));
+	fm_neighbours_end(&h->neighbours);
 }
 
 /* Adopts what an earlier run left: from now on the data path is as the core says. */

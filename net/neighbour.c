@@ -265,11 +265,32 @@ void fm_neighbours_begin(struct fm_neighbours *ns)
 		ns->list[i].is_unused = true;
 }
 
+/*
+ * What was sent to a next hop that is gone waits in the kernel until it gives up, 3 s (RFC 4861
+ * §7.2.2). TCP sends none of it again as long: it sees its first copy on this machine. With the
+ * entry it goes at once; one that is wanted is put back.
+ */
+static void drop_waiting(struct fm_neighbours *ns, const struct fm_neighbour *n)
+{
+	struct fm_neighbour now = *n;
+	struct fm_request r;
+
+	if (ask_valid(ns, &now))
+		return;
+	start(&r, RTM_DELNEIGH, 0, n);
+	(void)fm_netlink_ask(ns->netlink, &r, NULL, NULL); /* there may be none */
+}
+
 void fm_neighbours_end(struct fm_neighbours *ns)
 {
 	for (uint8_t i = ns->n; i > 0; i--) {
-		if (ns->list[i - 1].is_unused)
-			ns->list[i - 1] = ns->list[--ns->n];
+		struct fm_neighbour *n = &ns->list[i - 1];
+
+		if (n->was_used && (n->is_unused || !n->is_valid))
+			drop_waiting(ns, n);
+		n->was_used = n->is_valid;
+		if (n->is_unused)
+			*n = ns->list[--ns->n];
 	}
 	set_timer(ns);
 }

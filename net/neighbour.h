@@ -19,6 +19,7 @@ struct fm_neighbour {
 	bool was_told;	/* the validity that @changed heard of last */
 	bool was_lost;	/* others took the entry away: put it back in this turn */
 	bool is_unused; /* not asked for since fm_neighbours_begin() */
+	bool was_used;	/* valid at the last fm_neighbours_end(): packets went to it */
 };
 
 /**
@@ -47,7 +48,11 @@ void fm_neighbours_close(struct fm_neighbours *ns);
  */
 int fm_neighbours_keep(struct fm_neighbours *ns, uint32_t ifindex, const struct fm_ip *ip);
 
-/* Everything that is not asked for between the two is forgotten. */
+/*
+ * Everything that is not asked for between the two is forgotten. When the second is called, no
+ * packet is sent any more to next hops that are forgotten or not valid: those under way are
+ * dropped.
+ */
 void fm_neighbours_begin(struct fm_neighbours *ns);
 void fm_neighbours_end(struct fm_neighbours *ns);
 

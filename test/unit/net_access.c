@@ -1,5 +1,7 @@
 /* Tests net/access.c and net/neighbour.c against real links. */
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "net/access.h"
 #include "net/neighbour.h"
@@ -315,6 +317,55 @@ static void what_is_not_asked_for_in_a_round_is_forgotten(void **state)
 	assert_int_equal(w.neighbours.n, 0);
 }
 
+static bool nothing_waits(void *ctx)
+{
+	int octets = -1;
+
+	return ioctl(*(int *)ctx, SIOCOUTQ, &octets) == 0 && octets == 0;
+}
+
+/* A socket's packet for @router waits in the kernel. */
+static int send_in_vain(const char *router)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(inet_pton(AF_INET6, router, &to.sin6_addr), 1);
+	assert_int_equal(sendto(fd, "?", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
+	assert_false(nothing_waits(&fd));
+	return fd;
+}
+
+static void what_waits_for_a_next_hop_that_is_gone_is_dropped(void **state)
+{
+	struct fm_ip router6 = ip("2001:db8:1::1");
+	uint32_t ifindex = if_nametoindex("wl0");
+	int fd;
+
+	(void)state;
+	make_router();
+	for (int is_forgotten = 0; is_forgotten < 2; is_forgotten++) {
+		assert_in_range(fm_neighbours_keep(&w.neighbours, ifindex, &router6), 0, 1);
+		expect_valid("2001:db8:1::1", true);
+		fm_neighbours_end(&w.neighbours);
+		sh("ip -n fmlab-unit-far link set far0 down");
+		expect_valid("2001:db8:1::1", false);
+		fd = send_in_vain("2001:db8:1::1");
+		fm_neighbours_begin(&w.neighbours);
+		if (!is_forgotten)
+			fm_neighbours_keep(&w.neighbours, ifindex, &router6);
+		fm_neighbours_end(&w.neighbours);
+		assert_true(turn_until(&w.loop, nothing_waits, &fd, 500));
+		close(fd);
+		sh("ip -n fmlab-unit-far link set far0 up; "
+		   "ip -n fmlab-unit-far addr replace 2001:db8:1::1/64 dev far0 nodad");
+		if (!is_forgotten)
+			expect_valid("2001:db8:1::1", true);
+	}
+	assert_int_equal(w.neighbours.n, 0);
+	unmake_router();
+}
+
 static void the_fallback_without_managed_entries_works_too(void **state)
 {
 	struct fm_ip router6 = ip("2001:db8:1::1");
@@ -346,6 +397,7 @@ int main(void)
 		TEST(a_next_hop_is_kept_through_a_flush_and_a_link_down),
 		TEST(an_absent_next_hop_is_never_valid),
 		TEST(what_is_not_asked_for_in_a_round_is_forgotten),
+		TEST(what_waits_for_a_next_hop_that_is_gone_is_dropped),
 		TEST(the_fallback_without_managed_entries_works_too),
 	};
 
