@@ -20,17 +20,12 @@
 #define PREFIX "flowmobd: "
 
 static const struct fm_column rule_columns[] = {
-	{ "RULE", "rule", FM_FORM_TEXT },
-	{ "MATCH", "match", FM_FORM_TEXT },
-	{ "MODE", "mode", FM_FORM_TEXT },
-	{ "VIA", "via", FM_FORM_TEXT },
-	{ "ON-NONE", "on_none", FM_FORM_TEXT },
-	{ "ON-RECOVERY", "on_recovery", FM_FORM_TEXT },
-	{ "DSCP", "dscp", FM_FORM_TEXT },
-	{ "HOLDS", "holds", FM_FORM_TEXT },
-	{ "FLOWS", "flows", FM_FORM_TEXT },
-	{ "LINE", "line", FM_FORM_TEXT },
-	{ 0 },
+	{ "RULE", "rule", FM_FORM_TEXT },	{ "MATCH", "match", FM_FORM_TEXT },
+	{ "MODE", "mode", FM_FORM_TEXT },	{ "VIA", "via", FM_FORM_TEXT },
+	{ "ON-NONE", "on_none", FM_FORM_TEXT }, { "ON-RECOVERY", "on_recovery", FM_FORM_TEXT },
+	{ "DSCP", "dscp", FM_FORM_TEXT },	{ "HOLDS", "holds", FM_FORM_TEXT },
+	{ "PLACES", "places", FM_FORM_TEXT },	{ "FLOWS", "flows", FM_FORM_TEXT },
+	{ "LINE", "line", FM_FORM_TEXT },	{ 0 },
 };
 
 static const struct fm_column move_columns[] = {
@@ -182,6 +177,21 @@ static void print_problems(const json_t *list)
 	}
 }
 
+/* Addresses come and go: how many rules by type the data path needs is known only then. */
+static void add_growth(json_t *notes, const struct fm_conf_host *c)
+{
+	unsigned most = fm_config_rules_most(c);
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "rules by type may come to need %u of the data path's %u places: those that wait "
+		 "or "
+		 "block go before others then",
+		 most, FM_RULES_MAX);
+	if (most > FM_RULES_MAX)
+		json_array_append_new(notes, json_pack("{s:s, s:s}", "kind", "told", "text", text));
+}
+
 static int run_check(const struct fm_args *a, const char *path, const char *text)
 {
 	static struct fm_policy_problem found[FM_POLICY_PROBLEMS_MAX];
@@ -195,6 +205,8 @@ static int run_check(const struct fm_args *a, const char *path, const char *text
 	for (size_t i = 0; i < n; i++)
 		add_problem(list, &c->host, &found[i]);
 	add_said(c ? notes : list, c ? "told" : "refused", said);
+	if (c)
+		add_growth(notes, &c->host);
 	if (a->json) {
 		fm_config_free(c);
 		return fm_say_object(
@@ -256,6 +268,7 @@ static void print_shown(const json_t *answer)
 	printf("%s: ", json_string_value(json_object_get(answer, "file")));
 	print_state(answer);
 	fm_table_print(json_object_get(answer, "rules"), rule_columns, 0);
+	fm_say_places(json_object_get(answer, "rule_places"));
 }
 
 static void print_diff(const json_t *answer)

@@ -162,3 +162,16 @@ const char *fm_say_value(const json_t *value, enum fm_form form, char *out, size
 	}
 	return out;
 }
+
+void fm_say_places(const json_t *places)
+{
+	json_int_t left_out = json_integer_value(json_object_get(places, "left_out"));
+
+	if (left_out == 0)
+		return;
+	printf("%lld rules do not fit into the data path's %lld places", (long long)left_out,
+	       (long long)json_integer_value(json_object_get(places, "max")));
+	puts(json_is_true(json_object_get(places, "closed"))
+		     ? ": what the others do not claim is dropped"
+		     : ": flowmob policy show tells which");
+}

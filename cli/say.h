@@ -39,4 +39,7 @@ enum fm_form {
 /* Writes @value for people; "-" when it is missing. Return: @out. */
 const char *fm_say_value(const json_t *value, enum fm_form form, char *out, size_t size);
 
+/* Of `rule_places` of an answer: a line where some rules have none. */
+void fm_say_places(const json_t *places);
+
 #endif

@@ -223,6 +223,7 @@ static void print_status(const json_t *status)
 	print_table(json_object_get(status, "accesses"), status_access_columns);
 	print_table(json_object_get(status, "addresses"), status_address_columns);
 	print_handover(status);
+	fm_say_places(json_object_get(status, "rule_places"));
 	if (strstr(roles, "anchor"))
 		printf("\nflowmob bindings: who is registered; flowmob pools: what is left\n");
 }

@@ -50,6 +50,8 @@
 	X(NETWORK_MOVED,      "network-move",          600, "")                                    \
 	X(NETWORK_REFUSED,    "network-move-refused",  60,  "")                                    \
 	X(FLOW_REFUSED,       "flow-refused",          60,  "the anchor keeps no binding for this flow; it still follows the host") \
+	X(RULES_LEFT_OUT,     "rules-left-out",        60,  "the data path takes 64: flowmob policy show tells what does not fit") \
+	X(RULES_FIT,          "rules-fit",             60,  "")                                    \
 	X(LEASE_LOST,         "lease-lost",            60,  "")                                    \
 	X(LEASE_REFUSED,      "lease-refused",         60,  "what the status means: flowmobd(8)") \
 	X(IPV4_REFUSED,       "ipv4-home-address-refused", 6, "the anchor gives none; ipv4 = no")

@@ -132,7 +132,7 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	fm_host_path_reconfigure(h, conf);
 	h->conf = *conf;
 	make_order(h);
-	h->resting = 0;
+	memset(h->resting, 0, sizeof(h->resting));
 	h->is_dirty = true;
 	h->reg.no_force = h->reg.no_flows = h->reg.is_single = false;
 	h->ipv4_again_us = 0;
@@ -145,11 +145,11 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 	fm_host_wake(h, now_us);
 }
 
-void fm_host_rest(struct fm_host *h, uint64_t resting, uint64_t now_us)
+void fm_host_rest(struct fm_host *h, const bool resting[FM_HOST_RULES_MAX], uint64_t now_us)
 {
-	if (resting == h->resting)
+	if (memcmp(h->resting, resting, sizeof(h->resting)) == 0)
 		return;
-	h->resting = resting;
+	memcpy(h->resting, resting, sizeof(h->resting));
 	h->is_dirty = true;
 	fm_host_wake(h, now_us);
 }
@@ -332,6 +332,10 @@ static void forward(struct fm_host *h, uint64_t now_us)
 	fm_host_forwarding(h, now_us, &f);
 	h->ops->forward(h->world, &f);
 	h->has_forwarded = true;
+	if (f.n_left_out != h->n_left_out)
+		fm_host_tell(h, f.n_left_out ? FM_EVENT_RULES_LEFT_OUT : FM_EVENT_RULES_FIT,
+			     FM_NO_ACCESS, f.n_left_out);
+	h->n_left_out = f.n_left_out;
 }
 
 /* De-registered: nothing of ours stays, but for the address and the number of the next time. */

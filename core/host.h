@@ -18,8 +18,9 @@
 #include "core/steer.h"
 #include "core/world.h"
 
-#define FM_DSMIP_PORT 4191u   /* RFC 5555 §2.3.2.2; local and remote */
-#define FM_HOST_RULES_MAX 56u /* selectors of all steering rules together */
+#define FM_DSMIP_PORT 4191u /* RFC 5555 §2.3.2.2; local and remote */
+/* Selectors of steering rules: FM_RULES_MAX of the configuration, and some of what runs. */
+#define FM_HOST_RULES_MAX 80u
 /* Flows moved by hand; the first FM_RULES_MAX also as flow bindings. */
 #define FM_HOST_FLOWS_MAX 128u
 #define FM_HOST_FORWARDING_ID 1u  /* id of the host's one struct fm_forwarding */
@@ -41,7 +42,8 @@ struct fm_host_access_conf {
 /**
  * struct fm_host_rule_conf - flows of a selector and how they choose
  * @selector: seen in the host's outgoing direction: src is the host's end. (Flow bindings on the
- * wire are seen from the anchor, RFC 6088 §3.1; the core swaps them, D26.)
+ * wire are seen from the anchor, RFC 6088 §3.1; the core swaps them, D26.) Its format is 0 where it
+ * is for both families; to the anchor it is two then.
  * @number:   the rule's number in the configuration, from 1; several selectors may share it. It
  * comes back as fid of struct fm_rule.
  * @is_final: what the anchor asks for never goes before it; such rules stand first
@@ -348,7 +350,8 @@ struct fm_registration {
  * @sift_us:  until then accesses may still show themselves after a start; 0: it is over
  * @due_us: when we last asked to be woken; @woken_us: the last time that was seen
  * @choices:  of each rule, then (at n_rules) of the default
- * @resting:  bit i: rule i claims nothing now, fm_host_rest()
+ * @resting:  rules that claim nothing now, fm_host_rest()
+ * @n_left_out: rules that the data path had no room for, as last told
  * @current:  by type: fm_host_current()
  * @leases_changed: counts whatever happens to a lease or to @current: granted, renewed, refused,
  * late, over, lost, released. Compare it after each call into the core; ops->lease() tells only of
@@ -369,7 +372,8 @@ struct fm_host {
 	struct fm_steer_order order;
 	struct fm_choice choices[FM_HOST_RULES_MAX + 1];
 	uint8_t last_chosen;
-	uint64_t resting;
+	bool resting[FM_HOST_RULES_MAX];
+	uint16_t n_left_out;
 	uint16_t next_pid, reserved_pid;
 	uint16_t current[FM_HOST_TYPES], leases_at;
 	bool has_leases_at;
@@ -422,10 +426,10 @@ void fm_host_reconfigure(struct fm_host *h, const struct fm_host_conf *conf, uin
 
 /**
  * fm_host_rest() - rules whose conditions do not hold now
- * @resting: bit i: rule i of the configuration claims nothing; replaces what was said before. A
- * reconfiguration lets all of them claim.
+ * @resting: by place: that rule claims nothing; replaces what was said before. A reconfiguration
+ * lets all of them claim.
  */
-void fm_host_rest(struct fm_host *h, uint64_t resting, uint64_t now_us);
+void fm_host_rest(struct fm_host *h, const bool resting[FM_HOST_RULES_MAX], uint64_t now_us);
 
 /* What netlink says of access @index now; the same again changes nothing. */
 void fm_host_access(struct fm_host *h, uint8_t index, const struct fm_host_facts *facts,

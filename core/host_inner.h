@@ -99,6 +99,9 @@ void fm_host_address_drop_hoa(struct fm_host *h); /* before the registration add
 void fm_host_path_forget(struct fm_host *h);
 void fm_host_path_reconfigure(struct fm_host *h, const struct fm_host_conf *conf);
 
+/* host_rule.c: all rules, in their order, into the data path's. */
+void fm_host_rule_put(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out);
+
 /* host_flow.c: moved flows and flow bindings. */
 bool fm_host_flow_is_due(const struct fm_host *h);
 void fm_host_flow_put(struct fm_host *h, struct fm_msg *m, struct fm_host_sent *sent, bool is_full);

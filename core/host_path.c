@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "core/host_lease.h"
-
 #define JUDGED_LEAST 32u /* probes, before their loss says anything */
 
 bool fm_host_has_path(const struct fm_host *h, uint8_t access, uint64_t now_us)
@@ -418,128 +416,6 @@ static void put_path(const struct fm_host *h, uint8_t access, uint64_t now_us, s
 		out->local_port = out->remote_port = FM_DSMIP_PORT;
 }
 
-/* Paths stand by access in struct fm_forwarding. */
-static void put_choice(const struct fm_choice *c, struct fm_rule *r)
-{
-	if (c->copies) {
-		r->paths = c->copies;
-	} else if (c->paths) {
-		r->paths = c->paths;
-		r->is_sticky = true;
-		memcpy(r->weights, c->weights, sizeof(c->weights));
-	} else if (c->access != FM_NO_ACCESS) {
-		r->paths = (uint16_t)(1u << c->access);
-	}
-}
-
-static struct fm_rule rule_of(const struct fm_host *h, uint8_t i)
-{
-	const struct fm_host_rule_conf *c = &h->conf.rules[i];
-	struct fm_rule r = { .fid = c->number,
-			     .priority = (uint16_t)(i + 1),
-			     .is_wait = c->steer.is_wait,
-			     .is_block = c->is_block,
-			     .is_hold_back = c->steer.is_hold_back,
-			     .dscp = c->dscp,
-			     .has_dscp = c->has_dscp,
-			     .need = c->need,
-			     .selector = c->selector };
-
-	put_choice(&h->choices[i], &r);
-	return r;
-}
-
-static void put_rule(struct fm_forwarding *out, const struct fm_rule *r)
-{
-	if (out->n_rules < FM_RULES_MAX)
-		out->rules[out->n_rules++] = *r;
-}
-
-/* A rule by type is one for each address of that type: what a packet shows is its source. */
-static void put_rule_of_types(const struct fm_host *h, uint8_t i, uint64_t now_us,
-			      struct fm_forwarding *out)
-{
-	struct fm_rule r = rule_of(h, i);
-	struct fm_ip *src = r.selector.src;
-	uint8_t types = h->conf.rules[i].types;
-
-	r.selector.has_start |= 1u << FM_SEL_SRC;
-	if (r.selector.format == 1) {
-		src[0] = h->hoa4;
-		if (!fm_ip_is_none(&h->hoa4) && types >> h->conf.default_type & 1)
-			put_rule(out, &r);
-		return;
-	}
-	r.selector.has_end |= 1u << FM_SEL_SRC;
-	for (unsigned k = 0; k < FM_LEASES_MAX; k++) {
-		const struct fm_host_lease *l = &h->leases[k];
-
-		if (!(types >> l->type & 1) || !fm_host_lease_is_valid(l, now_us))
-			continue;
-		src[0] = src[1] = l->prefix;
-		memset(src[1].b + 8, 0xff, 8);
-		put_rule(out, &r);
-	}
-}
-
-static void put_own_rule(const struct fm_host *h, uint8_t i, uint64_t now_us,
-			 struct fm_forwarding *out)
-{
-	struct fm_rule r = rule_of(h, i);
-
-	if (h->resting >> i & 1)
-		return;
-	if (h->conf.rules[i].types)
-		put_rule_of_types(h, i, now_us, out);
-	else
-		put_rule(out, &r);
-}
-
-/* What the anchor asked for; it leaves room for the host's own rules. */
-static void put_network_rules(const struct fm_host *h, uint16_t from, uint16_t to,
-			      struct fm_forwarding *out)
-{
-	uint8_t own = h->conf.n_rules;
-	uint8_t room = out->n_rules + own < FM_RULES_MAX
-			       ? (uint8_t)(FM_RULES_MAX - own - out->n_rules)
-			       : 0;
-
-	out->n_rules += fm_host_flow_rules(h, from, to, out->rules + out->n_rules, room);
-}
-
-/* Final ones, what the network's operator insists on, the others, what the network proposes. */
-static void put_rules(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out)
-{
-	uint8_t i = 0;
-
-	for (; i < h->conf.n_rules && h->conf.rules[i].is_final; i++)
-		put_own_rule(h, i, now_us, out);
-	put_network_rules(h, 0, FM_HOST_PRI_RULES - 1, out);
-	for (; i < h->conf.n_rules; i++)
-		put_own_rule(h, i, now_us, out);
-	put_network_rules(h, FM_HOST_PRI_RULES, UINT16_MAX, out);
-}
-
-/*
- * The default as a rule of its own, where it takes several paths, blocks or holds back: struct
- * fm_forwarding has one path only.
- */
-static void put_default(const struct fm_host *h, struct fm_forwarding *out)
-{
-	const struct fm_choice *c = &h->choices[h->conf.n_rules];
-	struct fm_rule r = { .priority = UINT16_MAX,
-			     .is_block = h->conf.fallback_is_block,
-			     .is_hold_back = steer_of(h, h->conf.n_rules)->is_hold_back };
-	bool is_rule = c->copies || c->paths || r.is_block || r.is_hold_back;
-
-	out->default_path = c->access == FM_NO_ACCESS ? out->n_paths : c->access;
-	put_choice(c, &r);
-	for (uint8_t format = 1; is_rule && format <= 2; format++) {
-		r.selector.format = format;
-		put_rule(out, &r);
-	}
-}
-
 void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forwarding *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -550,8 +426,7 @@ void fm_host_forwarding(const struct fm_host *h, uint64_t now_us, struct fm_forw
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++)
 		put_path(h, i, now_us, &out->paths[i]);
 	out->n_prefixes = fm_host_address_prefixes(h, now_us, out->prefixes);
-	put_rules(h, now_us, out);
-	put_default(h, out);
+	fm_host_rule_put(h, now_us, out);
 }
 
 void fm_host_access_status(const struct fm_host *h, uint8_t index, uint64_t now_us,

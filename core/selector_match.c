@@ -49,7 +49,7 @@ static bool lacks(const struct fm_packet_fields *p, enum fm_selector_field f)
 
 bool fm_selector_match(const struct fm_selector *s, const struct fm_packet_fields *p)
 {
-	if ((s->format == 1) != p->is_v4)
+	if (s->format != 0 && (s->format == 1) != p->is_v4)
 		return false;
 	for (enum fm_selector_field f = FM_SEL_SRC; f <= FM_SEL_PROTO; f++) {
 		if (!(s->has_start & BIT(f)))

@@ -65,6 +65,7 @@ struct fm_path {
  * @dscp:    host: with @has_dscp the code point of the outer header; else that of the packet inside
  * @need:    host: classes that a packet must have, all of them; FM_CLASS_SENDER and
  * FM_CLASS_DESTINATION tell which bits mean what
+ * @selector: host: of format 0 it is for both families, and has no field of one alone
  */
 struct fm_rule {
 	uint16_t fid, priority, paths;
@@ -100,12 +101,14 @@ struct fm_quality {
  * @qualities:    anchor: [0]: of all together, [n]: of flow class n; all 0: neither limit nor mark
  * @is_numbered:  the peer removes duplicates: packets with several copies carry a number
  * @default_path: index; where a packet goes that no rule claims (D44)
+ * @n_left_out, @first_left_out: host, for people: how many rules did not fit, and the fid of the
+ * first; @is_closed: even of those that block, so that what the others do not claim is dropped
  */
 struct fm_forwarding {
 	uint32_t id;
 	uint8_t n_paths, n_prefixes, n_rules, default_path;
-	bool is_counted, is_numbered;
-	uint16_t usage;
+	bool is_counted, is_numbered, is_closed;
+	uint16_t usage, n_left_out, first_left_out;
 	struct fm_ip registration;
 	struct fm_path paths[FM_PATHS_MAX];
 	struct fm_prefix prefixes[FM_LEASES_MAX + 2];

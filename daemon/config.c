@@ -343,20 +343,66 @@ static void read_programs(struct fm_conf_reading *r, cfg_t *host)
 	}
 }
 
-/* How many rules the data path gets for it: each match is one, of both families two. */
-static unsigned n_selectors(const struct fm_conf_rule *rule)
+#define ROWS_MAX (FM_LEASES_MAX / 2u) /* of addresses of a type, with others between them */
+
+/* How many rules the data path gets for it: of a type one for IPv4, and @n_rows for IPv6. */
+static unsigned n_selectors(const struct fm_conf_rule *rule, unsigned n_rows)
 {
 	unsigned n = 0;
 
-	for (uint8_t i = 0; i < rule->n_matches; i++)
-		n += rule->matches[i].n;
+	for (uint8_t i = 0; i < rule->n_matches; i++) {
+		const struct fm_match *m = &rule->matches[i];
+		bool has_v4 = m->selectors[0].format == 1, has_v6 = m->n == 2 || !has_v4;
+
+		n += m->types ? has_v4 + (has_v6 ? n_rows : 0) : 1;
+	}
+	return n;
+}
+
+/* What one path of its own cannot say takes a rule. */
+static bool is_default_rule(const struct fm_conf_steer *s)
+{
+	return s->mode == FM_MODE_LOAD_BALANCING || s->mode == FM_MODE_PRIORITY_BASED ||
+	       s->mode == FM_MODE_REDUNDANT || s->on_none == FM_ON_NONE_BLOCK ||
+	       s->on_recovery == FM_ON_RECOVERY_NEW_ONLY || s->hold_back;
+}
+
+bool fm_config_fits(const struct fm_conf_host *c, FILE *err)
+{
+	bool has_default = is_default_rule(&c->fallback.steer);
+	unsigned n = has_default;
+
+	for (uint8_t i = 0; i < c->n_rules; i++) {
+		const struct fm_conf_place *place = &c->rules[i].place;
+
+		n += n_selectors(&c->rules[i], 1);
+		if (n <= FM_RULES_MAX)
+			continue;
+		fprintf(err,
+			"flowmobd: %s:%d: rule \"%s\": one match too many\n"
+			"          all rules together have %u at most: each match is one, with "
+			"type "
+			"and both families two%s\n",
+			place->file, place->line, c->rules[i].name, FM_RULES_MAX,
+			has_default ? ", the default one" : "");
+		return false;
+	}
+	return true;
+}
+
+unsigned fm_config_rules_most(const struct fm_conf_host *c)
+{
+	unsigned n = is_default_rule(&c->fallback.steer);
+
+	for (uint8_t i = 0; i < c->n_rules; i++)
+		n += n_selectors(&c->rules[i], ROWS_MAX);
 	return n;
 }
 
 static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 {
 	struct fm_conf_host *out = &r->config->host;
-	unsigned n = cfg_size(host, "rule"), selectors = 0;
+	unsigned n = cfg_size(host, "rule");
 
 	if (n > FM_RULES_MAX) {
 		fm_conf_refuse_block(r, cfg_getnsec(host, "rule", FM_RULES_MAX),
@@ -377,14 +423,6 @@ static void read_rules(struct fm_conf_reading *r, cfg_t *host)
 				r, block, "it is final and stands behind a rule that is not",
 				"rules are tried in their order: put those with final = yes first");
 		judge_steer(r, block, &rule->steer);
-		selectors += n_selectors(rule);
-		if (selectors > FM_SELECTORS_MAX) {
-			fm_conf_refuse_block(
-				r, block, "one match too many",
-				"all rules together have 48 at most; one that holds for IPv4 and "
-				"IPv6 counts twice: ip6 or ip4 in it makes it one");
-			return;
-		}
 	}
 }
 
@@ -401,6 +439,8 @@ static void read_default(struct fm_conf_reading *r, cfg_t *host)
 	complete_steer(&r->config->host, &d->steer);
 	if (block)
 		judge_steer(r, block, &d->steer);
+	if (!fm_config_fits(&r->config->host, r->err))
+		r->n_refused++;
 }
 
 static void read_host(struct fm_conf_reading *r, cfg_t *host)

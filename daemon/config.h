@@ -15,8 +15,7 @@
 #define FM_SAS_MAX 4u	  /* lines of a key file */
 #define FM_OWNERS_MAX 16u /* entries of a list of programs */
 #define FM_PROGRAMS_MAX 32u
-#define FM_MATCHES_MAX 16u   /* match strings of one rule */
-#define FM_SELECTORS_MAX 48u /* of all rules together; FM_HOST_RULES_MAX has room for runs too */
+#define FM_MATCHES_MAX 16u /* match strings of one rule */
 #define FM_ANCHOR_ACCESSES_MAX 7u
 #define FM_ANCHOR_CLASSES_MAX 15u
 #define FM_TYPES_MAX 5u	    /* service types by number, digest §9.1; 0: none */
@@ -259,6 +258,15 @@ void fm_config_free(struct fm_config *c);
  */
 struct fm_config *fm_config_read_policy(const char *path, char *text, const struct fm_config *base,
 					FILE *err);
+
+/*
+ * Do the rules and the default fit into the data path, as far as they say themselves? Told on @err
+ * with the place of the first rule too many.
+ */
+bool fm_config_fits(const struct fm_conf_host *c, FILE *err);
+
+/* How many the data path may come to need: of a type with many addresses each row of neighbours. */
+unsigned fm_config_rules_most(const struct fm_conf_host *c);
 
 /* Puts the rules of @policy, and its default if it has one, in place of those of @c, which owns it
  * from now on. */

@@ -51,10 +51,10 @@ static bool is_for_outside(const struct fm_host_rule_conf *r)
 
 static void put_rules(const struct fm_host_conf *conf, struct fm_block_policy *p)
 {
-	for (uint8_t i = 0; i < conf->n_rules && p->n_rules < FM_RULES_MAX; i++) {
+	for (uint8_t i = 0; i < conf->n_rules; i++) {
 		const struct fm_host_rule_conf *r = &conf->rules[i];
 
-		if (is_for_outside(r))
+		if (is_for_outside(r) && p->n_rules < FM_RULES_MAX) /* as many have a place */
 			p->rules[p->n_rules++] =
 				(struct fm_rule){ .selector = r->selector, .need = r->need };
 	}
@@ -150,7 +150,7 @@ void fm_host_block_beat(struct fm_daemon *d)
 		return;
 	for (uint8_t i = 0; i < core->conf.n_rules; i++) {
 		if (is_for_outside(&core->conf.rules[i]))
-			resting |= (core->resting >> i & 1) << n++;
+			resting |= (uint64_t)core->resting[i] << n++;
 	}
 	fm_block_beat(d->host->block.block, resting);
 }

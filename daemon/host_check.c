@@ -270,6 +270,19 @@ static void add_copies(struct fm_daemon *d, json_t *rows)
 		    NULL);
 }
 
+/* Only where some have no place. */
+static void add_rules(struct fm_daemon *d, json_t *rows)
+{
+	const struct fm_forwarding *f = &d->host->forwarding;
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+		       "%u do not fit into the data path%s; see flowmob policy show", f->n_left_out,
+		       f->is_closed ? ": what the others do not claim is dropped" : "");
+	if (f->n_left_out)
+		add(rows, NULL, "rules", json_false(), text, NULL);
+}
+
 static void dns_done(struct fm_daemon *d)
 {
 	struct fm_host_check *c = &d->host->check;
@@ -284,6 +297,7 @@ static void dns_done(struct fm_daemon *d)
 	if (!c->has_handover) {
 		add_types(d, c->rows);
 		add_copies(d, c->rows);
+		add_rules(d, c->rows);
 	}
 	if (c->has_handover)
 		begin_handover(d);

@@ -19,6 +19,9 @@ json_t *fm_host_command_counters(struct fm_daemon *d, struct fm_client *client, 
 /* show_address.c: the home addresses, with the programs that have them or without. */
 json_t *fm_show_addresses(struct fm_daemon *d, uint64_t now_us, bool has_programs);
 
+/* show_host.c: the data path's places for rules, and how many rules did not get one. */
+json_t *fm_show_places(const struct fm_daemon *d);
+
 /* A flow goes by @access from now on, for that reason. */
 void fm_host_tell_move(struct fm_daemon *d, const struct fm_tuple *t, uint8_t access,
 		       const char *reason);

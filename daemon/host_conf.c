@@ -30,24 +30,31 @@ static void put_steer(const struct fm_conf_steer *c, struct fm_steer *out)
 	out->return_after_us = c->return_after_us;
 }
 
+/* A match of both families has no field of one alone: it is one selector of any. */
+static struct fm_selector selector_of(const struct fm_match *m)
+{
+	struct fm_selector s = m->selectors[0];
+
+	if (m->n == 2)
+		s.format = 0;
+	return s;
+}
+
 static void put_rule(const struct fm_conf_rule *rule, uint16_t number, struct fm_host_conf *out)
 {
-	for (uint8_t i = 0; i < rule->n_matches; i++) {
+	for (uint8_t i = 0; i < rule->n_matches && out->n_rules < FM_HOST_RULES_MAX; i++) {
 		const struct fm_match *m = &rule->matches[i];
+		struct fm_host_rule_conf *r = &out->rules[out->n_rules++];
 
-		for (uint8_t k = 0; k < m->n && out->n_rules < FM_HOST_RULES_MAX; k++) {
-			struct fm_host_rule_conf *r = &out->rules[out->n_rules++];
-
-			r->number = number;
-			r->is_final = rule->is_final;
-			r->selector = m->selectors[k];
-			r->types = m->types;
-			r->need = m->need;
-			r->has_dscp = rule->dscp.is_set;
-			r->dscp = rule->dscp.code_point;
-			r->is_block = rule->steer.on_none == FM_ON_NONE_BLOCK;
-			put_steer(&rule->steer, &r->steer);
-		}
+		r->number = number;
+		r->is_final = rule->is_final;
+		r->selector = selector_of(m);
+		r->types = m->types;
+		r->need = m->need;
+		r->has_dscp = rule->dscp.is_set;
+		r->dscp = rule->dscp.code_point;
+		r->is_block = rule->steer.on_none == FM_ON_NONE_BLOCK;
+		put_steer(&rule->steer, &r->steer);
 	}
 }
 

@@ -324,6 +324,8 @@ bool fm_host_policy_keeps(const struct fm_daemon *d, uint8_t type)
 	return false;
 }
 
+_Static_assert(FM_RULES_MAX + FM_RUNS_MAX <= FM_HOST_RULES_MAX, "each run has its rule");
+
 /* Packets from its own prefix take its own accesses, before all rules of the configuration. */
 static void put_rule(const struct fm_host_run *r, uint16_t number, struct fm_host_conf *conf)
 {

@@ -81,24 +81,18 @@ bool fm_host_rules_holds(const struct fm_daemon *d, const struct fm_classes *cla
 void fm_host_rules_look(struct fm_daemon *d)
 {
 	const struct fm_conf_host *host = &d->config->host;
-	uint64_t resting = 0;
+	bool resting[FM_HOST_RULES_MAX] = { false };
 	unsigned n = 0, at;
 
-	for (uint8_t i = 0; i < host->n_rules; i++) {
-		for (uint8_t k = 0; k < host->rules[i].n_matches; k++)
-			n += host->rules[i].matches[k].n;
-	}
+	for (uint8_t i = 0; i < host->n_rules; i++)
+		n += host->rules[i].n_matches;
 	if (n > d->host->core.conf.n_rules)
 		return;
 	at = d->host->core.conf.n_rules - n; /* behind those of what runs */
 	for (uint8_t i = 0; i < host->n_rules; i++) {
-		for (uint8_t k = 0; k < host->rules[i].n_matches; k++) {
-			const struct fm_match *m = &host->rules[i].matches[k];
-			bool holds = fm_host_rules_holds(d, &host->classes, m);
-
-			for (uint8_t s = 0; s < m->n; s++, at++)
-				resting |= (holds ? 0ull : 1ull) << at;
-		}
+		for (uint8_t k = 0; k < host->rules[i].n_matches; k++)
+			resting[at++] =
+				!fm_host_rules_holds(d, &host->classes, &host->rules[i].matches[k]);
 	}
 	fm_host_rest(&d->host->core, resting, fm_now_us());
 }

@@ -133,7 +133,7 @@ int fm_policy_load(const struct fm_options *o, struct fm_config *c, FILE *err)
 		return -EINVAL;
 	}
 	fm_config_take_policy(c, policy);
-	return 0;
+	return fm_config_fits(&c->host, err) ? 0 : -EINVAL; /* its default may be the other's */
 }
 
 static void tell(struct fm_daemon *d, enum fm_daemon_event event, const char *from)
@@ -347,6 +347,17 @@ static void count_flow(void *ctx, const struct fm_live_flow *f)
 	c->n += !f->info.is_pinned && f->info.fid == c->fid;
 }
 
+/* How many of the data path's places it has now. */
+static json_int_t places_of(const struct fm_daemon *d, unsigned fid)
+{
+	const struct fm_forwarding *f = &d->host->forwarding;
+	json_int_t n = 0;
+
+	for (uint8_t i = 0; i < f->n_rules; i++)
+		n += f->rules[i].fid == fid;
+	return n;
+}
+
 /* Whether it claims flows now, and how many it has. */
 static void put_now(struct fm_daemon *d, uint16_t i, json_t *row)
 {
@@ -359,6 +370,7 @@ static void put_now(struct fm_daemon *d, uint16_t i, json_t *row)
 		holds |= fm_host_rules_holds(d, &c->classes, &rule->matches[k]);
 	fm_flows_each(&d->host->flows, count_flow, &count);
 	json_object_set_new(row, "holds", json_boolean(holds));
+	json_object_set_new(row, "places", json_integer(places_of(d, rule ? i + 1u : 0)));
 	json_object_set_new(row, "flows", json_integer(count.n));
 }
 
@@ -381,6 +393,7 @@ static json_t *run_show(struct fm_daemon *d, json_t *request)
 
 	(void)request;
 	fm_flows_look(&d->host->flows, fm_now_us());
+	json_object_set_new(answer, "rule_places", fm_show_places(d));
 	json_object_set_new(answer, "file",
 			    json_string(policy ? policy->files[0] : d->options.config));
 	json_object_set_new(answer, "rules", list_rules(d));

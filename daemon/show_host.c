@@ -150,18 +150,27 @@ static const char *anchor_state(const struct fm_host *h, uint64_t now_us)
 		       : reg_states[h->reg.state];
 }
 
+json_t *fm_show_places(const struct fm_daemon *d)
+{
+	const struct fm_forwarding *f = &d->host->forwarding;
+
+	return json_pack("{s:i, s:i, s:i, s:b}", "used", (int)f->n_rules, "max", (int)FM_RULES_MAX,
+			 "left_out", (int)f->n_left_out, "closed", f->is_closed);
+}
+
 json_t *fm_host_command_status(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
 	const struct fm_host *h = &d->host->core;
 	uint64_t now_us = fm_now_us();
 
 	(void)client, (void)request;
-	return json_pack("{s:[s], s:{s:s, s:o, s:s, s:o}, s:o, s:o, s:o, s:o}", "roles", "host",
-			 "anchor", "name", d->config->host.home.name, "address",
+	return json_pack("{s:[s], s:{s:s, s:o, s:s, s:o}, s:o, s:o, s:o, s:o, s:o}", "roles",
+			 "host", "anchor", "name", d->config->host.home.name, "address",
 			 fm_show_ip(&h->conf.anchor), "state", anchor_state(h, now_us), "rtt_ms",
 			 fm_show_ms(anchor_rtt_us(d, now_us)), "accesses", accesses_json(d, now_us),
 			 "addresses", fm_show_addresses(d, now_us, false), "last_handover",
-			 handover_json(d), "registration_address", fm_show_ip(&h->hoa));
+			 handover_json(d), "registration_address", fm_show_ip(&h->hoa),
+			 "rule_places", fm_show_places(d));
 }
 
 json_t *fm_host_command_access(struct fm_daemon *d, struct fm_client *client, json_t *request)

@@ -51,6 +51,7 @@ static const struct detail {
 	[FM_EVENT_ACCESS_STEADY] = { NULL, NUMBER, true },
 	[FM_EVENT_HANDOVER] = { NULL, REASON, true },
 	[FM_EVENT_FLOW_MOVED] = { "fid", NUMBER, true },
+	[FM_EVENT_RULES_LEFT_OUT] = { "rules", NUMBER, false },
 	[FM_EVENT_FLOW_REFUSED] = { "status", NUMBER, true },
 	[FM_EVENT_IPV4_REFUSED] = { "status", NUMBER, false },
 	[FM_EVENT_BAD_AUTH] = { NULL, NUMBER, true },

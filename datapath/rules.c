@@ -88,7 +88,10 @@ static void make_head(struct fm_dp_rules_head *h, const struct fm_forwarding *f)
 		h->need |= r->need;
 		h->has |= r->selector.has_start;
 		h->flags |= flags_of(r);
-		h->family[r->selector.format == 2] |= 1ull << i;
+		if (r->selector.format != 2)
+			h->family[0] |= 1ull << i;
+		if (r->selector.format != 1)
+			h->family[1] |= 1ull << i;
 	}
 }
 

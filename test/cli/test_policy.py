@@ -4,6 +4,12 @@ import json
 import pytest
 
 GOOD = 'rule "voip" { match = {"udp dport 5004", "dscp ef"}  via = {"wifi", "lte"} }\n'
+
+
+def many(n):
+    return ''.join(f'rule "r{i}" {{ match = {{"udp dport {i + 1000}"}} }}\n' for i in range(n))
+
+
 CASES = [  # what stands in the file, exit code, what is said first
     (GOOD, 0, 'r.conf: 1 rules, nothing wrong'),
     ('default { via = {"wifi"} }', 0, 'r.conf: 0 rules, nothing wrong'),
@@ -13,11 +19,18 @@ CASES = [  # what stands in the file, exit code, what is said first
     (GOOD + '\nrule "b" { match = {"udp"}  via = {"lte"}  on-none = block }', 1,
      'r.conf:3: rule "b" does not block all its flows'),
     ('rule "a" {\n  match = {"udp port 1"}\n}', 1, 'r.conf:2: rule "a": match "udp port 1" is not a match'),
+    (many(64), 0, 'r.conf: 64 rules, nothing wrong'),
+    (many(65), 1, 'r.conf:65: rule "r64": one rule too many'),
+    (many(63) + 'rule "z" { match = {"tcp dport 1", "tcp dport 2"} }', 1,
+     'r.conf:64: rule "z": one match too many'),
+    (many(64) + 'default { on-none = block }', 1, 'r.conf:64: rule "r63": one match too many'),
+    (many(63) + 'rule "z" { match = {"type fixed"} }', 1, 'r.conf:64: rule "z": one match too many'),
+    (many(57) + 'rule "z" { match = {"ip6 type fixed"} }', 0, 'rules by type may come to need 65'),
     ('rule "a" { match = {"user nobody-of-that-name"} }', 0, 'there is no user nobody-of-that-name now'),
 ]
 
 
-@pytest.mark.parametrize('text,code,said', CASES)
+@pytest.mark.parametrize('text,code,said', CASES, ids=[str(i) for i in range(len(CASES))])
 def test_a_file_is_judged(flowmob, tmp_path, text, code, said):
     (tmp_path / 'r.conf').write_text(text)
     done = flowmob('policy', 'check', 'r.conf', cwd=tmp_path)

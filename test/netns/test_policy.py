@@ -355,3 +355,28 @@ def test_a_block_lets_nothing_out(world, rules):
         world.do('restore', access='lte')
         policy(world, 'reset')
         until('lte is back', lambda: world.accesses()['lte']['registered'])
+
+
+def test_too_many_rules_never_let_go_what_blocks(world, rules):
+    """64 of the file and one of what runs: one that only steers gives way, and that is told."""
+    path = rules(''.join(f'rule "r{i}" {{ match = {{"udp dport {8000 + i}"}}  via = {{"wifi"}} }}\n' for i in range(63)) +
+                 'rule "sealed" { match = {"udp dport 7400"}  via = {"lte"}  on-none = block }\n')
+    policy(world, 'apply', path)
+    assert policy(world, 'show')[1]['rule_places'] == {'used': 64, 'max': 64, 'left_out': 0, 'closed': False}
+    child = subprocess.Popen(inside(world, FLOWMOB, 'run', '--type', 'session-lasting', '--via', 'wifi', '--', 'cat'),
+                             stdin=subprocess.PIPE)
+    try:
+        until('one has no place', lambda: world.ask('host', 'status')['rule_places']['left_out'] == 1)
+        places = {r['rule']: r['places'] for r in policy(world, 'show')[1]['rules']}
+        assert (places['r61'], places['r62'], places['sealed']) == (1, 0, 1)
+        assert [e['rules'] for e in world.events('host') if e['event'] == 'rules-left-out'] == [1]
+        world.do('link-down', access='lte')
+        until('lte is gone', lambda: not world.accesses()['lte']['registered'])
+        assert went_over(world, lambda: run(world, sys.executable, 7400)) == []
+        assert went_over(world, lambda: run(world, sys.executable, 8062)) == ['wifi']
+    finally:
+        child.communicate(timeout=10)  # the end of its input ends it
+        world.do('restore', access='lte')
+        policy(world, 'reset')
+        until('lte is back', lambda: world.accesses()['lte']['registered'])
+    until('all fit', lambda: 'rules-fit' in [e['event'] for e in world.events('host')])

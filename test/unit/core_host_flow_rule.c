@@ -52,6 +52,13 @@ static const struct {
 	  ACTIVE(0),
 	  "1002:12:3 ",
 	  "1002:2:3 " },
+	{ "a rule of both families is two, in its place",
+	  2,
+	  { { 1, { .has_start = 1u << FM_SEL_DPORT, .dport = { 1 } }, ACTIVE(1) },
+	    { 2, PORT(2), COPIES } },
+	  ACTIVE(0),
+	  "1000:2:1 1001:2:1 1002:12:2 ",
+	  "1000:2:1 1001:2:1 1002:2:2 " },
 	{ "a default with copies is one of each family",
 	  1,
 	  { { 1, PORT(1), ACTIVE(1) } },
@@ -143,16 +150,16 @@ static void the_data_path_has_them_all(void **state)
 	w->conf.fallback_is_block = true;
 	fm_host_init(&w->h, &w->conf, &world_ops, w);
 	fm_host_forwarding(&w->h, w->now_us, &f);
-	assert_int_equal(f.n_rules, 4); /* no address of the type; the default, of both families */
+	assert_int_equal(f.n_rules, 3); /* no address of the type; the default, of both families */
 	assert_true(f.rules[0].need == 1ull << 40 && !f.rules[0].is_block);
-	assert_true(f.rules[1].is_block && f.rules[2].is_block && f.rules[3].is_block);
-	fm_host_rest(&w->h, 1, w->now_us);
+	assert_true(f.rules[1].is_block && f.rules[2].is_block);
+	fm_host_rest(&w->h, (const bool[FM_HOST_RULES_MAX]){ true }, w->now_us);
 	fm_host_forwarding(&w->h, w->now_us, &f);
-	assert_int_equal(f.n_rules, 3);
+	assert_int_equal(f.n_rules, 2);
 	assert_int_equal(f.rules[0].fid, 2);
 	fm_host_reconfigure(&w->h, &w->conf, w->now_us);
 	fm_host_forwarding(&w->h, w->now_us, &f);
-	assert_int_equal(f.n_rules, 4);
+	assert_int_equal(f.n_rules, 3);
 	world_free(w);
 }
 
