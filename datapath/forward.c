@@ -440,7 +440,7 @@ static void forget(struct fm_dp *dp, struct fm_dp_entry *e)
 	}
 	if (e->slot)
 		fm_slot_rest(&dp->blocks, e->slot);
-	(void)bpf_map_delete_elem(fd_of(dp->skel->maps.fm_order_v1), &e->id);
+	(void)bpf_map_delete_elem(fd_of(dp->skel->maps.fm_order_v2), &e->id);
 	remove_entry(dp, e);
 }
 

@@ -69,7 +69,7 @@ FM_MAP(fm_counters_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_counter, F
 FM_MAP(fm_traffic_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_traffic, FM_DP_PATHS);
 FM_MAP(fm_quote_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_quote, 1);
 FM_MAP(fm_number_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_number, 1);
-FM_MAP(fm_no_order_v1, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_no_order, 1);
+FM_MAP(fm_no_order_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_order, 1);
 
 /* By the id of the binding; few have copies, so that room is taken for those alone. */
 struct {
@@ -78,7 +78,7 @@ struct {
 	__uint(max_entries, 64);
 	__type(key, __u32);
 	__type(value, struct fm_dp_order);
-} fm_order_v1 SEC(".maps");
+} fm_order_v2 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

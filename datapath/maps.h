@@ -349,28 +349,26 @@ struct fm_dp_gate {
 };
 _Static_assert(sizeof(struct fm_dp_gate) == 40, "changes a pinned map: raise its version");
 
-#define FM_DP_PLACES 2048u
+#define FM_DP_PLACES 2048u /* what is more than that behind the highest is late */
+#define FM_DP_MARKS 4096u  /* numbers that struct fm_dp_order has room for */
+#define FM_DP_MARKS_WORD 32u
 
 /**
  * struct fm_dp_order - of one binding whose packets travel in copies: numbers given and seen
- * Made by the first packet that has a number.
+ * Made by the first packet that has a number. Each word changes by one atomic operation, as CPUs
+ * meet here without a lock.
  * @key, @next: sending: the key, chosen when this was made, and the next number (RFC 2890 §2)
- * @peer, @before: the peer's key; its last one, whose packets are late
- * @base:       what is added to the peer's numbers: they go on where those of @before ended
- * @highest:    of the sums seen
- * @rounds:     a sum's place is it modulo FM_DP_PLACES; there: the rest of the last one that came
+ * @peer:       the peer's key << 32 | what is added to its numbers: they go on where those of
+ *              @before ended, its last key, whose packets are late
+ * @highest:    of the sums seen; may stay a few behind where CPUs meet, and only says what is late
+ * @marks:      a bit for each sum, at the sum modulo FM_DP_MARKS, below the round: the rest of it
  */
 struct fm_dp_order {
-	struct bpf_spin_lock lock;
-	__u32 key, next, peer, before, base, highest, pad;
-	__u16 rounds[FM_DP_PLACES];
+	__u64 key, next, peer;
+	__u32 before, highest;
+	__u64 marks[FM_DP_MARKS / FM_DP_MARKS_WORD];
 };
-_Static_assert(sizeof(struct fm_dp_order) == 4128, "changes a pinned map: raise its version");
-
-/* A new one. No lock in it: helpers refuse to read one. */
-struct fm_dp_no_order {
-	__u32 zero[sizeof(struct fm_dp_order) / 4];
-};
+_Static_assert(sizeof(struct fm_dp_order) == 1056, "changes a pinned map: raise its version");
 
 /* What the copies of the packet that is being sent carry. */
 struct fm_dp_number {

@@ -110,35 +110,37 @@ FM_SUBPROGRAM int fm_read_number(struct __sk_buff *skb, __u32 at, __u32 encap,
 /* What is known of a binding's numbers; NULL: no memory. */
 static __always_inline struct fm_dp_order *fm_order_of(__u32 id)
 {
-	struct fm_dp_order *o = bpf_map_lookup_elem(&fm_order_v1, &id);
+	struct fm_dp_order *o = bpf_map_lookup_elem(&fm_order_v2, &id);
 	__u32 zero = 0;
 
 	if (o)
 		return o;
-	const struct fm_dp_no_order *new = bpf_map_lookup_elem(&fm_no_order_v1, &zero);
+	const struct fm_dp_order *new = bpf_map_lookup_elem(&fm_no_order_v2, &zero);
 
 	if (!new)
 		return NULL;
-	bpf_map_update_elem(&fm_order_v1, &id, new, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&fm_order_v1, &id);
+	bpf_map_update_elem(&fm_order_v2, &id, new, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&fm_order_v2, &id);
 }
 
 /* Gives the packet, and the copies that are sent before it, the next number of the binding. */
 FM_SUBPROGRAM int fm_take_number(__u32 id, struct fm_packet *p)
 {
-	__u32 zero = 0, fresh = bpf_get_prandom_u32() | 1;
+	__u64 fresh = bpf_get_prandom_u32() | 1u;
+	__u32 zero = 0;
 	struct fm_dp_number *n = bpf_map_lookup_elem(&fm_number_v1, &zero);
 	struct fm_dp_order *o = fm_order_of(id);
 
 	if (!p || !n || !o)
 		return 0;
-	bpf_spin_lock(&o->lock);
-	if (!o->key)
-		o->key = fresh;
-	__u32 key = o->key, number = o->next;
+	__u64 key = FM_READ_ONCE(o->key);
 
-	o->next = number + 1;
-	bpf_spin_unlock(&o->lock);
+	if (!key) { /* who comes first draws it */
+		key = __sync_val_compare_and_swap(&o->key, 0, fresh);
+		key = key ? key : fresh;
+	}
+	__u32 number = __sync_fetch_and_add(&o->next, 1);
+
 	p->key = n->key = key;
 	p->number = n->number = number;
 	return 0;
@@ -162,46 +164,83 @@ FM_SUBPROGRAM int fm_recall_number(struct fm_packet *p)
 #define FM_NUMBER_KNOWN 2
 #define FM_NUMBER_LATE 3
 
+#define FM_MARK_TRIES 16 /* each that fails is another CPU's that did not */
+
 /*
- * With the lock held, so without calls: what @number is. Another key: the peer began anew, and its
- * numbers shall look later than all those of before.
+ * Which of the peer's numbers it is, in one row over all its keys; false: of a key that was.
+ * Another key: the peer began anew, and its numbers shall look later than all those of before.
  */
+static __always_inline bool fm_number_at(struct fm_dp_order *o, __u32 key, __u32 number, __u32 *at)
+{
+	__u64 peer = FM_READ_ONCE(o->peer);
+
+	if (peer >> 32 != key) {
+		__u32 base = FM_READ_ONCE(o->highest) + 2 * FM_DP_PLACES - number;
+		__u64 new = (__u64)key << 32 | base, was;
+
+		if (key == o->before)
+			return false;
+		o->before = peer >> 32;
+		was = __sync_val_compare_and_swap(&o->peer, peer, new);
+		peer = was == peer ? new : was;
+		if (peer >> 32 != key)
+			return false;
+	}
+	*at = (__u32)peer + number;
+	return true;
+}
+
+/* Of all who come with one number, one finds that it is new. */
+static __always_inline int fm_mark_number(__u64 *word, __u32 at)
+{
+	__u64 round = at / FM_DP_MARKS, bit = 1ull << at % FM_DP_MARKS_WORD;
+
+	for (int i = 0; i < FM_MARK_TRIES; i++) {
+		__u64 was = FM_READ_ONCE(*word), is = round << 32 | bit;
+		__s32 ahead = (__s32)(((was >> 32) - round) * FM_DP_MARKS);
+
+		if (ahead > 0)
+			return FM_NUMBER_LATE;
+		if (!ahead && (was & bit))
+			return FM_NUMBER_KNOWN;
+		if (!ahead)
+			is |= was;
+		if (__sync_val_compare_and_swap(word, was, is) == was)
+			return FM_NUMBER_NEW;
+	}
+	return FM_NUMBER_LATE;
+}
+
+/* What @number is, and that it is known from now on. */
 static __always_inline int fm_judge_number(struct fm_dp_order *o, __u32 key, __u32 number)
 {
-	if (key != o->peer) {
-		if (key == o->before)
-			return FM_NUMBER_LATE;
-		o->before = o->peer;
-		o->peer = key;
-		o->base = o->highest + 2 * FM_DP_PLACES - number;
-	}
-	__u32 at = o->base + number, behind = o->highest - at;
-	__u16 round = at / FM_DP_PLACES;
+	__u32 at, highest = FM_READ_ONCE(o->highest);
 
-	if (behind < 1u << 31 && behind >= FM_DP_PLACES)
+	if (!fm_number_at(o, key, number, &at))
 		return FM_NUMBER_LATE;
-	if (o->rounds[at % FM_DP_PLACES] == round)
-		return FM_NUMBER_KNOWN;
-	o->rounds[at % FM_DP_PLACES] = round;
-	if (behind < 1u << 31)
+	__u32 behind = highest - at;
+	bool is_behind = behind < 1u << 31;
+
+	if (is_behind && behind >= FM_DP_PLACES)
+		return FM_NUMBER_LATE;
+	int what = fm_mark_number(&o->marks[at % FM_DP_MARKS / FM_DP_MARKS_WORD], at);
+
+	if (what == FM_NUMBER_NEW && is_behind)
 		return FM_NUMBER_BEHIND;
-	o->highest = at;
-	return FM_NUMBER_NEW;
+	if (what == FM_NUMBER_NEW)
+		o->highest = at;
+	return what;
 }
 
 /* Counts, too. */
 FM_SUBPROGRAM int fm_see_number(__u32 id, const struct fm_packet *inner)
 {
 	struct fm_dp_order *o = fm_order_of(id);
-	int what;
 
 	if (!inner || !o)
 		return FM_NUMBER_NEW;
-	__u32 key = inner->key, number = inner->number;
+	int what = fm_judge_number(o, inner->key, inner->number);
 
-	bpf_spin_lock(&o->lock);
-	what = fm_judge_number(o, key, number);
-	bpf_spin_unlock(&o->lock);
 	if (what == FM_NUMBER_BEHIND)
 		fm_count(FM_COUNT_REORDERED, inner->len);
 	return what;

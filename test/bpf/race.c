@@ -1,7 +1,8 @@
 /*
  * Reader and updater on two cores: no packet sees half of a change, nor another subscriber's
  * block, nor none where a binding stands. The controls write blocks in place, as rule 5 forbids,
- * and take a word away before they write the next; both must be caught.
+ * and take a word away before they write the next; both must be caught. Then both cores give
+ * numbers to packets, and receive the copies of one peer.
  * Usage: race [READS]; 1,000,000 without. Exit code 77 where it is not permitted.
  */
 #include "test/bpf/race.h"
@@ -235,6 +236,70 @@ static bool crowd(struct race *r)
 	return good;
 }
 
+struct runner {
+	int program, cpu;
+};
+
+static void *run(void *arg)
+{
+	const struct runner *r = arg;
+	uint8_t packet[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = packet, .data_size_in = sizeof(packet),
+		    .repeat = REPEAT);
+
+	stay_on(r->cpu);
+	for (uint32_t done = 0; done <= RACE_NUMBERS; done += REPEAT) {
+		if (bpf_prog_test_run_opts(r->program, &o) < 0)
+			exit(1);
+	}
+	return NULL;
+}
+
+static void on_both(const struct bpf_program *program)
+{
+	struct runner runners[] = { { bpf_program__fd(program), 0 },
+				    { bpf_program__fd(program), 1 } };
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, run, &runners[1]) != 0)
+		exit(1);
+	(void)run(&runners[0]);
+	pthread_join(t, NULL);
+}
+
+/* Numbers that were not given, or passed, exactly once. */
+static uint32_t not_once(const struct race *r, enum race_tally what)
+{
+	int fd = bpf_map__fd(r->skel->maps.race_tally);
+	uint32_t n, wrong = 0;
+
+	for (uint32_t i = 0; i < RACE_NUMBERS; i++) {
+		uint32_t at = what * RACE_NUMBERS + i;
+
+		wrong += bpf_map_lookup_elem(fd, &at, &n) < 0 || n != 1;
+	}
+	return wrong;
+}
+
+static bool race_numbers(const struct race *r)
+{
+	uint32_t given, passed, in_two;
+
+	on_both(r->skel->progs.race_give);
+	on_both(r->skel->progs.race_take);
+	on_both(r->skel->progs.race_take_in_two);
+	given = not_once(r, RACE_GIVEN);
+	passed = not_once(r, RACE_PASSED);
+	in_two = not_once(r, RACE_PASSED_TWO);
+	printf("%s no number was given twice or left out: %u of %u\n", given ? "FAIL" : "ok  ",
+	       given, RACE_NUMBERS);
+	printf("%s of two copies one passed: not so %u of %u\n", passed ? "FAIL" : "ok  ", passed,
+	       RACE_NUMBERS);
+	printf("%s two steps are caught letting two pass, or none: %u\n", in_two ? "ok  " : "FAIL",
+	       in_two);
+	return !given && !passed && in_two;
+}
+
 int main(int argc, char **argv)
 {
 	char dir[] = "/tmp/fmdp-race-XXXXXX", pins[64];
@@ -246,7 +311,7 @@ int main(int argc, char **argv)
 				   .pin_dir = pins };
 	struct race r = { 0 };
 	struct fm_forwarding f;
-	bool good, gap, torn, crowded;
+	bool good, gap, torn, crowded, numbers;
 
 	if (geteuid() != 0 || sysconf(_SC_NPROCESSORS_ONLN) < 2 || !mkdtemp(dir))
 		return 77;
@@ -276,9 +341,10 @@ int main(int argc, char **argv)
 	race(&r, update_in_place, reads * 10, RACE_TORN);
 	torn = seen(&r, RACE_TORN) > 0;
 	printf("%s blocks written in place are caught torn\n", torn ? "ok  " : "FAIL");
+	numbers = race_numbers(&r);
 	fm_dp_down(r.dp);
 	fm_race_bpf__destroy(r.skel);
 	(void)umount(dir);
 	(void)rmdir(dir);
-	return good && gap && torn && crowded ? 0 : 1;
+	return good && gap && torn && crowded && numbers ? 0 : 1;
 }

@@ -20,4 +20,14 @@ enum race_seen {
 	RACE_SEEN_COUNT,
 };
 
+/* Each number of a peer comes as two copies, on whatever CPU. */
+#define RACE_NUMBERS (1u << 19)
+
+enum race_tally {
+	RACE_GIVEN,	 /* how often a number was given to a packet */
+	RACE_PASSED,	 /* how many of its copies passed */
+	RACE_PASSED_TWO, /* the same where two steps do the work of one */
+	RACE_TALLY_COUNT,
+};
+
 #endif
