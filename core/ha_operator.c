@@ -76,9 +76,20 @@ static void all_look(struct fm_ha *ha, bool is_new)
 void fm_ha_policy_set(struct fm_ha *ha, const struct fm_ha_policy *policy, uint64_t now_us)
 {
 	ha->now_us = now_us;
-	ha->policy = *policy;
+	if (policy != &ha->policy)
+		ha->policy = *policy;
 	memset(ha->loads, 0, sizeof(ha->loads));
 	all_look(ha, true);
+}
+
+void fm_ha_classes_renumber(struct fm_ha *ha, const uint8_t now[FM_HA_CLASSES_MAX + 1])
+{
+	for (uint32_t i = 0; i < ha->conf.max_bindings; i++) {
+		struct fm_binding *b = fm_ha_binding_at(ha, i);
+
+		if (b)
+			fm_ha_orders_renumber(b, now);
+	}
 }
 
 void fm_ha_load(struct fm_ha *ha, uint8_t number, uint64_t rate_bps, uint64_t flows,

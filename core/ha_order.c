@@ -130,7 +130,8 @@ static void want(struct fm_ha *ha, struct fm_binding *b, const struct fm_order *
 {
 	struct fm_order *o = find_member(b, wanted->group, wanted->member);
 
-	if (o && (!is_same(&o->selector, &wanted->selector) || o->is_admin != wanted->is_admin)) {
+	if (o && (!is_same(&o->selector, &wanted->selector) || o->is_admin != wanted->is_admin ||
+		  o->is_moved)) {
 		o->is_over = true; /* another rule in its place */
 		o = NULL;
 	}
@@ -384,6 +385,19 @@ void fm_ha_orders_bound(struct fm_ha *ha, struct fm_binding *b)
 	}
 	if (wants)
 		fm_ha_orders_stale(b, ha->now_us + BOUND_US);
+}
+
+void fm_ha_orders_renumber(struct fm_binding *b, const uint8_t now[FM_HA_CLASSES_MAX + 1])
+{
+	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
+		struct fm_order *o = at(e);
+		uint8_t number = (uint8_t)(o->group & FM_HA_CLASSES_MAX);
+
+		if (o->kind != FM_ORDER_CLASS)
+			continue;
+		o->is_moved |= now[number] != number;
+		o->group = (uint16_t)(GROUP_CLASS | now[number]);
+	}
 }
 
 void fm_ha_orders_renew(struct fm_ha *ha, struct fm_binding *b)

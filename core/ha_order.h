@@ -41,6 +41,7 @@ enum fm_order_action { FM_ACTION_ADD = 11, FM_ACTION_DELETE = 12, FM_ACTION_MOVE
  * @bid:       where to; 0: nowhere now, or (@is_theirs) away with the binding
  * @status:    of the answer
  * @is_over:   it is taken back: the flow binding is to go
+ * @is_moved:  its class has another place among the classes since the host was asked
  * @is_spent:  nothing is left to do; it stays a while for those who ask about it
  * @until_us:  of a move: when it is taken back
  * @again_us:  not before
@@ -51,7 +52,7 @@ struct fm_order {
 	enum fm_order_state state;
 	enum fm_order_action action;
 	uint8_t status, tries, member;
-	bool is_admin, is_theirs, is_over, is_spent;
+	bool is_admin, is_theirs, is_over, is_moved, is_spent;
 	uint16_t fid, group, bid;
 	uint64_t until_us, again_us;
 	struct fm_selector selector;
@@ -87,6 +88,9 @@ void fm_ha_orders_stale(struct fm_binding *b, uint64_t at_us);
 
 /* A binding update was accepted: the host is there again, what it did not answer is asked again. */
 void fm_ha_orders_bound(struct fm_ha *ha, struct fm_binding *b);
+
+/* Classes have other numbers; another place means another precedence: such rules are given anew. */
+void fm_ha_orders_renumber(struct fm_binding *b, const uint8_t now[FM_HA_CLASSES_MAX + 1]);
 
 /* A new chance for what was refused or not answered: the policy is another. */
 void fm_ha_orders_renew(struct fm_ha *ha, struct fm_binding *b);

@@ -247,6 +247,12 @@ void fm_ha_move_seen(struct fm_ha *ha, struct fm_binding *b, uint16_t group, uin
  */
 void fm_ha_policy_set(struct fm_ha *ha, const struct fm_ha_policy *policy, uint64_t now_us);
 
+/*
+ * Before that: flow class n is number @now[n] from now on, 0: gone. What hosts hold of it stays
+ * its.
+ */
+void fm_ha_classes_renumber(struct fm_ha *ha, const uint8_t now[FM_HA_CLASSES_MAX + 1]);
+
 /* What an access class (from 1) carries now: placements and shedding follow. */
 void fm_ha_load(struct fm_ha *ha, uint8_t number, uint64_t rate_bps, uint64_t flows,
 		uint64_t now_us);

@@ -51,6 +51,7 @@ static void forward(struct fm_daemon *d, struct fm_forwarding *f)
 	for (uint8_t i = 0; i < f->n_paths; i++)
 		complete_path(d, &f->paths[i]);
 	f->usage = fm_anchor_usage_slot(d, f->id);
+	fm_anchor_names_apply(&d->anchor->names, f);
 	fm_role_told_dp(d, fm_dp_forward(d->anchor->dp, f));
 }
 
@@ -61,6 +62,8 @@ static void op_forward(void *world, const struct fm_forwarding *f)
 	uint64_t now_us = fm_now_us();
 	bool is_awaited = f->n_paths > 0 && d->anchor->slow.hold.packets > 0;
 
+	if (d->anchor->is_reloading)
+		return; /* the end of the turn brings all, from the whole configuration */
 	if (is_awaited)
 		fm_slow_release(&d->anchor->slow, now_us);
 	d->anchor->scratch = *f;
@@ -248,6 +251,7 @@ static void second(void *ctx, uint64_t now_us)
 
 	if (now_us - d->anchor->swept_us >= SWEEP_US) {
 		d->anchor->swept_us = now_us;
+		fm_dp_usage_carry(d->anchor->dp, true);
 		sweep(d);
 		if (d->anchor->has_strays)
 			fm_anchor_pools_tidy(d);
@@ -381,6 +385,8 @@ static int open_datapath(struct fm_daemon *d)
 	ret = fm_dp_open(&conf, &d->anchor->dp);
 	if (ret < 0)
 		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
+	else
+		fm_dp_usage_carry(d->anchor->dp, false);
 	return ret;
 }
 
@@ -512,9 +518,10 @@ static const struct fm_role_step steps[] = {
 	{ "signalling", open_signal },
 	{ "routes", open_watches },
 	{ "subscribers", add_subscribers },
+	{ "the policy", fm_anchor_policy_open },
 	{ "records", restore },
 	{ "attaching", attach },
-	{ "the policy", fm_anchor_policy_open },
+	{ "orders", fm_anchor_policy_begin },
 };
 
 static int anchor_start(struct fm_daemon *d)
@@ -560,6 +567,7 @@ static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 	if (ret < 0)
 		return ret;
 	d->anchor->is_stale = true; /* what a subscriber may have may be other */
+	d->anchor->is_reloading = true;
 	if (d->config->anchor.datapath != old->anchor.datapath)
 		d->anchor->is_reset = true;
 	for (uint32_t i = 0; i < ha->conf.max_subscribers; i++) {
@@ -571,6 +579,7 @@ static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 	}
 	ret = add_subscribers(d);
 	fm_anchor_policy_reload(d, old);
+	d->anchor->is_reloading = false;
 	return ret;
 }
 

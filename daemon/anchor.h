@@ -6,6 +6,7 @@
 
 #include "core/home_agent.h"
 #include "daemon/anchor_links.h"
+#include "daemon/anchor_names.h"
 #include "daemon/daemon.h"
 #include "daemon/slow.h"
 #include "datapath/loader.h"
@@ -34,9 +35,11 @@ struct fm_anchor_asking {
  * anew
  * @has_strays: leases of pools that are gone have routes of their own
  * @is_leaving: `down` was asked for; @leaving: who waits for its answer, NULL: nobody any more
+ * @is_reloading: the core has half of another configuration: what it decides waits for the other
  * @swept_us: when next hops that nobody uses were last forgotten
  * @last_group: of moves by command
- * @load: what access classes had carried at the last look; @taken: what resets took away
+ * @load: what access classes had carried at the last look; @taken: what resets took away, by number
+ * of fm_anchor_names
  */
 struct fm_anchor_role {
 	struct fm_ha *ha;
@@ -52,13 +55,14 @@ struct fm_anchor_role {
 	struct fm_forwarding scratch;
 	struct fm_timer second;
 	struct fm_attached_list attached;
-	bool is_stale, is_reset, is_leaving, has_strays;
+	bool is_stale, is_reset, is_leaving, has_strays, is_reloading;
 	uint64_t swept_us;
 	struct fm_client *leaving;
 	uint16_t last_group;
 	uint16_t *usage_slots; /* of each subscriber of the core */
+	struct fm_anchor_names names;
 	struct fm_anchor_load {
-		uint64_t at_us, flows_at_us, bytes[FM_HA_ACCESSES_MAX], taken[FM_HA_ACCESSES_MAX];
+		uint64_t at_us, flows_at_us, bytes[FM_HA_ACCESSES_MAX], taken[FM_DP_USAGE_ACCESSES];
 		uint32_t flows[FM_HA_ACCESSES_MAX];
 	} load;
 	struct fm_anchor_asking asking[FM_ANCHOR_ASKING_MAX];

@@ -31,9 +31,10 @@ static bool has_flow_limits(const struct fm_daemon *d)
 }
 
 /* Both directions, of all subscribers, since the map is there. */
-static uint64_t bytes_of(struct fm_daemon *d, uint32_t access)
+static uint64_t bytes_of(struct fm_daemon *d, uint8_t place)
 {
-	uint64_t sum = d->anchor->load.taken[access - 1];
+	uint8_t access = d->anchor->names.accesses[place];
+	uint64_t sum = d->anchor->load.taken[access];
 	uint32_t n;
 	struct fm_dp_usage *list = fm_dp_usage(d->anchor->dp, &n);
 
@@ -79,7 +80,7 @@ void fm_anchor_load_look(struct fm_daemon *d, uint64_t now_us)
 		return;
 	count_flows(d, now_us);
 	for (uint8_t i = 0; i < d->config->anchor.n_accesses; i++) {
-		uint64_t bytes = bytes_of(d, (uint32_t)i + 1), before = l->bytes[i];
+		uint64_t bytes = bytes_of(d, (uint8_t)(i + 1)), before = l->bytes[i];
 
 		l->bytes[i] = bytes;
 		if (l->at_us == 0 || bytes < before)

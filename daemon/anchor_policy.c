@@ -84,7 +84,7 @@ static void put_direction(const struct fm_daemon *d, uint32_t id, uint8_t class,
 {
 	struct fm_dp_gate g = { 0 };
 
-	(void)fm_dp_gate(d->anchor->dp, id, class, is_uplink, &g);
+	(void)fm_dp_gate(d->anchor->dp, id, d->anchor->names.classes[class], is_uplink, &g);
 	json_object_set_new(to, is_uplink ? "over_up_packets" : "over_down_packets",
 			    json_integer((json_int_t)g.over_packets));
 	json_object_set_new(to, is_uplink ? "over_up_bytes" : "over_down_bytes",
@@ -377,6 +377,15 @@ json_t *fm_anchor_run_renew(struct fm_daemon *d, struct fm_client *client, json_
 
 /* The policy of the configuration. */
 
+static void take_names(struct fm_daemon *d)
+{
+	uint32_t n;
+	struct fm_dp_usage *list = fm_dp_usage(d->anchor->dp, &n);
+
+	if (list)
+		fm_anchor_names_take(&d->anchor->names, list, n, &d->config->anchor);
+}
+
 /* Drains stay with their names: the numbers of access classes may have changed. */
 static uint8_t renumbered(uint8_t set, const struct fm_conf_anchor *from,
 			  const struct fm_conf_anchor *to)
@@ -392,21 +401,49 @@ static uint8_t renumbered(uint8_t set, const struct fm_conf_anchor *from,
 	return out;
 }
 
+/* Flow classes too: what hosts hold of a class goes with its name. */
+static void renumber_classes(struct fm_daemon *d, const struct fm_conf_anchor *old)
+{
+	const struct fm_conf_anchor *new = &d->config->anchor;
+	uint8_t now[FM_HA_CLASSES_MAX + 1] = { 0 };
+
+	for (uint8_t i = 0; i < old->n_classes; i++) {
+		for (uint8_t k = 0; k < new->n_classes; k++) {
+			if (strcmp(old->classes[i].name, new->classes[k].name) == 0)
+				now[i + 1] = (uint8_t)(k + 1);
+		}
+	}
+	fm_ha_classes_renumber(d->anchor->ha, now);
+}
+
+static bool have_same_names(const struct fm_conf_anchor *a, const struct fm_conf_anchor *b)
+{
+	bool same = a->n_accesses == b->n_accesses && a->n_classes == b->n_classes;
+
+	for (uint8_t i = 0; same && i < a->n_accesses; i++)
+		same = strcmp(a->accesses[i].name, b->accesses[i].name) == 0;
+	for (uint8_t i = 0; same && i < a->n_classes; i++)
+		same = strcmp(a->classes[i].name, b->classes[i].name) == 0;
+	return same;
+}
+
 void fm_anchor_policy_reload(struct fm_daemon *d, const struct fm_config *old)
 {
 	struct fm_ha *ha = d->anchor->ha;
+	const struct fm_conf_anchor *from = &old->anchor, *to = &d->config->anchor;
 	struct fm_ha_policy policy;
 
-	fm_anchor_policy_make(&d->config->anchor, &policy);
-	if (memcmp(&policy, &ha->policy, sizeof(policy)) == 0)
+	fm_anchor_policy_make(to, &policy);
+	if (memcmp(&policy, &ha->policy, sizeof(policy)) == 0 && have_same_names(from, to))
 		return;
-	ha->drained = renumbered(ha->drained, &old->anchor, &d->config->anchor);
+	take_names(d);
+	renumber_classes(d, from);
+	ha->drained = renumbered(ha->drained, from, to);
 	for (uint32_t i = 0; i < ha->conf.max_subscribers; i++) {
 		struct fm_subscriber *s = fm_ha_subscriber_at(ha, i);
 
 		if (s)
-			s->drain.accesses =
-				renumbered(s->drain.accesses, &old->anchor, &d->config->anchor);
+			s->drain.accesses = renumbered(s->drain.accesses, from, to);
 	}
 	memset(&d->anchor->load, 0, sizeof(d->anchor->load));
 	d->anchor->is_stale = true; /* who is counted may be another */
@@ -416,9 +453,17 @@ void fm_anchor_policy_reload(struct fm_daemon *d, const struct fm_config *old)
 int fm_anchor_policy_open(struct fm_daemon *d)
 {
 	struct fm_ha_policy policy;
-	int ret = fm_anchor_drains_restore(d);
 
+	take_names(d);
 	fm_anchor_policy_make(&d->config->anchor, &policy);
 	fm_ha_policy_set(d->anchor->ha, &policy, fm_now_us());
+	return 0;
+}
+
+int fm_anchor_policy_begin(struct fm_daemon *d)
+{
+	int ret = fm_anchor_drains_restore(d);
+
+	fm_ha_policy_set(d->anchor->ha, &d->anchor->ha->policy, fm_now_us());
 	return ret;
 }

@@ -7,8 +7,12 @@
 
 #include "daemon/anchor.h"
 
-/* The start, when bindings are restored: the policy, and the drains that were on. */
+/*
+ * The start. Open: the policy, before bindings are restored; begin: after that, drains that were
+ * on, and all that hosts are asked for.
+ */
 int fm_anchor_policy_open(struct fm_daemon *d);
+int fm_anchor_policy_begin(struct fm_daemon *d);
 
 /* The configuration is another one than @old. */
 void fm_anchor_policy_reload(struct fm_daemon *d, const struct fm_config *old);

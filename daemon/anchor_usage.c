@@ -67,6 +67,7 @@ static uint64_t read_one(__u64 *counter, bool is_reset)
 
 struct listing {
 	const struct fm_daemon *d;
+	const struct fm_dp_usage *names; /* the first slot */
 	json_t *list;
 	bool is_reset;
 };
@@ -74,29 +75,23 @@ struct listing {
 static void list_cell(const struct listing *l, struct fm_dp_usage *u, uint32_t access,
 		      uint32_t class)
 {
-	const struct fm_conf_anchor *conf = &l->d->config->anchor;
 	struct fm_dp_used *down = &u->of[access][class][0], *up = &u->of[access][class][FROM_HOST];
 	uint64_t up_packets = read_one(&up->packets, l->is_reset),
 		 up_bytes = read_one(&up->bytes, l->is_reset),
 		 down_packets = read_one(&down->packets, l->is_reset),
 		 down_bytes = read_one(&down->bytes, l->is_reset);
 
-	if (l->is_reset && access)
-		l->d->anchor->load.taken[access - 1] += up_bytes + down_bytes;
+	if (l->is_reset)
+		l->d->anchor->load.taken[access] += up_bytes + down_bytes;
 	if (up_packets + up_bytes + down_packets + down_bytes == 0)
 		return;
-	json_array_append_new(
-		l->list,
-		json_pack("{s:s, s:s?, s:s?, s:o, s:o, s:o, s:o}", "id", u->owner, "access",
-			  access >= 1 && access <= conf->n_accesses
-				  ? conf->accesses[access - 1].name
-				  : NULL,
-			  "class",
-			  class >= 1 && class <= conf->n_classes ? conf->classes[class - 1].name
-								 : NULL,
-			  "up_packets", count_json(up_packets), "up_bytes", count_json(up_bytes),
-			  "down_packets", count_json(down_packets), "down_bytes",
-			  count_json(down_bytes)));
+	json_array_append_new(l->list,
+			      json_pack("{s:s, s:s?, s:s?, s:o, s:o, s:o, s:o}", "id", u->owner,
+					"access", fm_anchor_names_access(l->names, access), "class",
+					fm_anchor_names_class(l->names, class), "up_packets",
+					count_json(up_packets), "up_bytes", count_json(up_bytes),
+					"down_packets", count_json(down_packets), "down_bytes",
+					count_json(down_bytes)));
 }
 
 static void list_slot(const struct listing *l, struct fm_dp_usage *u)
@@ -118,9 +113,9 @@ static void give_back(struct fm_daemon *d, struct fm_dp_usage *u)
 static json_t *run(struct fm_daemon *d, json_t *request, bool is_reset)
 {
 	const char *id = json_string_value(json_object_get(request, "id"));
-	struct listing l = { .d = d, .list = json_array(), .is_reset = is_reset };
 	uint32_t n;
 	struct fm_dp_usage *list = fm_dp_usage(d->anchor->dp, &n);
+	struct listing l = { .d = d, .names = list, .list = json_array(), .is_reset = is_reset };
 	bool is_known = !id;
 
 	for (uint32_t i = 1; list && i <= n; i++) {

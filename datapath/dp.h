@@ -155,7 +155,11 @@ int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16]);
 
 void fm_watch_free(struct fm_dp *dp);
 
-/* list.c */
+/*
+ * usage.c. Set aside: the counters of an earlier run, which the new ones shall not replace; returns
+ * how many slots they have, 0: there are none.
+ */
 void fm_dp_usage_close(struct fm_dp *dp);
+uint32_t fm_dp_usage_set_aside(const struct fm_dp *dp, const char *pin);
 
 #endif

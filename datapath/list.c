@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -258,35 +257,4 @@ int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next
 	if (!n)
 		return bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT ? -errno : 0;
 	return bpf_map_update_elem(fd, &key, n, BPF_ANY) < 0 ? -errno : 0;
-}
-
-static size_t usage_bytes(const struct fm_dp *dp)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = bpf_map__max_entries(dp->skel->maps.fm_usage_v1) * sizeof(*dp->usage);
-
-	return (bytes + page - 1) / page * page;
-}
-
-struct fm_dp_usage *fm_dp_usage(struct fm_dp *dp, uint32_t *n)
-{
-	void *at = dp->usage;
-
-	*n = bpf_map__max_entries(dp->skel->maps.fm_usage_v1) - 1;
-	if (!at)
-		at = mmap(NULL, usage_bytes(dp), PROT_READ | PROT_WRITE, MAP_SHARED,
-			  bpf_map__fd(dp->skel->maps.fm_usage_v1), 0);
-	if (at == MAP_FAILED) {
-		(void)fm_dp_fail(-errno, "data path: cannot map what subscribers use");
-		return NULL;
-	}
-	dp->usage = at;
-	return dp->usage;
-}
-
-void fm_dp_usage_close(struct fm_dp *dp)
-{
-	if (dp->usage)
-		(void)munmap(dp->usage, usage_bytes(dp));
-	dp->usage = NULL;
 }

@@ -165,6 +165,17 @@ static bool is_shared(const struct bpf_map *m)
 	return strncmp(bpf_map__name(m), "fm_sock_", strlen("fm_sock_")) == 0;
 }
 
+/* Counters for charging are the one thing that a fresh start does not lose. */
+static void put_away(const struct fm_dp *dp, struct map_plan *p, const char *path)
+{
+	uint32_t n = p->map == dp->skel->maps.fm_usage_v1 ? fm_dp_usage_set_aside(dp, path) : 0;
+
+	if (n > p->entries)
+		p->entries = n;
+	if (n == 0)
+		(void)unlink(path);
+}
+
 /*
  * All or nothing: one map that does not fit makes a fresh start, but for shared ones, which stand
  * alone. Filters of the earlier run hold the old maps and go on until they are replaced.
@@ -191,7 +202,7 @@ static void adopt_or_clear(struct fm_dp *dp, struct map_plan *plan, size_t n)
 		if (is_kept)
 			plan[i].entries = entries[i];
 		else if (plan[i].is_pinned)
-			(void)unlink(path);
+			put_away(dp, &plan[i], path);
 	}
 }
 

@@ -184,6 +184,12 @@ void fm_dp_seen(const struct fm_dp *dp, uint8_t access, struct fm_seen *out);
  */
 struct fm_dp_usage *fm_dp_usage(struct fm_dp *dp, uint32_t *n);
 
+/*
+ * Anchor: takes over what an earlier run counted in a map that was too small: before slots are
+ * given out, and, @is_last, when no program of that run is attached any more.
+ */
+void fm_dp_usage_carry(struct fm_dp *dp, bool is_last);
+
 /* Anchor: the gate of a binding's flow class (0: of all its flows); false: there is none. */
 bool fm_dp_gate(const struct fm_dp *dp, uint32_t id, uint8_t class, bool is_uplink,
 		struct fm_dp_gate *out);

@@ -3,6 +3,7 @@ refuses; what is used is counted. Judged by what the accesses carry, by the host
 """
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -30,6 +31,10 @@ POLICY = '''
   class "video" { match = {"udp dport 5004"}  via = {"cell", "near"} }
   class "bulk"  { match = {"udp dport 5005"} }
 '''
+NAMES = [x for x in POLICY.split('\n') if x.strip()]
+REORDERED = '\n'.join(NAMES[1::-1] + ['  class "first" { match = {"udp dport 7"} }'] +
+                      NAMES[:1:-1])
+RENAMED = POLICY.replace('"bulk"', '"heap"')
 HEADERS = 48  # IPv6 and UDP
 
 
@@ -226,4 +231,48 @@ def test_usage_is_what_was_sent(operator):
     taken = {u['class']: u for u in operator.flowmob('usage', operator.id, '--reset')[1]['usage']}
     assert taken['bulk']['up_packets'] == 110 and taken['video'] == used['video']
     assert operator.flowmob('usage', operator.id)[1]['usage'] == []
+    operator.conf()
+
+
+def test_usage_is_kept_where_many_more_are_counted(operator):
+    """The map of counters has room for twice those that a start knows of, in steps: another start makes a larger one."""
+    operator.conf(POLICY, 'class = {"video", "bulk"}\n    usage = yes')
+    operator.flowmob('usage', '--reset')
+    with Call(operator.world, rate=200, port=5005):
+        time.sleep(1)
+        key = re.search('key-file = "[^"]*"', operator.original).group()
+        more = ''.join(f'  subscriber "more{i}@example.net" {{ {key}  usage = yes }}\n' for i in range(40))
+        operator.conf(more + POLICY, 'class = {"video", "bulk"}\n    usage = yes')
+        operator.restart()
+        time.sleep(1.5)  # the counters of before are taken over a second time
+    used, = (u for u in operator.flowmob('usage', operator.id)[1]['usage'] if u['class'] == 'bulk')
+    assert abs(used['up_packets'] - used['down_packets']) <= 2 and used['up_packets'] > 300, used
+    operator.flowmob('usage', '--reset')
+    operator.conf()
+
+
+def test_usage_follows_the_names(operator):
+    """Blocks in another order, at a reload and at a restart, under traffic: counts stay with their names."""
+    given = 'class = {"video", "bulk"}\n    usage = yes'
+    operator.conf(POLICY, given)
+    until('the class is obeyed', lambda: {o['state'] for o in operator.orders('class')} == {'held'})
+    operator.flowmob('usage', '--reset')
+    with Call(operator.world, rate=200), Call(operator.world, rate=200, port=5005):
+        for policy in (REORDERED, POLICY, REORDERED):
+            time.sleep(1.2)  # what a program remembers of a flow is a second old at most
+            operator.conf(policy, given)
+        operator.restart()
+        time.sleep(1.2)
+        operator.file.write_text(operator.file.read_text().replace(REORDERED, POLICY))
+        operator.restart()
+        time.sleep(1.2)
+        operator.conf(RENAMED, given.replace('bulk', 'heap'))
+        time.sleep(1.2)
+    used = {(u['access'], u['class']): u for u in operator.flowmob('usage', operator.id)[1]['usage']
+            if u['up_packets'] > 10}  # at the end ICMPv6 says that nobody listens any more
+    assert set(used) == {('cell', 'video'), ('near', 'bulk'), ('near', 'heap')}, used
+    video = used['cell', 'video']
+    assert abs(video['up_packets'] - video['down_packets']) <= 2 and video['up_packets'] > 1200, used
+    assert used['near', 'bulk']['up_packets'] + used['near', 'heap']['up_packets'] > 1200, used
+    operator.flowmob('usage', '--reset')
     operator.conf()

@@ -353,6 +353,41 @@ static void a_restart_asks_for_nothing(void **state)
 	world_end(w);
 }
 
+/* Another class before it: its rules keep their class, and come anew, behind the other's. */
+static void a_class_with_another_number_is_given_anew(void **state)
+{
+	struct fm_ha_policy p = with_class(2, 1), q = two_accesses();
+	const uint8_t now[FM_HA_CLASSES_MAX + 1] = { [1] = 2 };
+	struct world *w = bound();
+	const uint16_t fids[] = { 0x8000, 0x8001 };
+	unsigned deleted = 0, added = 0;
+
+	(void)state;
+	subscribe(w, 1u << 1);
+	fm_ha_policy_set(w->ha, &p, w->now_us);
+	world_pass(w, 1000);
+	answer_notification(w, asked(w, FM_MH_UPN)->notification.sequence, 0);
+	confirm(w, 3, fids, 2, 2);
+	assert_int_equal(w->forwarding.rules[0].class, 1);
+	q.n_classes = 2;
+	q.classes[1] = p.classes[0];
+	subscribe(w, 1u << 2);
+	fm_ha_classes_renumber(w->ha, now);
+	fm_ha_policy_set(w->ha, &q, w->now_us);
+	assert_int_equal(w->forwarding.rules[0].class, 2);
+	world_pass(w, 1000);
+	asked(w, FM_MH_UPN);
+	for (const struct fm_item *f = NULL; (f = fm_msg_next(&w->reply, FM_OPT_FLOW_ID, f));) {
+		uint8_t action = fm_msg_sub(&w->reply, f, FM_SUB_ACTION)->action;
+
+		deleted += action == DELETE && f->flow_id.fid <= fids[1];
+		added += action == ADD && f->flow_id.fid > fids[1];
+	}
+	assert_int_equal(deleted, 2);
+	assert_int_equal(added, 2);
+	world_end(w);
+}
+
 /* Everything leaves the access, the host's own flow binding too; afterwards all is as before. */
 static void a_drain_moves_all_and_is_undone(void **state)
 {
@@ -513,6 +548,7 @@ int main(void)
 		cmocka_unit_test(a_class_is_brought_by_a_notification),
 		cmocka_unit_test(a_notification_is_repeated_once),
 		cmocka_unit_test(a_restart_asks_for_nothing),
+		cmocka_unit_test(a_class_with_another_number_is_given_anew),
 		cmocka_unit_test(a_drain_moves_all_and_is_undone),
 		cmocka_unit_test(each_class_has_its_place),
 		cmocka_unit_test(weights_share_subscribers_out),
