@@ -321,6 +321,7 @@ enum fm_reg_state {
  * @tried:     accesses over which this round went, a bit each
  * @timer_us:  when the outstanding one counts as unanswered
  * @wait_us, @hold_us: RFC 6275 §11.8: how long, and until when, after all have been tried
+ * @quick:     rounds that were begun anew without that wait
  * @tell_us:   when ends of flows are told; 0: none
  * @asked_us:  since when something is to be told at once; 0: nothing
  * @is_plain:  the anchor knows no BIDs (RFC 5648 §5.7); @is_single: one BID in an update (168)
@@ -333,7 +334,7 @@ struct fm_registration {
 	enum fm_reg_state state;
 	enum fm_job job;
 	uint16_t sequence, reserved, tried;
-	uint8_t over, rounds, hoa_tries, stamp_tries;
+	uint8_t over, rounds, quick, hoa_tries, stamp_tries;
 	bool is_plain, is_single, no_force, no_flows, has_stamp, needs_first;
 	bool is_set_due, is_set_said, is_numbered;
 	uint16_t set_sequence;

@@ -235,6 +235,40 @@ static void unanswered_it_asks_over_the_other(void **state)
 	world_free(w);
 }
 
+/*
+ * The anchor must hear of a lost access: over one whose round trip is known it is told soon again,
+ * then RFC 6275's back-off begins.
+ */
+static void a_lost_update_is_soon_sent_again(void **state)
+{
+	static const unsigned at_ms[] = { 0, 100, 300, 1300, 3300 };
+	struct world *w = world_bound(2);
+	uint64_t cut_us;
+	unsigned first;
+
+	(void)state;
+	world_run(w, w->now_us + 5 * S);
+	first = w->n_sent;
+	cut_us = w->now_us;
+	world_cut(w, 0);
+	world_run(w, w->now_us + 5 * S);
+	assert_int_equal(w->n_sent, first + 5);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(w->sent[first + i].via.access, 1);
+		assert_in_range((w->sent[first + i].at_us - cut_us) / MS, at_ms[i], at_ms[i] + 3);
+	}
+	/* once answered, the next loss begins anew */
+	world_settle(w, first + 4);
+	world_access(w, 0, COA_W, none);
+	world_settle(w, first + 5);
+	first = w->n_sent;
+	cut_us = w->now_us;
+	world_cut(w, 0);
+	world_run(w, w->now_us + 200 * MS);
+	assert_int_equal(w->n_sent, first + 2);
+	world_free(w);
+}
+
 /* RFC 5555 §4.4.1. */
 static void three_in_vain_over_ipv6_then_ipv4(void **state)
 {
@@ -653,6 +687,7 @@ int main(void)
 		cmocka_unit_test(deaf_later_it_does_not_ask_for_udp),
 		cmocka_unit_test(alone_and_unanswered_it_backs_off),
 		cmocka_unit_test(unanswered_it_asks_over_the_other),
+		cmocka_unit_test(a_lost_update_is_soon_sent_again),
 		cmocka_unit_test(three_in_vain_over_ipv6_then_ipv4),
 		cmocka_unit_test(a_move_pins_and_registers),
 		cmocka_unit_test(a_move_ends_in_time),
