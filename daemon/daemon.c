@@ -4,12 +4,15 @@
  */
 #include "daemon/daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/commands.h"
 #include "daemon/policy.h"
@@ -254,6 +257,23 @@ static void client_gone(void *ctx, struct fm_client *client)
 		d->role->gone(d, client);
 }
 
+/* systemd mounts bpffs for root alone: without privileges we come to our pins by a descriptor. */
+static int open_pins(struct fm_daemon *d)
+{
+	int ret = fm_dp_make_pin_dir(d->options.pin);
+
+	if (ret < 0) {
+		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
+		return ret;
+	}
+	d->pins_fd = open(d->options.pin, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (d->pins_fd < 0)
+		return -errno;
+	snprintf(d->pins, sizeof(d->pins), "/proc/self/fd/%d", d->pins_fd);
+	d->options.pin = d->pins;
+	return 0;
+}
+
 static int open_control(struct fm_daemon *d)
 {
 	char path[108];
@@ -293,11 +313,27 @@ static void give_directories(struct fm_daemon *d)
 	}
 }
 
+static void give_pins(struct fm_daemon *d)
+{
+	DIR *dir = opendir(d->options.pin);
+	const struct dirent *e;
+	char path[512];
+
+	while (dir && (e = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/%s", d->options.pin, e->d_name);
+		if (e->d_type == DT_REG)
+			(void)fm_privilege_give(USER, path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static int drop_power(struct fm_daemon *d)
 {
 	int ret;
 
 	give_directories(d);
+	give_pins(d);
 	ret = fm_privilege_drop(USER);
 	if (ret != -ENOENT)
 		return ret;
@@ -340,6 +376,7 @@ static const struct step {
 	{ "netlink", open_netlink, NULL },
 	{ "raw sockets", open_raw, "flowmobd is started as root, and drops what it does not need" },
 	{ "the store", open_store, "look at the directory given by --state" },
+	{ "the directory of pins", open_pins, "look at the directory given by --pin" },
 	{ "the control socket", open_control, "look at the directory given by --run" },
 	{ "the role", start_role, "the lines above tell more" },
 	{ "dropping privileges", drop_power, NULL },
@@ -394,6 +431,8 @@ static void close_all(struct fm_daemon *d)
 	fm_netlink_close(&d->netlink);
 	fm_crypto_close(d->crypto);
 	uv_loop_close(&d->loop);
+	if (d->pins_fd > 0)
+		close(d->pins_fd);
 	fm_config_free(d->config);
 	free(d->host);
 	free(d->anchor);

@@ -241,13 +241,15 @@ static int put_settings(struct fm_dp *dp)
 
 int fm_dp_fail_load(const char *pin_dir, int err)
 {
+	char name[256];
+
 	if (err == -EPERM)
 		return fm_dp_fail(err,
 				  "data path: not permitted to load eBPF programs; start as root");
 	return fm_dp_fail(err,
 			  "data path: the kernel refused the programs (%s); Linux 6.1 or "
 			  "later is needed, and a bpffs at %s",
-			  libbpf_text, pin_dir);
+			  libbpf_text, fm_pin_directory(pin_dir, name));
 }
 
 static int load(struct fm_dp *dp)
