@@ -195,6 +195,20 @@ def _(d):
     same((sent(), within('other', sent, fresh_netns=True)), (False, True))
 
 
+@row('into the tunnel goes all but what only the daemon could tell: alive, while accesses are down; dead, always')
+def _(d):
+    d('other 0 dport 7003', 'rule 1 dport 7001', 'rule 0 dport 7002', f'rule {1 << 32} dport 7003',
+      f'rule {1 << 32} dport 7004', f'cannot {1 | 1 << 32}', 'put', f'serve {socket.if_nametoindex("w0")}', 'beat 0 0')
+    all_four = lambda: [sent(port=p) for p in (7001, 7002, 7003, 7004)]
+    same(all_four(), [True] * 4)
+    d('beat 0 0x3fc')  # each rule stands for both families
+    same(all_four(), [False, True, True, True])
+    d('beat 0 0')
+    same(all_four(), [True] * 4)
+    time.sleep(3.2)
+    same(all_four(), [False, True, True, False])
+
+
 @row('it stays when its loader is killed; another one takes it over and changes it')
 def _(d):
     d(f'user {NOBODY} 1', 'rule 1', f'pattern {NAME} 2 unit- -', 'rule 2', 'put')
