@@ -66,7 +66,7 @@ struct fm_dp {
 		void *ctx;
 	} watches;
 	struct fm_dp_usage *usage; /* mapped; NULL: not asked for yet */
-	struct fm_slots blocks, few, many;
+	struct fm_slots blocks, more, few, many;
 	struct fm_words words;
 	struct fm_dp_entry *entries;
 	uint32_t n_entries, entries_size, generation;
