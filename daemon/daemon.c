@@ -17,8 +17,10 @@
 #include "daemon/commands.h"
 #include "daemon/policy.h"
 #include "daemon/tell.h"
+#include "daemon/who.h"
 #include "datapath/loader.h"
 #include "net/privilege.h"
+#include "net/proc.h"
 #include "net/veth.h"
 
 #define USER "flowmob"
@@ -166,6 +168,23 @@ static void turn(void *ctx)
 		end(d);
 }
 
+/* Is what the configuration asks for to be had here? Else it is told. */
+static bool suits_place(const struct fm_config *c, FILE *err)
+{
+	const struct fm_classes *words = &c->host.classes;
+	bool by_program = fm_who_has_kind(&c->host, 1u << FM_OWNER_PROGRAM);
+
+	for (uint8_t i = 0; i < words->n_senders; i++)
+		by_program |= words->senders[i].kind == FM_OWNER_PROGRAM;
+	if (!c->is_host || !by_program || fm_proc_has_all())
+		return true;
+	fprintf(err,
+		"flowmobd: a word names a program, which cannot be seen from this pid namespace\n"
+		"          start the daemon in the machine's own (podman, docker: --pid=host), or "
+		"name units, users, cgroups\n");
+	return false;
+}
+
 int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 {
 	struct fm_config *old = d->config, *c;
@@ -173,7 +192,7 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 	int ret = -EINVAL;
 
 	c = err ? fm_config_read(d->options.config, old, err) : NULL;
-	if (c && fm_policy_load(&d->options, c, err) < 0) {
+	if (c && (fm_policy_load(&d->options, c, err) < 0 || !suits_place(c, err))) {
 		fm_config_free(c);
 		c = NULL;
 	}
@@ -400,7 +419,8 @@ static int open_all(struct fm_daemon *d)
 static int choose_role(struct fm_daemon *d)
 {
 	d->config = fm_config_read(d->options.config, NULL, stderr);
-	if (!d->config || fm_policy_load(&d->options, d->config, stderr) < 0)
+	if (!d->config || fm_policy_load(&d->options, d->config, stderr) < 0 ||
+	    !suits_place(d->config, stderr))
 		return -EINVAL;
 	if (d->config->is_host && d->config->is_anchor) {
 		fprintf(stderr,

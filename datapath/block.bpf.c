@@ -350,6 +350,14 @@ int fm_block_create(struct bpf_sock *sk)
 	return FM_PASS;
 }
 
+/* Run once by the loader itself: its number as the kernel has it, in whatever pid namespace. */
+SEC("raw_tp")
+int fm_block_self(void *ctx)
+{
+	(void)ctx;
+	return (int)(bpf_get_current_pid_tgid() >> 32);
+}
+
 /* Do the @len octets of the name from @at on say @text? */
 FM_SUBPROGRAM int fm_says(const struct fm_block_name *name, __u32 at,
 			  const struct fm_block_text *text, __u32 len)

@@ -376,10 +376,18 @@ static void note_sockets(struct fm_block *b)
 					  BPF_ANY);
 }
 
+static uint32_t own_pid(const struct fm_block *b)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(b->skel->progs.fm_block_self), &o);
+
+	return err < 0 ? (uint32_t)getpid() : o.retval;
+}
+
 void fm_block_serve(struct fm_block *b, const uint32_t devices[FM_BLOCK_DEVICES])
 {
 	memcpy(b->settings->devices, devices, sizeof(b->settings->devices));
-	__atomic_store_n(&b->settings->pid, (uint32_t)getpid(), __ATOMIC_RELEASE);
+	__atomic_store_n(&b->settings->pid, own_pid(b), __ATOMIC_RELEASE);
 	note_sockets(b);
 }
 

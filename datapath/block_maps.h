@@ -24,7 +24,7 @@
  * @netns:   cookie of the network namespace whose packets are judged
  * @beat_ns: when the daemon last said that it lives, CLOCK_MONOTONIC; 0: none has run yet
  * @now:     the set in force
- * @pid:     of the daemon: what it opens itself is never blocked
+ * @pid:     of the daemon, in the first pid namespace: what it opens itself is never blocked
  * @devices: by their number: what leaves there is flowmob's matter; 0: none
  * @is_full: a cgroup was not noted for want of room: all those not noted count as every pattern's
  */

@@ -238,3 +238,23 @@ def test_in_the_tunnel_too():
     finally:
         COPY.unlink(missing_ok=True)
         pathlib.Path(f'{COPY}-2').unlink(missing_ok=True)
+
+
+@pytest.mark.long
+def test_in_a_pid_namespace(world):
+    """As in a container: units and users are judged as ever; words by program are refused, and say why."""
+    conf = world.dir / 'host/flowmob.conf'
+    kill(world)
+    words = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', FLOWMOB.parent / 'flowmobd', '--run',
+             world.dir / 'host/run', *files(world)[0]]
+    daemon = world.start('host', *words, stderr=subprocess.DEVNULL)
+    try:
+        until('it has a home address', world.home)
+        assert_blocks(world)
+        assert until('a unit that is not blocked is judged', lambda: leaves(world))
+    finally:
+        daemon.kill()
+        daemon.wait()
+    conf.write_text(conf.read_text().replace('rule "user"', 'rule "program" { match = {"program /bin/true"} }\nrule "user"'))
+    done = subprocess.run(world.inside('host', *words), text=True, capture_output=True, timeout=20)
+    assert done.returncode == 2 and 'pid namespace' in done.stderr, done
