@@ -379,6 +379,10 @@ def test_explain_names_the_word_that_fails(world):
     rows, said = why(uid=1, unit='light.service')
     assert rows['user'][:2] == (True, True) and said['access'] == 'lte'
     assert rows['user'][2].startswith('active-standby via lte: now lte (lte works')
+    rows, said = why(program=str(COPY))
+    assert rows['program'][:2] == (True, True) and said['access'] == 'lte'
+    assert rows['user'] == (None, False, 'cannot tell: user daemon')
+    assert why(program='/bin/true')[0]['program'] == (False, False, f'not program {COPY}')
     assert [r['where'].rsplit(':', 1)[1] for r in said['rules'] if r['rule'] in ('program', 'user')] != ['0', '0']
 
 
