@@ -355,7 +355,7 @@ void fm_host_access_rate(struct fm_host *h, uint8_t access, uint64_t up_bps, uin
 {
 	if (access >= h->conf.n_accesses)
 		return;
-	fm_load_rate(&h->accesses[access].load, fm_max_u64(up_bps, down_bps), now_us);
+	fm_load_rate(&h->accesses[access].load, up_bps, down_bps, now_us);
 	fm_host_wake(h, now_us);
 }
 

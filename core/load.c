@@ -11,6 +11,9 @@
 #define QUEUE_OCTETS 24000u /* 16 large packets: less is no queue of ours */
 #define QUEUE_US 30000u
 #define QUEUE_GONE_US 15000u
+#define PEAK_SHARE 64u /* that a peak loses with each rate: half of it in 45 s */
+#define POOR_TIMES 8u  /* so far below its peak an access has decayed */
+#define POOR_RATES 2u  /* one alone may be a transfer that ends */
 #define LOSS_PPM 50000u
 #define LOSS_GONE_PPM 20000u
 
@@ -51,6 +54,11 @@ static bool explains(const struct fm_load *l)
 	return l->rate_bps / 8 * l->excess_us >= QUEUE_OCTETS * 1000000ull;
 }
 
+static bool has_decayed(const struct fm_load *l)
+{
+	return l->n_poor >= POOR_RATES;
+}
+
 void fm_load_note(struct fm_load *l, uint32_t rtt_us, uint32_t loss_ppm, uint64_t now_us)
 {
 	uint32_t base;
@@ -63,7 +71,7 @@ void fm_load_note(struct fm_load *l, uint32_t rtt_us, uint32_t loss_ppm, uint64_
 			l->full_us = now_us;
 		l->is_congested = true;
 		l->calm_us = 0;
-		if (explains(l))
+		if (explains(l) && !has_decayed(l))
 			l->own_us = now_us;
 		return;
 	}
@@ -74,12 +82,34 @@ void fm_load_note(struct fm_load *l, uint32_t rtt_us, uint32_t loss_ppm, uint64_
 	l->is_congested = now_us < l->calm_us + CALM_US;
 }
 
-void fm_load_rate(struct fm_load *l, uint64_t bps, uint64_t now_us)
+/* Far below what it carried lately, up and down: an upload alone leaves no room for downloads. */
+static bool is_far_below_peak(struct fm_load *l, const uint64_t bps[2])
 {
+	bool is_far = true;
+
+	for (int way = 0; way < 2; way++) {
+		uint64_t kept = l->peak_bps[way] - l->peak_bps[way] / PEAK_SHARE;
+		l->peak_bps[way] = bps[way] > kept ? bps[way] : kept;
+		is_far &= bps[way] < l->peak_bps[way] / POOR_TIMES;
+	}
+	return is_far;
+}
+
+void fm_load_rate(struct fm_load *l, uint64_t up_bps, uint64_t down_bps, uint64_t now_us)
+{
+	bool is_far = is_far_below_peak(l, (const uint64_t[2]){ up_bps, down_bps });
+	uint64_t bps = up_bps > down_bps ? up_bps : down_bps;
+
 	l->rate_bps = bps;
-	if (!l->is_congested || l->calm_us != 0 || !explains(l))
+	if (!l->is_congested || l->calm_us != 0 || !explains(l)) {
+		l->n_poor = 0;
 		return;
-	l->own_us = now_us;
+	}
+	if (!is_far)
+		l->n_poor = 0;
+	else if (l->n_poor < POOR_RATES)
+		l->n_poor++;
+	l->own_us = has_decayed(l) ? 0 : now_us;
 	l->capacity_bps = l->capacity_bps ? (3 * l->capacity_bps + bps) / 4 : bps;
 }
 

@@ -47,12 +47,48 @@ static void each_moment_is_judged(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		print_message("%s\n", rows[i].name);
-		fm_load_rate(&l, rows[i].rate_mbps * 1000000, rows[i].at_ms * 1000);
+		fm_load_rate(&l, rows[i].rate_mbps * 1000000, rows[i].rate_mbps * 50000,
+			     rows[i].at_ms * 1000);
 		fm_load_note(&l, rows[i].rtt_ms * 1000, rows[i].loss_percent * 10000,
 			     rows[i].at_ms * 1000);
 		assert_int_equal(l.is_congested, rows[i].is_congested);
 		assert_int_equal(l.capacity_bps / 1000000, rows[i].capacity_mbps);
 		assert_int_equal(fm_load_is_own(&l, rows[i].at_ms * 1000), rows[i].is_own);
+	}
+}
+
+/* A full access at 40 Mbit/s falls to what the rows say, and is far away from then on. */
+static void what_decayed_is_not_filled_by_us(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *name;
+		uint64_t up_kbps, down_kbps;
+		bool is_own_after[3];
+	} falls[] = {
+		{ "a download that got slow by half",      400, 20000, { true, true, true } },
+		{ "one that collapses, seen twice",         10,  1000, { true, false, false } },
+		{ "an upload fills what goes up",         1000,    20, { true, true, true } },
+		{ "one that ended: its queue is leaving",    0,     0, { true, true, true } },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(falls) / sizeof(falls[0]); i++) {
+		struct fm_load l = { 0 };
+		uint64_t now_us = 0;
+		print_message("%s\n", falls[i].name);
+		fm_load_note(&l, 20000, 0, now_us);
+		for (; now_us < 5000000; now_us += 1000000) {
+			fm_load_rate(&l, 800000, 40000000, now_us);
+			fm_load_note(&l, 120000, 0, now_us);
+		}
+		for (unsigned k = 0; k < 3; k++, now_us += 1000000) {
+			fm_load_note(&l, 600000, 0, now_us);
+			fm_load_rate(&l, falls[i].up_kbps * 1000, falls[i].down_kbps * 1000,
+				     now_us);
+			assert_int_equal(fm_load_is_own(&l, now_us), falls[i].is_own_after[k]);
+		}
 	}
 }
 
@@ -73,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_moment_is_judged),
+		cmocka_unit_test(what_decayed_is_not_filled_by_us),
 		cmocka_unit_test(it_tells_when_congestion_may_end),
 	};
 
