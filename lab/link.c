@@ -266,6 +266,23 @@ static bool take(struct relay *r, struct way *y, struct frame *f, int64_t at_ns)
 	return true;
 }
 
+/*
+ * The clock of the scenario has started: traces begin anew, so that each run meets the same second
+ * of them at the same second of its own. What waits in a queue keeps its time.
+ */
+static void begin_at(struct relay *r, int64_t zero_ns)
+{
+	int64_t later_ns = zero_ns - r->began_ns;
+
+	r->began_ns = zero_ns;
+	for (int i = 0; i < r->n_ways; i++) {
+		struct fm_lab_shape *s = &r->ways[i].shape;
+		s->served_ns -= later_ns;
+		s->out_ns -= later_ns;
+		s->opportunity = 0;
+	}
+}
+
 /* --- receiving --- */
 
 static int64_t arrival(const struct relay *r, struct msghdr *m, int64_t now_ns)
@@ -347,7 +364,9 @@ static void wait_until(struct relay *r, int64_t next_ns)
 static void run(struct relay *r)
 {
 	for (;;) {
-		int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+		int64_t now_ns = clock_ns(CLOCK_MONOTONIC), zero_ns = r->l->zero_ns;
+		if (zero_ns && zero_ns != r->began_ns && now_ns >= zero_ns)
+			begin_at(r, zero_ns);
 		for (int i = 0; i < r->n_ways; i++)
 			deliver(r, &r->ways[i], now_ns);
 		wait_until(r, next_departure(r));

@@ -49,6 +49,7 @@ struct fm_lab_link_flow {
 struct fm_lab_links {
 	struct fm_lab_link_set links[FM_LAB_ACCESSES];
 	_Atomic int64_t peer_delay_us;
+	_Atomic int64_t zero_ns; /* CLOCK_MONOTONIC: traces begin here; 0: when the relay began */
 	_Atomic uint64_t signalling_bytes;
 	int n_flows;
 	struct fm_lab_link_flow flows[FM_LAB_FLOWS];

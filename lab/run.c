@@ -105,6 +105,7 @@ static int play(struct fm_lab_run *r, struct fm_lab_stage *st, enum fm_lab_mode 
 	}
 	st->links->signalling_bytes = 0;
 	r->zero_ns = fm_stage_now() + CLOCK_LEAD_NS;
+	st->links->zero_ns = r->zero_ns;
 	int64_t end_ns = r->zero_ns + st->s->duration_us * 1000;
 	err = plan_events(r, st, mode);
 	fm_traffic_go(&traffic, r->zero_ns);

@@ -179,6 +179,8 @@ static void supervisor(struct fm_lab_scenario *s, const struct fm_lab_instance *
 		err = listen_fd = listen_at(in);
 	if (err < 0 && write(tell_fd, err == -EBADMSG ? "\2" : "\1", 1) == 1)
 		send_log(in, tell_fd);
+	if (err >= 0)
+		st->links->zero_ns = fm_stage_now();
 	if (err >= 0 && write(tell_fd, "", 1) == 1) {
 		close(tell_fd);
 		supervise(st, listen_fd);
