@@ -111,6 +111,25 @@ static void print_flow(const struct fm_lab_run *r, int i)
 	print_paths(r, x);
 }
 
+/* What an event makes of its access: `set` says nothing without it. */
+static void print_settings(const struct fm_lab_event *e)
+{
+	char rate[32];
+
+	if (e->has & FM_LAB_HAS_DIRECTION)
+		printf(" %s", e->direction == FM_LAB_UP ? "up" : "down");
+	if (e->has & FM_LAB_HAS_DELAY)
+		printf(" delay %g ms", ms(e->delay_us));
+	if (e->has & FM_LAB_HAS_RATE) {
+		rate_text(e->rate_bps, rate);
+		printf(" rate %s", rate);
+	}
+	if (e->has & FM_LAB_HAS_LOSS)
+		printf(" loss %g %%", e->loss_ppm / 1e4);
+	if (e->has & FM_LAB_HAS_MTU)
+		printf(" mtu %lld", (long long)e->mtu);
+}
+
 static void print_events(const struct fm_lab_run *r)
 {
 	for (int i = 0; i < r->n_played && i < 40; i++) {
@@ -125,6 +144,7 @@ static void print_events(const struct fm_lab_run *r)
 			printf(" %s", r->s->accesses[e->access].name);
 		if (e->has & FM_LAB_HAS_NODE)
 			printf(" %s", fm_scenario_node_name(e->node));
+		print_settings(e);
 		printf("%s%s\n", p->error[0] ? ": refused: " : "", p->error);
 	}
 	if (r->n_played > 40)
@@ -203,14 +223,29 @@ static void print_compared(const struct fm_lab_run *const runs[3], const char *c
 	}
 }
 
+/* Where expectations hold for one and not for another is what a reader compares. */
+static void print_failed(const struct fm_lab_run *const runs[3], const char *const names[3])
+{
+	for (int k = 0; k < 3; k++) {
+		for (int i = 0; i < runs[k]->verdict.n_failed; i++)
+			printf("not met over %s: %s\n", names[k], runs[k]->verdict.failed[i]);
+	}
+}
+
 void fm_report_compare(const struct fm_lab_run *const runs[3], const char *const names[3])
 {
-	printf("scenario \"%s\", the same traffic and events three times\n\n", runs[0]->s->name);
+	printf("scenario \"%s\", %.1f s, the same traffic and events three times\n\n",
+	       runs[0]->s->name, (double)runs[0]->s->duration_us / 1e6);
 	printf("%-14s %-14s %6s %11s %12s  %-6s %s\n", "flow", "over", "lost", "largest gap",
 	       "rate", "state", "path");
 	for (int i = 0; i < runs[0]->s->n_flows; i++)
 		print_compared(runs, names, i);
-	printf("\nMPTCP moves TCP only; datagrams go as with plain routing. Events that ask "
-	       "flowmob for\n"
+	if (runs[0]->n_played)
+		printf("\nevents:\n");
+	print_events(runs[0]);
+	putchar('\n');
+	print_failed(runs, names);
+	printf("MPTCP moves TCP only; datagrams go as with plain routing. Events that ask flowmob "
+	       "for\n"
 	       "something (move, and those of daemons) are played with flowmob only.\n");
 }
