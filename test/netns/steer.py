@@ -4,6 +4,7 @@ happen to the access it prefers. Without an argument it writes them beside itsel
 says which of them differ from what the tables here say.
 
 What is expected stands in EXPECT, by event and mode; a figure that is not there is the event's.
+real.py puts recorded links in the place of these accesses; table_of() shows how all of them went.
 """
 import pathlib
 import sys
@@ -15,6 +16,7 @@ MODES = {
     'active-standby': ('mode = active-standby', ('call', 'session')),
     'smallest-delay': ('mode = smallest-delay', ('call', 'session')),
     'load-balancing': ('mode = load-balancing  weights = {"wifi=60", "lte=40"}', ('call', 'call2', 'call3', 'session')),
+    'load-by-capacity': ('mode = load-balancing', ('call', 'call2', 'call3', 'session')),
     'priority-based': ('mode = priority-based', ('call', 'session')),
     'redundant': ('mode = redundant', ('call', 'session')),
 }
@@ -72,6 +74,7 @@ EXPECT = {
                     'redundant': 'max-lost = "1%"  max-gap = "400ms"  max-duplicated = 0'},
     'recovery': {'': 'max-gap = "250ms"  max-duplicated = 0  last-path = "wifi"',
                  'load-balancing': 'max-gap = "250ms"  max-duplicated = 0',
+                 'load-by-capacity': 'max-gap = "250ms"  max-duplicated = 0',
                  'redundant': 'max-gap = "250ms"  max-lost = 0  max-duplicated = 0'},
 }
 
@@ -80,28 +83,58 @@ def name_of(mode, event):
     return f'steer-{mode}-{event}'
 
 
-def text_of(mode, event):
+def expect_of(mode, event):
+    """What every flow must hold, by key."""
+    text = EXPECT[event].get(mode, EXPECT[event][''])
+    return {'broken': 'false', **dict(part.split(' = ') for part in text.split('  '))}
+
+
+def text_of(mode, event, **given):
+    """The scenario; given name, accesses, events, traffic and expect take the place of what the tables say."""
     host, flows = MODES[mode]
     what, duration, events = EVENTS[event]
-    expect = EXPECT[event].get(mode, EXPECT[event][''])
+    events, traffic = given.get('events', events), given.get('traffic', TRAFFIC)
+    expect = given.get('expect') or expect_of(mode, event)
     lines = [
         f'# {what} Mode {mode}.',
         '# Written by steer.py.',
-        f'scenario "{name_of(mode, event)}" {{',
+        f'scenario "{given.get("name", name_of(mode, event))}" {{',
         f'  duration = "{duration}"',
         '  peer   { delay = "5ms" }',
-        *(f'  {access}' for access in ACCESSES.get(event, ACCESSES[''])),
+        *(f'  {access}' for access in given.get('accesses', ACCESSES.get(event, ACCESSES['']))),
         f'  host   {{ default {{ type = "session-lasting"  {host}  via = {{"wifi", "lte"}} }} }}',
         '',
     ]
-    lines += [f'  {TRAFFIC[flow]}' for flow in flows]
+    lines += [f'  {traffic[flow]}' for flow in flows]
     lines += [f'  event {{ {e} }}' for e in events]
     for flow in flows:
-        wanted = ['broken = false', *expect.split('  ')]
-        if flow == 'session':  # TCP loses and doubles nothing; a lost segment is a retransmission away
-            wanted = [w for w in wanted if not w.startswith('max-')]
+        # TCP loses and doubles nothing; a lost segment is a retransmission away
+        wanted = [f'{key} = {value}' for key, value in expect.items() if flow != 'session' or not key.startswith('max-')]
         lines.append(f'  expect "{flow}" {{ {"  ".join(wanted)} }}')
     return '\n'.join(lines + ['}', ''])
+
+
+def cell_of(report, why):
+    """How one scenario went: the longest gap of its datagrams at the receivers, how many were lost, how many came twice."""
+    if report is None:
+        return why and 'no report'
+    calls = [f for f in report['flows'] if f['proto'] == 'udp']
+    gap = max(f['max_gap_ms'] for f in calls)
+    lost, twice = (sum(f[key] for f in calls) for key in ('lost', 'duplicated'))
+    return f'{"FAIL" if why else "pass"} {gap:.0f}/{lost}/{twice}'
+
+
+def table_of(played, title):
+    """Lines of a table, mode by event; played: name after its prefix: (report, why it is not as it should be)."""
+    events = [e for e in EVENTS if any(f'{m}-{e}' in played for m in MODES)]
+    if not events:
+        return []
+    rows = [[title, *events]]
+    rows += [[m, *(cell_of(*played[f'{m}-{e}']) if f'{m}-{e}' in played else '' for e in events)]
+             for m in MODES if any(f'{m}-{e}' in played for e in events)]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    lines = [f'| {" | ".join(text.ljust(width) for text, width in zip(row, widths))} |' for row in rows]
+    return [*lines, '| (gap in ms / datagrams lost / delivered twice, at the receivers)']
 
 
 def main():
