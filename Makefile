@@ -6,7 +6,7 @@ BUILD_DEPS := gcc make clang llvm meson ninja-build pkg-config bpftool libbpf-de
 DEMO_DEPS := iproute2 nftables procps iputils-ping
 TEST_DEPS := g++ libcmocka-dev libclang-rt-14-dev clang-format python3 python3-pytest \
 	python3-pytest-xdist python3-scapy python3-pyroute2 tshark iperf3 curl nginx-light openssh-client openssh-server openssl ethtool man-db busybox-static
-VM_DEPS := qemu-system-x86 busybox-static cpio kmod
+VM_DEPS := qemu-system-x86 busybox-static cpio kmod systemd
 
 RUN_TESTS := /usr/bin/python3 tools/run-tests
 
@@ -45,7 +45,7 @@ test-all: deps-test
 	@$(MAKE) --no-print-directory all build-test
 	@$(RUN_TESTS) --all
 
-# Debian's 6.1 kernel in QEMU, without KVM: eBPF load and runs, worlds without timing bounds.
+# Debian's 6.1 kernel in QEMU, without KVM: a boot by systemd, eBPF load and runs, worlds without timing bounds.
 test-vm: deps-test
 	@tools/deps "the virtual machine" $(VM_DEPS)
 	@$(MAKE) --no-print-directory all build-test

@@ -98,46 +98,65 @@ static int check_words(const struct fm_args *a)
 	return FM_EXIT_OK;
 }
 
-/* Whose flow is meant; of a flow that lives it is known. */
-static int put_who(const struct fm_args *a, const char *uid, const char *unit, json_t *request)
-{
-	const struct passwd *user = uid ? getpwnam(uid) : NULL;
-	char *end = NULL;
-	unsigned long number = uid ? strtoul(uid, &end, 10) : 0;
+/* Whose flow is meant; all that is told counts together. NULL: not told. */
+struct who {
+	const char *uid, *unit, *program;
+};
 
-	if ((uid || unit) && a->n_words == 1)
-		return fm_say_error(
-			a->json, FM_EXIT_USAGE, "usage",
-			"usage: flowmob explain tcp|udp ADDRESS:PORT --uid U | --unit U",
-			"a flow that lives has its owner");
-	if (uid && !user && (*uid == '\0' || *end != '\0'))
+static int put_user(const struct fm_args *a, const char *uid, json_t *request)
+{
+	const struct passwd *user = getpwnam(uid);
+	char *end = NULL;
+	unsigned long number = strtoul(uid, &end, 10);
+
+	if (!user && (*uid == '\0' || *end != '\0'))
 		return fm_say_error(a->json, FM_EXIT_USAGE, "usage", NULL, "there is no user %s",
 				    uid);
-	if (uid)
-		json_object_set_new(
-			request, "uid",
-			json_integer(user ? (json_int_t)user->pw_uid : (json_int_t)number));
-	if (unit)
-		json_object_set_new(request, "unit", json_string(unit));
+	json_object_set_new(request, "uid",
+			    json_integer(user ? (json_int_t)user->pw_uid : (json_int_t)number));
 	return FM_EXIT_OK;
+}
+
+/* Of a flow that lives it is known. */
+static int put_who(const struct fm_args *a, const struct who *who, json_t *request)
+{
+	if ((who->uid || who->unit || who->program) && a->n_words == 1)
+		return fm_say_error(
+			a->json, FM_EXIT_USAGE, "usage",
+			"usage: flowmob explain tcp|udp ADDRESS:PORT --uid U | --unit U "
+			"| --program P",
+			"a flow that lives has its owner");
+	if (who->program && who->program[0] != '/')
+		return fm_say_error(a->json, FM_EXIT_USAGE, "usage",
+				    "write for example: --program /usr/bin/ssh",
+				    "%s is no whole path of a program", who->program);
+	if (who->unit)
+		json_object_set_new(request, "unit", json_string(who->unit));
+	if (who->program)
+		json_object_set_new(request, "program", json_string(who->program));
+	return who->uid ? put_user(a, who->uid, request) : FM_EXIT_OK;
 }
 
 int fm_cmd_explain(int argc, char **argv)
 {
-	const char *uid = NULL, *unit = NULL;
+	struct who who = { 0 };
 	const struct fm_option options[] = {
 		{ .name = "--uid",
 		  .value = "U",
 		  .help = "as a program of this user, by name or number",
-		  .text = &uid },
+		  .text = &who.uid },
 		{ .name = "--unit",
 		  .value = "U",
 		  .help = "as a program of this systemd unit",
-		  .text = &unit },
+		  .text = &who.unit },
+		{ .name = "--program",
+		  .value = "P",
+		  .help = "as this program, by the path of its file",
+		  .text = &who.program },
 		{ 0 },
 	};
 	struct fm_args a = {
-		.usage = "explain FLOW | tcp|udp ADDRESS:PORT [--uid U | --unit U]",
+		.usage = "explain FLOW | tcp|udp ADDRESS:PORT [--uid U] [--unit U] [--program P]",
 		.options = options,
 		.about = "Says rule by rule why a flow goes where it goes, or where a new "
 			 "one would go: source address, access, size. Of a flow its "
@@ -156,7 +175,7 @@ int fm_cmd_explain(int argc, char **argv)
 	request = a.n_words == 1 ? json_pack("{s:s, s:s}", "command", "explain", "flow", a.words[0])
 				 : json_pack("{s:s, s:s, s:s}", "command", "explain", "proto",
 					     a.words[0], "remote", a.words[1]);
-	code = put_who(&a, uid, unit, request);
+	code = put_who(&a, &who, request);
 	if (code != FM_EXIT_OK) {
 		json_decref(request);
 		return code;

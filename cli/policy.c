@@ -130,17 +130,29 @@ static struct fm_config *read_rules(const char *path, const char *text, uint16_t
 	return better;
 }
 
+static json_t *names_of(const struct fm_conf_host *c, uint64_t rules)
+{
+	json_t *list = json_array();
+
+	for (uint8_t i = 0; i < c->n_rules; i++) {
+		if (rules >> i & 1)
+			json_array_append_new(list, json_string(c->rules[i].name));
+	}
+	return list;
+}
+
 static void add_problem(json_t *list, const struct fm_conf_host *c,
 			const struct fm_policy_problem *p)
 {
 	const struct fm_conf_rule *r = &c->rules[p->rule];
-	char text[1024];
+	char text[2048];
 
 	json_array_append_new(list,
-			      json_pack("{s:s, s:s, s:i, s:s, s:s*, s:s}", "kind",
+			      json_pack("{s:s, s:s, s:i, s:s, s:s*, s:o, s:s}", "kind",
 					fm_policy_problem_names[p->kind], "file", r->place.file,
 					"line", r->place.line, "rule", r->name, "other",
-					p->other < 0 ? NULL : c->rules[p->other].name, "text",
+					p->other < 0 ? NULL : c->rules[p->other].name, "others",
+					names_of(c, p->others), "text",
 					fm_policy_problem_text(c, p, text, sizeof(text))));
 }
 

@@ -1,21 +1,14 @@
 /*
- * Orders of the network: which there should be, what of them differs from the flow bindings that
- * stand, and what an answer changes.
+ * Orders of the network: which there should be, and what of them differs from the flow bindings
+ * that stand.
  */
 #include "core/ha_order.h"
 
 #include <errno.h>
 
-#include "core/event.h"
+#include "core/ha_order_inner.h"
 #include "core/home_agent.h"
 #include "core/notify.h"
-
-#define SECOND_US 1000000ull
-#define SEEN_US (15 * SECOND_US)
-#define AGAIN_US (5 * SECOND_US) /* between tries, and after the host dropped it */
-#define TRIES_MAX 3u
-#define REFUSED 128u
-#define NO_TARGET 128u /* RFC 7109 §6.1.2 */
 
 /* Groups: moves count up, the others have theirs. */
 #define GROUP_CLASS 0x4000u
@@ -27,11 +20,6 @@
 #define PRI_DRAIN 900u
 #define PRI_CLASS 2000u
 
-static struct fm_order *at(struct fm_list *e)
-{
-	return FM_ENTRY(e, struct fm_order, list);
-}
-
 static void drop(struct fm_ha *ha, struct fm_binding *b, struct fm_order *o)
 {
 	fm_list_remove(&o->list);
@@ -42,14 +30,14 @@ static void drop(struct fm_ha *ha, struct fm_binding *b, struct fm_order *o)
 void fm_ha_orders_clear(struct fm_ha *ha, struct fm_binding *b)
 {
 	while (!fm_list_is_empty(&b->orders))
-		drop(ha, b, at(b->orders.next));
+		drop(ha, b, fm_order_at(b->orders.next));
 }
 
 static struct fm_order *find_fid(struct fm_binding *b, uint16_t fid)
 {
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		if (at(e)->fid == fid)
-			return at(e);
+		if (fm_order_at(e)->fid == fid)
+			return fm_order_at(e);
 	}
 	return NULL;
 }
@@ -100,7 +88,7 @@ static struct fm_order *add(struct fm_ha *ha, struct fm_binding *b, enum fm_orde
 	return o;
 }
 
-static uint16_t priority_of(const struct fm_order *o)
+uint16_t fm_order_priority(const struct fm_order *o)
 {
 	uint16_t place = (uint16_t)((o->group & 0xff) * FM_HA_SELECTORS_MAX + o->member);
 
@@ -120,8 +108,26 @@ static uint16_t priority_of(const struct fm_order *o)
 static struct fm_order *find_member(struct fm_binding *b, uint16_t group, uint8_t member)
 {
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		if (at(e)->group == group && at(e)->member == member && !at(e)->is_over)
-			return at(e);
+		if (fm_order_at(e)->group == group && fm_order_at(e)->member == member &&
+		    !fm_order_at(e)->is_over)
+			return fm_order_at(e);
+	}
+	return NULL;
+}
+
+/* One that was restored and asked for the same; for another class, or place, it is given anew. */
+static struct fm_order *take_restored(struct fm_binding *b, const struct fm_order *wanted)
+{
+	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
+		struct fm_order *o = fm_order_at(e);
+
+		if (o->group != GROUP_CLASS || o->is_over ||
+		    !is_same(&o->selector, &wanted->selector))
+			continue;
+		o->is_moved = o->place != (uint8_t)wanted->group || o->member != wanted->member;
+		o->group =
+			wanted->group; /* one message takes the old rule away and brings the new */
+		return o;
 	}
 	return NULL;
 }
@@ -130,6 +136,8 @@ static void want(struct fm_ha *ha, struct fm_binding *b, const struct fm_order *
 {
 	struct fm_order *o = find_member(b, wanted->group, wanted->member);
 
+	if (!o && wanted->kind == FM_ORDER_CLASS)
+		o = take_restored(b, wanted);
 	if (o && (!is_same(&o->selector, &wanted->selector) || o->is_admin != wanted->is_admin ||
 		  o->is_moved)) {
 		o->is_over = true; /* another rule in its place */
@@ -213,7 +221,7 @@ static void drain_flows(struct fm_ha *ha, struct fm_binding *b)
 static void end_unwanted(struct fm_ha *ha, struct fm_binding *b, bool is_draining)
 {
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		struct fm_order *o = at(e);
+		struct fm_order *o = fm_order_at(e);
 		uint8_t number = (uint8_t)o->group;
 
 		if (o->kind == FM_ORDER_DRAIN && !o->is_theirs)
@@ -246,12 +254,12 @@ static void lost(struct fm_order *o, uint64_t now_us)
 {
 	if (o->kind == FM_ORDER_MOVE || o->is_theirs) {
 		o->is_spent = true;
-		o->again_us = now_us + SEEN_US;
+		o->again_us = now_us + FM_ORDER_SEEN_US;
 		return;
 	}
 	o->state = FM_ORDER_DUE;
-	o->again_us = now_us + AGAIN_US;
-	if (o->tries++ >= TRIES_MAX)
+	o->again_us = now_us + FM_ORDER_AGAIN_US;
+	if (o->tries++ >= FM_ORDER_TRIES_MAX)
 		o->state = FM_ORDER_REFUSED;
 }
 
@@ -270,14 +278,29 @@ static unsigned difference(struct fm_binding *b, const struct fm_order *o)
 	return f->to.n == 1 && f->to.bids[0] == o->bid ? 0 : FM_ACTION_MOVE;
 }
 
+/* Its time is over: what the anchor made goes, what it moved goes back. */
+static void end(struct fm_binding *b, struct fm_order *o)
+{
+	o->until_us = FM_NEVER;
+	if (!o->is_theirs) {
+		o->is_over = true;
+		return;
+	}
+	o->bid = o->back;
+	o->back = 0;
+	o->state = FM_ORDER_DUE;
+	o->is_spent = !fm_coa_find(b, o->bid);
+}
+
 /* Sets what is due; true: the order is gone. */
 static bool judge(struct fm_ha *ha, struct fm_binding *b, struct fm_order *o, uint64_t now_us)
 {
-	unsigned action = difference(b, o);
 	const struct fm_flow *f = fm_flowbinding_find(b, o->fid);
+	unsigned action;
 
 	if (o->until_us <= now_us && !o->is_spent)
-		o->is_over = true;
+		end(b, o);
+	action = difference(b, o);
 	if (o->is_spent || (o->is_over && !f)) {
 		if (o->is_spent && o->again_us > now_us)
 			return false;
@@ -291,8 +314,8 @@ static bool judge(struct fm_ha *ha, struct fm_binding *b, struct fm_order *o, ui
 	}
 	if (o->state == FM_ORDER_HELD && f && f->until_us == 0)
 		o->tries = 0; /* the host said it too */
-	if (o->state == FM_ORDER_HELD && !f)
-		lost(o, now_us);
+	if (o->state == FM_ORDER_HELD && (!f || (o->is_theirs && action)))
+		lost(o, now_us); /* or the host moved what is its own */
 	else if (o->state == FM_ORDER_HELD && action)
 		o->state = FM_ORDER_DUE;
 	else if (o->state == FM_ORDER_DUE && !action && f)
@@ -313,7 +336,7 @@ static bool gather(struct fm_binding *b, uint64_t now_us)
 	unsigned n = 0;
 
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		struct fm_order *o = at(e);
+		struct fm_order *o = fm_order_at(e);
 
 		if (!is_due(o, now_us) || n == FM_ORDERS_ASKED_MAX)
 			continue;
@@ -333,7 +356,7 @@ static uint64_t next_look(const struct fm_binding *b, uint64_t now_us)
 	uint64_t next_us = FM_NEVER;
 
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		const struct fm_order *o = at(e);
+		const struct fm_order *o = fm_order_at(e);
 		bool waits = o->is_spent || o->state == FM_ORDER_DUE;
 
 		if (waits && o->again_us > now_us && o->again_us < next_us)
@@ -359,7 +382,7 @@ void fm_ha_orders_run(struct fm_ha *ha, struct fm_binding *b, uint64_t now_us)
 	want_all(ha, b);
 	for (struct fm_list *e = b->orders.next, *next; e != &b->orders; e = next) {
 		next = e->next;
-		(void)judge(ha, b, at(e), now_us);
+		(void)judge(ha, b, fm_order_at(e), now_us);
 	}
 	if (gather(b, now_us))
 		fm_notify_orders(ha, b);
@@ -380,8 +403,8 @@ void fm_ha_orders_bound(struct fm_ha *ha, struct fm_binding *b)
 	bool wants = b->n_orders > 0 || b->subscriber->conf.classes || fm_ha_has_drained(ha, b);
 
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		if (at(e)->state == FM_ORDER_UNANSWERED && !at(e)->is_spent)
-			at(e)->state = FM_ORDER_DUE;
+		if (fm_order_at(e)->state == FM_ORDER_UNANSWERED && !fm_order_at(e)->is_spent)
+			fm_order_at(e)->state = FM_ORDER_DUE;
 	}
 	if (wants)
 		fm_ha_orders_stale(b, ha->now_us + BOUND_US);
@@ -390,7 +413,7 @@ void fm_ha_orders_bound(struct fm_ha *ha, struct fm_binding *b)
 void fm_ha_orders_renumber(struct fm_binding *b, const uint8_t now[FM_HA_CLASSES_MAX + 1])
 {
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		struct fm_order *o = at(e);
+		struct fm_order *o = fm_order_at(e);
 		uint8_t number = (uint8_t)(o->group & FM_HA_CLASSES_MAX);
 
 		if (o->kind != FM_ORDER_CLASS)
@@ -403,7 +426,7 @@ void fm_ha_orders_renumber(struct fm_binding *b, const uint8_t now[FM_HA_CLASSES
 void fm_ha_orders_renew(struct fm_ha *ha, struct fm_binding *b)
 {
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		struct fm_order *o = at(e);
+		struct fm_order *o = fm_order_at(e);
 
 		if (o->kind == FM_ORDER_MOVE || o->state < FM_ORDER_REFUSED)
 			continue;
@@ -423,9 +446,10 @@ static struct fm_order *order_for(struct fm_ha *ha, struct fm_binding *b,
 	struct fm_order *o = ask->fid ? find_fid(b, ask->fid) : NULL;
 
 	for (struct fm_list *e = b->orders.next; !ask->fid && e != &b->orders; e = e->next) {
-		if (at(e)->kind == FM_ORDER_MOVE && is_same(&at(e)->selector, &ask->selector) &&
-		    !at(e)->is_over && !at(e)->is_spent)
-			o = at(e);
+		if (fm_order_at(e)->kind == FM_ORDER_MOVE &&
+		    is_same(&fm_order_at(e)->selector, &ask->selector) &&
+		    !fm_order_at(e)->is_over && !fm_order_at(e)->is_spent)
+			o = fm_order_at(e);
 	}
 	if (o)
 		return o;
@@ -435,6 +459,17 @@ static struct fm_order *order_for(struct fm_ha *ha, struct fm_binding *b,
 	if (o && f)
 		o->is_theirs = f->fid < FM_ORDER_FID;
 	return o;
+}
+
+/* A flow binding of the host's that is moved for a while; again moved, it goes where it began. */
+static uint16_t goes_back_to(struct fm_binding *b, const struct fm_order *o,
+			     const struct fm_move_ask *ask)
+{
+	const struct fm_flow *f = fm_flowbinding_find(b, o->fid);
+
+	if (!o->is_theirs || ask->until_us == FM_NEVER || ask->bid == 0 || !f || f->to.n != 1)
+		return 0;
+	return o->back ? o->back : f->to.bids[0];
 }
 
 int fm_ha_order_move(struct fm_ha *ha, struct fm_binding *b, const struct fm_move_ask *ask,
@@ -458,6 +493,7 @@ int fm_ha_order_move(struct fm_ha *ha, struct fm_binding *b, const struct fm_mov
 	o->bid = ask->bid;
 	o->is_admin = ask->is_admin;
 	o->is_over = ask->bid == 0 && !o->is_theirs;
+	o->back = goes_back_to(b, o, ask);
 	o->is_spent = false;
 	o->until_us = ask->until_us;
 	o->state = FM_ORDER_DUE;
@@ -474,7 +510,7 @@ enum fm_order_state fm_ha_order_state(const struct fm_binding *b, uint16_t group
 	enum fm_order_state worst = FM_ORDER_HELD;
 
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		const struct fm_order *o = at(e);
+		const struct fm_order *o = fm_order_at(e);
 
 		if (o->group != (group & (GROUP_CLASS - 1)))
 			continue;
@@ -493,7 +529,7 @@ enum fm_order_state fm_ha_order_drained(const struct fm_binding *b)
 	enum fm_order_state worst = FM_ORDER_HELD;
 
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		const struct fm_order *o = at(e);
+		const struct fm_order *o = fm_order_at(e);
 
 		if (o->kind != FM_ORDER_DRAIN || o->is_over)
 			continue;
@@ -509,8 +545,8 @@ uint8_t fm_ha_order_class(const struct fm_binding *b, uint16_t fid)
 {
 	for (struct fm_list *e = b->orders.next; fid >= FM_ORDER_FID && e != &b->orders;
 	     e = e->next) {
-		if (at(e)->fid == fid && at(e)->kind == FM_ORDER_CLASS)
-			return (uint8_t)at(e)->group;
+		if (fm_order_at(e)->fid == fid && fm_order_at(e)->kind == FM_ORDER_CLASS)
+			return (uint8_t)fm_order_at(e)->group;
 	}
 	return 0;
 }
@@ -519,7 +555,7 @@ uint8_t fm_ha_order_class(const struct fm_binding *b, uint16_t fid)
 void fm_ha_order_seen(struct fm_ha *ha, struct fm_binding *b, uint16_t group)
 {
 	for (struct fm_list *e = b->orders.next, *next; e != &b->orders; e = next) {
-		struct fm_order *o = at(e);
+		struct fm_order *o = fm_order_at(e);
 
 		next = e->next;
 		if (o->group == (group & (GROUP_CLASS - 1)) && o->is_spent)
@@ -527,175 +563,29 @@ void fm_ha_order_seen(struct fm_ha *ha, struct fm_binding *b, uint16_t group)
 	}
 }
 
-/* The message, and its answer. */
+/* Over a restart. */
 
-static const struct fm_order *next_asked(const struct fm_binding *b, const struct fm_order *o)
+bool fm_ha_order_is_kept(const struct fm_order *o)
 {
-	for (const struct fm_list *e = o ? o->list.next : b->orders.next; e != &b->orders;
-	     e = e->next) {
-		const struct fm_order *found = FM_ENTRY(e, struct fm_order, list);
-
-		if (found->state == FM_ORDER_ASKED)
-			return found;
-	}
-	return NULL;
+	return !o->is_spent;
 }
 
-bool fm_ha_orders_are_admin(const struct fm_binding *b)
+int fm_ha_order_restore(struct fm_ha *ha, struct fm_binding *b, const struct fm_order *was)
 {
-	const struct fm_order *o = next_asked(b, NULL);
+	struct fm_order *o = add(ha, b, was->kind, &was->selector);
+	struct fm_list list;
 
-	return o && o->is_admin;
-}
-
-bool fm_ha_orders_are_parameters(const struct fm_binding *b)
-{
-	const struct fm_order *o = next_asked(b, NULL);
-
-	return o && o->kind == FM_ORDER_CLASS;
-}
-
-uint16_t fm_ha_orders_bid(const struct fm_binding *b)
-{
-	const struct fm_order *o = next_asked(b, NULL);
-
-	return o ? o->bid : 0;
-}
-
-static void put_target(const struct fm_coa *c, struct fm_msg *m)
-{
-	struct fm_item *it = c ? fm_msg_add_sub(m, FM_SUB_TARGET_COA) : NULL;
-
-	if (it) {
-		it->address.len = fm_ip_is_v4(&c->claimed) ? 4 : 16;
-		it->address.ip = c->claimed;
-	}
-}
-
-static void put_selector(const struct fm_selector *s, struct fm_msg *m)
-{
-	uint8_t octets[96], *room;
-	size_t len = fm_selector_write(s, octets);
-	struct fm_item *it = fm_msg_add_sub(m, FM_SUB_TRAFFIC_SELECTOR);
-
-	room = it ? fm_msg_room(m, len) : NULL;
-	if (!room)
-		return;
-	memcpy(room, octets, len);
-	it->selector.format = s->format;
-	it->selector.octets = (struct fm_octets){ room, (uint16_t)len };
-}
-
-/* RFC 7109 §5: where to, as a binding reference; §6.2.2: and as a care-of address. */
-static void put_reference(uint16_t bid, struct fm_msg *m)
-{
-	struct fm_item *it = fm_msg_add_sub(m, FM_SUB_BINDING_REFERENCE);
-	uint8_t *room = it ? fm_msg_room(m, 2) : NULL;
-
-	if (!room)
-		return;
-	room[0] = (uint8_t)(bid >> 8);
-	room[1] = (uint8_t)bid;
-	it->u16_list = (struct fm_octets){ room, 2 };
-}
-
-static void put_order(const struct fm_binding *b, const struct fm_order *o, struct fm_msg *m)
-{
-	const struct fm_flow *f = fm_flowbinding_find(b, o->fid);
-	struct fm_item *it = fm_msg_add(m, FM_OPT_FLOW_ID);
-
-	if (!it)
-		return;
-	it->flow_id.fid = o->fid;
-	it->flow_id.fid_pri = f ? f->priority : priority_of(o);
-	if (o->action == FM_ACTION_ADD) {
-		put_selector(&o->selector, m);
-		put_reference(o->bid, m);
-	}
-	it = fm_msg_add_sub(m, FM_SUB_ACTION);
-	if (it)
-		it->action = (uint8_t)o->action;
-	if (o->action != FM_ACTION_DELETE)
-		put_target(fm_coa_find((struct fm_binding *)b, o->bid), m);
-}
-
-void fm_ha_orders_put(const struct fm_binding *b, struct fm_msg *m)
-{
-	for (const struct fm_order *o = NULL; (o = next_asked(b, o));)
-		put_order(b, o, m);
-}
-
-static void told(struct fm_ha *ha, const struct fm_binding *b, const struct fm_order *o)
-{
-	static const uint16_t events[] = { [FM_ORDER_HELD] = FM_EVENT_MOVE_DONE,
-					   [FM_ORDER_DUE] = FM_EVENT_MOVE_REFUSED,
-					   [FM_ORDER_REFUSED] = FM_EVENT_MOVE_REFUSED,
-					   [FM_ORDER_UNANSWERED] = FM_EVENT_FLOW_UNANSWERED };
-
-	fm_ha_tell(ha, b->subscriber, events[o->state], &b->hoa,
-		   o->state == FM_ORDER_REFUSED || o->state == FM_ORDER_DUE ? o->status : o->fid);
-}
-
-static void accepted(struct fm_ha *ha, struct fm_binding *b, struct fm_order *o, uint64_t now_us)
-{
-	o->state = FM_ORDER_HELD;
-	fm_flowbinding_apply(ha, b, o, priority_of(o), now_us);
-	if (o->is_theirs || o->is_over) {
-		o->is_spent = true; /* from now on it is the host's matter again */
-		o->again_us = now_us + SEEN_US;
-	}
-}
-
-/* A care-of address that the host does not know may be on its way; another no is a no. */
-static void refused(struct fm_order *o, uint8_t status, uint64_t now_us)
-{
-	o->status = status;
-	o->state = FM_ORDER_REFUSED;
-	if (o->kind == FM_ORDER_MOVE || o->is_theirs || o->is_over) {
-		o->is_spent = true;
-		o->again_us = now_us + SEEN_US;
-	} else if (status == NO_TARGET && o->tries++ < TRIES_MAX) {
-		o->state = FM_ORDER_DUE;
-		o->again_us = now_us + AGAIN_US;
-	}
-}
-
-void fm_ha_orders_answered(struct fm_ha *ha, struct fm_binding *b, uint8_t status)
-{
-	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		struct fm_order *o = at(e);
-
-		if (o->state != FM_ORDER_ASKED)
-			continue;
-		if (status < REFUSED)
-			accepted(ha, b, o, ha->now_us);
-		else
-			refused(o, status, ha->now_us);
-		told(ha, b, o);
-	}
-	fm_ha_orders_stale(b, ha->now_us);
-}
-
-/* RFC 7109 §4, §8: the next binding update says what is left; it brings another try. */
-void fm_ha_orders_unanswered(struct fm_ha *ha, struct fm_binding *b)
-{
-	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
-		struct fm_order *o = at(e);
-
-		if (o->state != FM_ORDER_ASKED)
-			continue;
-		o->state = FM_ORDER_UNANSWERED;
-		told(ha, b, o);
-		if (o->kind == FM_ORDER_MOVE || o->is_theirs) {
-			o->is_spent = true;
-			o->again_us = ha->now_us + SEEN_US;
-		}
-	}
-	fm_ha_orders_stale(b, ha->now_us);
-}
-
-void fm_ha_orders_unknown(struct fm_ha *ha, struct fm_binding *b)
-{
-	b->no_indications = true;
-	fm_ha_orders_unanswered(ha, b);
+	if (!o)
+		return -ENOBUFS;
+	list = o->list;
+	*o = *was;
+	o->list = list;
+	o->place = (uint8_t)was->group;
+	o->group = was->kind == FM_ORDER_CLASS	 ? GROUP_CLASS
+		   : was->kind == FM_ORDER_DRAIN ? GROUP_DRAIN
+						 : 0;
+	if (fm_flowbinding_find(b, o->fid))
+		return 0;
+	o->again_us = ha->now_us + FM_ORDER_AGAIN_US; /* the host may just be saying it */
+	return 0;
 }

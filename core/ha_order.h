@@ -38,11 +38,13 @@ enum fm_order_action { FM_ACTION_ADD = 11, FM_ACTION_DELETE = 12, FM_ACTION_MOVE
  * @fid:       its flow binding; below FM_ORDER_FID one that the host made
  * @group:     orders that are asked for together: of one command, or of one class
  * @member:    of a class: which selector
+ * @place:     of a class, restored: its number when it was saved
  * @bid:       where to; 0: nowhere now, or (@is_theirs) away with the binding
  * @status:    of the answer
  * @is_over:   it is taken back: the flow binding is to go
  * @is_moved:  its class has another place among the classes since the host was asked
  * @is_spent:  nothing is left to do; it stays a while for those who ask about it
+ * @back:      of a move of a flow binding of the host's, with an end: where it was before
  * @until_us:  of a move: when it is taken back
  * @again_us:  not before
  */
@@ -51,9 +53,9 @@ struct fm_order {
 	enum fm_order_kind kind;
 	enum fm_order_state state;
 	enum fm_order_action action;
-	uint8_t status, tries, member;
+	uint8_t status, tries, member, place;
 	bool is_admin, is_theirs, is_over, is_moved, is_spent;
-	uint16_t fid, group, bid;
+	uint16_t fid, group, bid, back;
 	uint64_t until_us, again_us;
 	struct fm_selector selector;
 };
@@ -117,6 +119,13 @@ void fm_ha_orders_unanswered(struct fm_ha *ha, struct fm_binding *b);
 
 /* A Binding Error: the host knows no such message (RFC 7109 §4, RFC 7077 §5.2). */
 void fm_ha_orders_unknown(struct fm_ha *ha, struct fm_binding *b);
+
+/*
+ * What outlives a restart of an order, and back. Classes may have other numbers then: an order of
+ * one belongs to the class that wants the same, else it ends.
+ */
+bool fm_ha_order_is_kept(const struct fm_order *o);
+int fm_ha_order_restore(struct fm_ha *ha, struct fm_binding *b, const struct fm_order *o);
 
 /* The binding ends. */
 void fm_ha_orders_clear(struct fm_ha *ha, struct fm_binding *b);

@@ -486,6 +486,8 @@ void fm_host_flow_ended(struct fm_host *h, const struct fm_tuple *flow, uint64_t
 
 /* Where fm_host_move() sends that flow at the moment; FM_NO_ACCESS: where steering does. */
 uint8_t fm_host_moved_to(const struct fm_host *h, const struct fm_tuple *flow);
+/* The same with all that is kept of it; NULL: where steering does. */
+const struct fm_host_flow *fm_host_moved(const struct fm_host *h, const struct fm_tuple *flow);
 
 /* Ends of flows are told to the anchor some seconds later, together; this tells them now. */
 void fm_host_tell_ends(struct fm_host *h, uint64_t now_us);

@@ -174,9 +174,14 @@ int fm_host_move(struct fm_host *h, const struct fm_tuple *flow, uint8_t access,
 	return 0;
 }
 
+const struct fm_host_flow *fm_host_moved(const struct fm_host *h, const struct fm_tuple *flow)
+{
+	return find_tuple((struct fm_host *)h, flow);
+}
+
 uint8_t fm_host_moved_to(const struct fm_host *h, const struct fm_tuple *flow)
 {
-	const struct fm_host_flow *f = find_tuple((struct fm_host *)h, flow);
+	const struct fm_host_flow *f = fm_host_moved(h, flow);
 
 	return f ? f->access : FM_NO_ACCESS;
 }

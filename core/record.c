@@ -12,7 +12,8 @@
 
 #define VERSION 1u
 /* 1: leases without flags, first grant and byte limit; 2: without is_numbered */
-#define BINDING_VERSION 3u
+/* 3: without orders */
+#define BINDING_VERSION 4u
 
 static void put_number(struct fm_writer *w, uint64_t v, size_t octets)
 {
@@ -182,22 +183,39 @@ static bool restore_lease(struct fm_reader *r, struct fm_ha *ha, struct fm_subsc
 	return true;
 }
 
-/* The selector as it travels (RFC 6088), so that its layout is told in one place. */
+/* As it travels (RFC 6088), so that its layout is told in one place. */
+static void put_selector(struct fm_writer *w, const struct fm_selector *s)
+{
+	uint8_t octets[96];
+	size_t len = fm_selector_write(s, octets);
+
+	fm_put_u8(w, s->format);
+	fm_put_u8(w, (uint8_t)len);
+	fm_put_octets(w, octets, len);
+}
+
+static bool get_selector(struct fm_reader *r, struct fm_selector *s)
+{
+	uint8_t format = fm_get_u8(r), len = fm_get_u8(r);
+	struct fm_octets octets = { r->at, len };
+
+	if (fm_left(r) < len)
+		return false;
+	fm_get_part(r, len);
+	return fm_selector_read(format, &octets, s);
+}
+
 static void put_flow(struct fm_writer *w, const struct fm_flow *f)
 {
 	const struct fm_bids *to =
 		f->until_us ? &f->before : &f->to; /* D32: not what is provisional */
-	uint8_t octets[96];
-	size_t len = fm_selector_write(&f->selector, octets);
 
 	put_number(w, f->fid, 2);
 	put_number(w, f->priority, 2);
 	fm_put_u8(w, to->n);
 	for (uint8_t i = 0; i < to->n; i++)
 		put_number(w, to->bids[i], 2);
-	fm_put_u8(w, f->selector.format);
-	fm_put_u8(w, (uint8_t)len);
-	fm_put_octets(w, octets, len);
+	put_selector(w, &f->selector);
 }
 
 static bool get_flow(struct fm_reader *r, struct fm_ha *ha, struct fm_binding *b)
@@ -211,12 +229,52 @@ static bool get_flow(struct fm_reader *r, struct fm_ha *ha, struct fm_binding *b
 		return false;
 	for (uint8_t i = 0; i < f.to.n; i++)
 		f.to.bids[i] = (uint16_t)get_number(r, 2);
-	uint8_t format = fm_get_u8(r), len = fm_get_u8(r);
-	if (fm_left(r) < len)
-		return false;
-	struct fm_octets octets = { r->at, len };
-	fm_get_part(r, len);
-	return fm_selector_read(format, &octets, &f.selector) && fm_flowbinding_put(ha, b, &f) == 0;
+	return get_selector(r, &f.selector) && fm_flowbinding_put(ha, b, &f) == 0;
+}
+
+static void put_order(struct fm_writer *w, const struct fm_ha *ha, const struct fm_order *o)
+{
+	fm_put_u8(w, (uint8_t)o->kind);
+	fm_put_u8(w, (uint8_t)(o->is_admin | o->is_theirs << 1 | o->is_over << 2));
+	fm_put_u8(w, (uint8_t)o->group);
+	fm_put_u8(w, o->member);
+	put_number(w, o->fid, 2);
+	put_number(w, o->bid, 2);
+	put_number(w, o->back, 2);
+	put_time(w, ha, o->until_us);
+	put_selector(w, &o->selector);
+}
+
+static bool get_order(struct fm_reader *r, struct fm_ha *ha, struct fm_binding *b)
+{
+	uint8_t kind = fm_get_u8(r), flags = fm_get_u8(r);
+	struct fm_order o = { .kind = (enum fm_order_kind)kind,
+			      .is_admin = flags & 1,
+			      .is_theirs = flags >> 1 & 1,
+			      .is_over = flags >> 2 & 1 };
+
+	o.group = fm_get_u8(r);
+	o.member = fm_get_u8(r);
+	o.fid = (uint16_t)get_number(r, 2);
+	o.bid = (uint16_t)get_number(r, 2);
+	o.back = (uint16_t)get_number(r, 2);
+	o.until_us = get_time(r, ha);
+	return kind <= FM_ORDER_DRAIN && get_selector(r, &o.selector) &&
+	       fm_ha_order_restore(ha, b, &o) == 0;
+}
+
+static void put_orders(struct fm_writer *w, const struct fm_ha *ha, const struct fm_binding *b)
+{
+	uint8_t *n = fm_put_room(w, 1);
+
+	for (struct fm_list *e = b->orders.next; n && e != &b->orders; e = e->next) {
+		const struct fm_order *o = FM_ENTRY(e, struct fm_order, list);
+
+		if (!fm_ha_order_is_kept(o))
+			continue;
+		put_order(w, ha, o);
+		++*n;
+	}
 }
 
 void fm_record_binding(struct fm_ha *ha, const struct fm_binding *b)
@@ -244,6 +302,7 @@ void fm_record_binding(struct fm_ha *ha, const struct fm_binding *b)
 		++*n_flows;
 	}
 	fm_put_u8(&w, b->is_numbered);
+	put_orders(&w, ha, b);
 	save(ha, FM_RECORD_BINDING, id_key(s), &w);
 }
 
@@ -326,6 +385,8 @@ static int restore_binding(struct fm_ha *ha, struct fm_subscriber *s, struct fm_
 		is_good = get_flow(r, ha, b);
 	if (version >= 3)
 		b->is_numbered = fm_get_u8(r);
+	for (uint8_t n = version >= 4 ? fm_get_u8(r) : 0; n > 0 && is_good; n--)
+		is_good = get_order(r, ha, b);
 	if (!is_good || r->why || fm_left(r) > 0) {
 		fm_binding_end(ha, b, ha->now_us);
 		return -EINVAL;

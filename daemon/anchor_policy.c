@@ -57,6 +57,15 @@ static const char *class_name(const struct fm_daemon *d, const struct fm_order *
 	return a->classes[number - 1].name;
 }
 
+static json_t *ends_json(const struct fm_order *o)
+{
+	uint64_t now_us = fm_now_us();
+
+	if (o->until_us == UINT64_MAX)
+		return json_null();
+	return json_real(o->until_us > now_us ? (double)(o->until_us - now_us) / 1e6 : 0);
+}
+
 json_t *fm_anchor_orders_json(const struct fm_daemon *d, const struct fm_binding *b)
 {
 	json_t *list = json_array();
@@ -67,12 +76,12 @@ json_t *fm_anchor_orders_json(const struct fm_daemon *d, const struct fm_binding
 
 		if (o->is_spent || (o->is_over && !fm_flowbinding_find(b, o->fid)))
 			continue;
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s?, s:s, s:i, s:i, s:b, s:s}", "kind",
-						kind_names[o->kind], "class", class_name(d, o),
-						"state", state_names[o->state], "fid", (int)o->fid,
-						"bid", (int)o->bid, "administrative", o->is_admin,
-						"selector", fm_match_text(&o->selector, text)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s?, s:s, s:i, s:i, s:b, s:s, s:o}", "kind",
+					kind_names[o->kind], "class", class_name(d, o), "state",
+					state_names[o->state], "fid", (int)o->fid, "bid",
+					(int)o->bid, "administrative", o->is_admin, "selector",
+					fm_match_text(&o->selector, text), "ends_s", ends_json(o)));
 	}
 	return list;
 }

@@ -4,18 +4,23 @@
  */
 #include "daemon/daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/commands.h"
 #include "daemon/policy.h"
 #include "daemon/tell.h"
+#include "daemon/who.h"
 #include "datapath/loader.h"
 #include "net/privilege.h"
+#include "net/proc.h"
 #include "net/veth.h"
 
 #define USER "flowmob"
@@ -163,6 +168,23 @@ static void turn(void *ctx)
 		end(d);
 }
 
+/* Is what the configuration asks for to be had here? Else it is told. */
+static bool suits_place(const struct fm_config *c, FILE *err)
+{
+	const struct fm_classes *words = &c->host.classes;
+	bool by_program = fm_who_has_kind(&c->host, 1u << FM_OWNER_PROGRAM);
+
+	for (uint8_t i = 0; i < words->n_senders; i++)
+		by_program |= words->senders[i].kind == FM_OWNER_PROGRAM;
+	if (!c->is_host || !by_program || fm_proc_has_all())
+		return true;
+	fprintf(err,
+		"flowmobd: a word names a program, which cannot be seen from this pid namespace\n"
+		"          start the daemon in the machine's own (podman, docker: --pid=host), or "
+		"name units, users, cgroups\n");
+	return false;
+}
+
 int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 {
 	struct fm_config *old = d->config, *c;
@@ -170,7 +192,7 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap)
 	int ret = -EINVAL;
 
 	c = err ? fm_config_read(d->options.config, old, err) : NULL;
-	if (c && fm_policy_load(&d->options, c, err) < 0) {
+	if (c && (fm_policy_load(&d->options, c, err) < 0 || !suits_place(c, err))) {
 		fm_config_free(c);
 		c = NULL;
 	}
@@ -254,6 +276,23 @@ static void client_gone(void *ctx, struct fm_client *client)
 		d->role->gone(d, client);
 }
 
+/* systemd mounts bpffs for root alone: without privileges we come to our pins by a descriptor. */
+static int open_pins(struct fm_daemon *d)
+{
+	int ret = fm_dp_make_pin_dir(d->options.pin);
+
+	if (ret < 0) {
+		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());
+		return ret;
+	}
+	d->pins_fd = open(d->options.pin, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (d->pins_fd < 0)
+		return -errno;
+	snprintf(d->pins, sizeof(d->pins), "/proc/self/fd/%d", d->pins_fd);
+	d->options.pin = d->pins;
+	return 0;
+}
+
 static int open_control(struct fm_daemon *d)
 {
 	char path[108];
@@ -293,11 +332,27 @@ static void give_directories(struct fm_daemon *d)
 	}
 }
 
+static void give_pins(struct fm_daemon *d)
+{
+	DIR *dir = opendir(d->options.pin);
+	const struct dirent *e;
+	char path[512];
+
+	while (dir && (e = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/%s", d->options.pin, e->d_name);
+		if (e->d_type == DT_REG)
+			(void)fm_privilege_give(USER, path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static int drop_power(struct fm_daemon *d)
 {
 	int ret;
 
 	give_directories(d);
+	give_pins(d);
 	ret = fm_privilege_drop(USER);
 	if (ret != -ENOENT)
 		return ret;
@@ -340,6 +395,7 @@ static const struct step {
 	{ "netlink", open_netlink, NULL },
 	{ "raw sockets", open_raw, "flowmobd is started as root, and drops what it does not need" },
 	{ "the store", open_store, "look at the directory given by --state" },
+	{ "the directory of pins", open_pins, "look at the directory given by --pin" },
 	{ "the control socket", open_control, "look at the directory given by --run" },
 	{ "the role", start_role, "the lines above tell more" },
 	{ "dropping privileges", drop_power, NULL },
@@ -363,7 +419,8 @@ static int open_all(struct fm_daemon *d)
 static int choose_role(struct fm_daemon *d)
 {
 	d->config = fm_config_read(d->options.config, NULL, stderr);
-	if (!d->config || fm_policy_load(&d->options, d->config, stderr) < 0)
+	if (!d->config || fm_policy_load(&d->options, d->config, stderr) < 0 ||
+	    !suits_place(d->config, stderr))
 		return -EINVAL;
 	if (d->config->is_host && d->config->is_anchor) {
 		fprintf(stderr,
@@ -394,6 +451,8 @@ static void close_all(struct fm_daemon *d)
 	fm_netlink_close(&d->netlink);
 	fm_crypto_close(d->crypto);
 	uv_loop_close(&d->loop);
+	if (d->pins_fd > 0)
+		close(d->pins_fd);
 	fm_config_free(d->config);
 	free(d->host);
 	free(d->anchor);

@@ -49,6 +49,7 @@ extern const struct fm_role fm_role_host, fm_role_anchor;
  * struct fm_daemon - all state there is
  * @host, @anchor: of the role that is on, else NULL
  * @unsaid: an event of the core that a command tells better; FM_EVENT_COUNT: none
+ * @pins: what options.pin says: the descriptor @pins_fd of that directory
  * @is_ending: leave the loop at the end of this turn
  */
 struct fm_daemon {
@@ -69,6 +70,8 @@ struct fm_daemon {
 	uv_signal_t signals[3];
 	struct fm_outbox outbox;
 	struct fm_signal *signal; /* the role's transport, for what the outbox sends */
+	char pins[32];
+	int pins_fd;
 	uint16_t unsaid;
 	bool is_ending;
 	uint64_t started_us;

@@ -385,6 +385,8 @@ static void host_turn(struct fm_daemon *d)
 	else if (h->is_dirty)
 		forward(d);
 	h->is_dirty = false;
+	/* What waited goes as soon as it can: what comes from now on would overtake it. */
+	fm_slow_offer(&h->slow, now_us);
 	prefer(d);
 	/* Where sockets lose an address, 10 to 50 ms pass: binding updates do not wait for that. */
 	fm_daemon_flush(d);
@@ -392,7 +394,6 @@ static void host_turn(struct fm_daemon *d)
 	fm_host_policy_look(d, now_us);
 	fm_host_hooks_turn(d);
 	fm_host_guard_turn(d);
-	fm_slow_offer(&h->slow, now_us);
 }
 
 /* Answers that wait are read first: what we were too slow to read is not missed. */

@@ -43,21 +43,33 @@ static uint32_t classes_of(void *ctx, const char *path)
 	return fm_who_classes(&s->words, &who);
 }
 
-/* Packets from home addresses are those of fm0 and of the guard. */
-static bool is_for_outside(const struct fm_host_rule_conf *r)
+/*
+ * Rules that block, but for those of home addresses alone, which are fm0's and the guard's; with
+ * those that stand between, where all have a place.
+ */
+static bool is_given(const struct fm_host_conf *conf, const struct fm_host_rule_conf *r)
 {
-	return r->is_block && (r->types == 0 || r->types >> FM_NONPERSISTENT & 1);
+	if (r->is_block)
+		return r->types == 0 || r->types >> FM_NONPERSISTENT & 1;
+	return r->types == 0 && conf->n_rules <= FM_RULES_MAX;
 }
 
-static void put_rules(const struct fm_host_conf *conf, struct fm_block_policy *p)
+/* Return: how many of them block. */
+static uint32_t put_rules(const struct fm_host_conf *conf, struct fm_block_policy *p)
 {
+	uint32_t n = 0;
+
 	for (uint8_t i = 0; i < conf->n_rules; i++) {
 		const struct fm_host_rule_conf *r = &conf->rules[i];
 
-		if (is_for_outside(r) && p->n_rules < FM_RULES_MAX) /* as many have a place */
-			p->rules[p->n_rules++] =
-				(struct fm_rule){ .selector = r->selector, .need = r->need };
+		if (!is_given(conf, r) || p->n_rules == FM_RULES_MAX)
+			continue;
+		p->rules[p->n_rules++] = (struct fm_rule){ .selector = r->selector,
+							   .need = r->need,
+							   .is_block = r->is_block };
+		n += r->is_block;
 	}
+	return n;
 }
 
 /* A shell pattern as what stands before and behind one star; else the kernel cannot compare it. */
@@ -115,13 +127,15 @@ static void put_words(struct source *s, struct fm_block_policy *p)
 	p->ctx = s;
 }
 
-/* Return: rules that block outside; @out: what the kernel is to have of them. */
-static uint8_t make(const struct fm_host_conf *conf, struct source *s, struct fm_block_policy *out)
+/* Return: rules that block outside; @out: what the kernel is to have. */
+static uint32_t make(const struct fm_host_conf *conf, struct source *s, struct fm_block_policy *out)
 {
+	uint32_t n;
+
 	memset(out, 0, sizeof(*out));
-	put_rules(conf, out);
+	n = put_rules(conf, out);
 	put_words(s, out);
-	return (uint8_t)out->n_rules;
+	return n;
 }
 
 static int find_cgroups(struct source *s)
@@ -143,16 +157,20 @@ static void told(struct fm_daemon *d, int err)
 void fm_host_block_beat(struct fm_daemon *d)
 {
 	const struct fm_host *core = &d->host->core;
-	uint64_t resting = 0;
+	uint64_t resting = 0, shut = 0;
 	uint8_t n = 0;
 
 	if (!d->host->block.block)
 		return;
-	for (uint8_t i = 0; i < core->conf.n_rules; i++) {
-		if (is_for_outside(&core->conf.rules[i]))
-			resting |= (uint64_t)core->resting[i] << n++;
+	for (uint8_t i = 0; i < core->conf.n_rules && n < FM_RULES_MAX; i++) {
+		const struct fm_choice *c = &core->choices[i];
+
+		if (!is_given(&core->conf, &core->conf.rules[i]))
+			continue;
+		resting |= (uint64_t)core->resting[i] << n;
+		shut |= (uint64_t)(!c->copies && !c->paths && c->access == FM_NO_ACCESS) << n++;
 	}
-	fm_block_beat(d->host->block.block, resting);
+	fm_block_beat(d->host->block.block, resting, shut);
 }
 
 /* Who sends is for the `sock` programs to note, names of destinations are in the data path. */

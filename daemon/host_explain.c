@@ -2,6 +2,7 @@
  * `flowmob explain`: rule by rule why a flow goes where it goes, or where one would go. It asks the
  * same rules, choices and routes that packets meet, and decides nothing itself.
  */
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 /**
  * struct question - a flow that is, or one that might be
  * @live: what the data path knows of it; NULL: there is none
+ * @is_moved: by a command or by the anchor, perhaps just now
  * @facts: what rules may ask of it
  * @type: that policy gives to who is asked about; 0: none. @policy: the program block that does
  * @rule: place among the core's rules of the one that decides, n_rules: the default
@@ -26,6 +28,7 @@ struct question {
 	struct fm_tuple tuple;
 	struct fm_facts facts;
 	const struct fm_live_flow *live;
+	bool is_moved;
 	uint8_t rule, type;
 	const char *policy;
 	json_t *history;
@@ -160,6 +163,46 @@ static void say_choice(const struct fm_daemon *d, uint8_t i, char why[WHY_MAX])
 		append(why, "; the anchor does not number copies: duplicates are delivered");
 	say_ranks(d, s, why);
 	say_objections(d, i, why);
+	if (s->is_hold_back)
+		append(why, "; hold-back: flows that go to a nearer access keep their order");
+}
+
+/* "moved to lte by flowmob move, for 532 s more" */
+static void say_move(const struct question *q, char why[WHY_MAX])
+{
+	const struct fm_host_flow *f = fm_host_moved(&q->d->host->core, &q->tuple);
+	uint64_t now_us = fm_now_us();
+	char more[128];
+
+	if (!f) {
+		append(why, "moved by a command");
+		return;
+	}
+	append(why, "moved to ");
+	append(why, q->d->config->host.accesses[f->access].name);
+	append(why, f->fid >= FM_NETWORK_FID ? " by the anchor (RFC 7109)" : " by flowmob move");
+	if (f->until_us == UINT64_MAX)
+		append(why, ", until it ends or that access is lost");
+	(void)snprintf(more, sizeof(more), ", for %" PRIu64 " s more",
+		       f->until_us > now_us ? (f->until_us - now_us) / 1000000 : 0);
+	append(why, f->until_us != UINT64_MAX ? more : "");
+	if (q->live->info.bid != f->access + 1)
+		append(why, "; it goes there with its next packet");
+	append(why, f->fid == 0 ? "; the anchor has no flow binding for it and follows its packets"
+		    : f->is_known ? "; the anchor keeps to it"
+				  : "; the anchor has not answered yet");
+}
+
+/* Does the data path have a rule of that number? Some may have no place (core/host_rule.c). */
+static bool has_place(const struct fm_daemon *d, uint16_t number)
+{
+	const struct fm_forwarding *f = &d->host->forwarding;
+
+	for (uint8_t i = 0; i < f->n_rules; i++) {
+		if (f->rules[i].fid == number)
+			return true;
+	}
+	return f->n_left_out == 0;
 }
 
 /* A word of a match that fails, or that cannot be told of this flow. */
@@ -206,8 +249,8 @@ static bool is_decisive(const struct question *q, uint16_t number, enum fm_fits 
 			bool is_decided)
 {
 	if (q->live)
-		return !q->live->info.is_pinned && q->live->info.fid == number;
-	return !is_decided && fits == FM_FITS;
+		return !q->is_moved && q->live->info.fid == number;
+	return !is_decided && fits == FM_FITS && has_place(q->d, number);
 }
 
 /* Rule @k of the configuration. Returns whether it decides. */
@@ -224,7 +267,10 @@ static bool walk_rule(struct question *q, uint16_t k, bool is_decided, json_t *l
 		say_choice(q->d, q->rule, why);
 	} else if (fits == FM_FITS) {
 		why[0] = '\0';
-		append(why, is_decided ? "one before it decides" : "none of its accesses works");
+		append(why, is_decided ? "one before it decides"
+			    : !has_place(q->d, (uint16_t)(k + 1))
+				    ? "it has no place in the data path"
+				    : "none of its accesses works");
 	}
 	add_rule(list, rule->name, as_json(fits), decides, why);
 	(void)snprintf(where, sizeof(where), "%.4096s:%d", rule->place.file, rule->place.line);
@@ -236,17 +282,20 @@ static bool walk_rule(struct question *q, uint16_t k, bool is_decided, json_t *l
 static json_t *list_rules(struct question *q)
 {
 	const struct fm_config *config = q->d->config;
-	bool is_decided = q->live && q->live->info.is_pinned;
+	bool is_decided = q->is_moved;
 	json_t *list = json_array();
 	char why[WHY_MAX];
 
-	if (is_decided)
-		add_rule(list, "moved", json_true(), true,
-			 "moved by a command; it holds until the flow ends");
-	if (q->live && q->live->info.fid >= FM_RUN_RULE && q->live->info.fid < FM_NETWORK_FID) {
+	why[0] = '\0';
+	if (is_decided) {
+		say_move(q, why);
+		add_rule(list, "moved", json_true(), true, why);
+	}
+	if (q->live && !q->is_moved && q->live->info.fid >= FM_RUN_RULE &&
+	    q->live->info.fid < FM_NETWORK_FID) {
 		is_decided = true;
 		add_rule(list, "run", json_true(), true, "flowmob run --via asked for it");
-	} else if (q->live && q->live->info.fid > config->host.n_rules) {
+	} else if (q->live && !q->is_moved && q->live->info.fid > config->host.n_rules) {
 		is_decided = true;
 		add_rule(list, "anchor", json_true(), true, "the anchor asked for it (RFC 7109)");
 	}
@@ -407,27 +456,30 @@ static bool read_endpoint(const char *text, struct fm_ip *ip, uint16_t *port)
 	return fm_value_address(address, ip);
 }
 
-/* Would a program of that user, or in that unit, get a type by policy? Sets q->type. */
+/* Would that program, of that user, in that unit, get a type by policy? Sets q->type. */
 static bool has_own_type(struct question *q, const json_t *request, const struct fm_way *way)
 {
 	const char *unit = json_string_value(json_object_get(request, "unit"));
+	const char *program = json_string_value(json_object_get(request, "program"));
 	const json_t *uid = json_object_get(request, "uid");
 	const struct fm_conf_host *conf = &q->d->config->host;
 	char cgroup[1024] = "";
 	struct fm_who who = { .uid = (uint32_t)json_integer_value(uid),
 			      .gid = UINT32_MAX,
 			      .cgroup = cgroup,
-			      .program = "" };
+			      .program = program ? program : "" };
 
-	if (!unit && !uid)
+	if (!unit && !uid && !program)
 		return false;
 	if (!uid)
-		who.uid = UINT32_MAX; /* nobody's: only the unit tells */
+		who.uid = UINT32_MAX; /* nobody's: only the others tell */
 	if (unit)
 		(void)snprintf(cgroup, sizeof(cgroup), "/%s", unit);
 	q->facts.uid = who.uid;
-	q->facts.known = (uint8_t)((uid ? 1u << FM_OWNER_USER | 1u << FM_OWNER_GROUP : 0) |
-				   (unit ? FM_WHO_BY_CGROUP : 0));
+	q->facts.known =
+		(uint8_t)((uid ? 1u << FM_OWNER_USER | 1u << FM_OWNER_GROUP : 0) |
+			  (unit ? FM_WHO_BY_CGROUP : 0) | (program ? 1u << FM_OWNER_PROGRAM : 0));
+	(void)snprintf(q->facts.program, sizeof(q->facts.program), "%s", who.program);
 	memcpy(q->facts.cgroup, cgroup, sizeof(cgroup));
 	for (uint8_t i = 0; i < conf->n_programs && !q->policy; i++) {
 		if (!fm_who_fits(&conf->programs[i].who, &who))
@@ -520,5 +572,6 @@ json_t *fm_host_command_explain(struct fm_daemon *d, struct fm_client *client, j
 	if (!q.live)
 		return fm_control_error("no-such-flow", "no such flow; flowmob flows lists them");
 	q.tuple = q.live->info.tuple;
+	q.is_moved = q.live->info.is_pinned || fm_host_moved(&d->host->core, &q.tuple);
 	return explain(&q, true);
 }

@@ -192,6 +192,12 @@ static bool is_other(const char *program, const struct fm_sock_who *who)
 	       (st.st_dev != device_of(who) || st.st_ino != who->exe_ino);
 }
 
+/* The kernel's number means another process in a pid namespace of our own. */
+static uint32_t pid_of(const struct fm_sock_event *e)
+{
+	return fm_proc_has_all() ? e->pid : 0;
+}
+
 /*
  * Which program asks; "": none that policy names, or that was not seen. One that has ended, or
  * become another, is known where its file is one that policy names. false: not known.
@@ -202,7 +208,7 @@ static bool find_program(const struct fm_daemon *d, const struct fm_sock_event *
 	int err;
 
 	program[0] = '\0';
-	if (e->pid == 0)
+	if (pid_of(e) == 0)
 		return true;
 	err = fm_proc_helper_program(&d->host->proc, e->pid, program);
 	if (err == 0) {
@@ -236,9 +242,11 @@ void fm_host_policy_who(struct fm_daemon *d, const struct fm_sock_event *e)
 	struct fm_sock_verdict v = { 0 };
 
 	/* the process is looked at where it is still there, its cgroup also when it is gone */
-	if ((e->pid == 0 || fm_proc_cgroup_of(e->pid, cgroup, sizeof(cgroup)) < 0) &&
+	if ((pid_of(e) == 0 || fm_proc_cgroup_of(e->pid, cgroup, sizeof(cgroup)) < 0) &&
 	    fm_proc_cgroup(e->who.cgroup, cgroup, sizeof(cgroup)) < 0)
 		cgroup[0] = '\0';
+	if (!cgroup[0] && fm_host_policy_has_kind(d, FM_WHO_BY_CGROUP))
+		return; /* gone, or outside of our cgroup namespace: what blocks stays closed */
 	if (d->host->policy.people.is_only && !find_run(&d->host->policy, cgroup)) {
 		put_person(d, e->who.uid);
 		return;

@@ -64,7 +64,10 @@ static bool is_in_network(const struct fm_daemon *d, const char *name)
 	uint64_t now_us = fm_now_us();
 
 	for (uint8_t i = 0; i < d->config->host.n_accesses; i++) {
-		if (works(d, i, now_us) && strcmp(d->host->accesses.list[i].network, name) == 0)
+		const struct fm_access *a = &d->host->accesses.list[i];
+		bool is_named = strcmp(a->ssid, name) == 0 || strcmp(a->network, name) == 0;
+
+		if (is_named && works(d, i, now_us))
 			return true;
 	}
 	return false;

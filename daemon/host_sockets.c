@@ -9,6 +9,8 @@
 #include "daemon/host.h"
 #include "daemon/role.h"
 
+#define BETWEEN_US 200000u
+
 static void on_event(void *ctx, const struct fm_sock_event *e)
 {
 	struct fm_daemon *d = ctx;
@@ -125,6 +127,22 @@ static void set_timer(struct fm_daemon *d, uint64_t now_us)
 	fm_timer_set(&d->host->sockets.timer, next_us == UINT64_MAX ? 0 : next_us);
 }
 
+/*
+ * Where sockets lose an address, 10 to 50 ms pass until no program can see it any more. When the
+ * last path was lost, the anchor's answer over another address may come meanwhile: it goes first.
+ */
+static bool is_between_paths(struct fm_daemon *d, uint64_t now_us)
+{
+	struct fm_host_sockets *s = &d->host->sockets;
+
+	bool was_bound = s->is_bound;
+
+	s->is_bound = fm_host_is_bound(&d->host->core, now_us);
+	if (was_bound && !s->is_bound)
+		s->between_until_us = now_us + BETWEEN_US;
+	return !s->is_bound && now_us < s->between_until_us;
+}
+
 void fm_host_sockets_turn(struct fm_daemon *d)
 {
 	struct fm_host_sockets *s = &d->host->sockets;
@@ -132,6 +150,10 @@ void fm_host_sockets_turn(struct fm_daemon *d)
 
 	if (!s->sock)
 		return;
+	if (is_between_paths(d, now_us)) {
+		fm_timer_set(&s->timer, s->between_until_us);
+		return;
+	}
 	fm_host_policy_turn(d);
 	fm_host_slots_turn(d, now_us);
 	if (!s->is_adopted && d->host->is_taken) {

@@ -87,11 +87,12 @@ struct fm_host_listener {
  * @sock: NULL: not on this machine, and @why
  * @is_adopted: slots of an earlier run have been looked through
  * @away_us: when the first of the addresses that nothing uses is to be withheld; UINT64_MAX: none
+ * @is_bound: the host had a path at the last turn; @between_until_us: how long sockets wait for one
  */
 struct fm_host_sockets {
 	struct fm_sock *sock;
 	char why[256];
-	bool is_adopted;
+	bool is_adopted, is_bound;
 	struct fm_watch watch;
 	struct fm_timer timer;
 	struct fm_sc_server server;
@@ -100,7 +101,7 @@ struct fm_host_sockets {
 	struct fm_host_own owns[FM_HOST_OWNS_MAX];
 	uint32_t next_own;
 	struct fm_host_listener *listeners;
-	uint64_t away_us;
+	uint64_t away_us, between_until_us;
 };
 
 /* Before privileges are dropped. Where it cannot be, an event says so and all else goes on. */

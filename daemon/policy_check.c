@@ -1,10 +1,12 @@
 /*
- * What is wrong with rules as a whole. A match is compared with one match at a time: that several
- * together take all its flows is not seen.
+ * What is wrong with rules as a whole. A match is compared with one match at a time; where none
+ * takes all its flows, with all before it together (policy_cover.c).
  */
 #include "daemon/policy_check.h"
 
 #include <string.h>
+
+#include "daemon/policy_cover.h"
 
 #define BIT(field) (1u << (field))
 
@@ -141,12 +143,9 @@ static bool has_selector_over(const struct fm_match *a, const struct fm_selector
 	return false;
 }
 
-bool fm_match_covers(const struct fm_classes *c, const struct fm_match *a, const struct fm_match *b)
+bool fm_match_covers_words(const struct fm_classes *c, const struct fm_match *a,
+			   const struct fm_match *b)
 {
-	for (uint8_t i = 0; i < b->n; i++) {
-		if (!has_selector_over(a, &b->selectors[i]))
-			return false;
-	}
 	for (unsigned k = 0; k < 2 * FM_CLASSES_MAX; k++) {
 		if (a->need >> k & 1 && !implies(c, k, b->need))
 			return false;
@@ -156,6 +155,15 @@ bool fm_match_covers(const struct fm_classes *c, const struct fm_match *a, const
 	if (a->network && a->network != b->network)
 		return false;
 	return !a->is_metered || b->is_metered;
+}
+
+bool fm_match_covers(const struct fm_classes *c, const struct fm_match *a, const struct fm_match *b)
+{
+	for (uint8_t i = 0; i < b->n; i++) {
+		if (!has_selector_over(a, &b->selectors[i]))
+			return false;
+	}
+	return fm_match_covers_words(c, a, b);
 }
 
 bool fm_match_meets(const struct fm_classes *c, const struct fm_match *a, const struct fm_match *b)
@@ -183,24 +191,29 @@ struct check {
 };
 
 static void add(struct check *k, enum fm_policy_problem_kind kind, uint8_t rule, uint8_t match,
-		int other)
+		uint64_t others)
 {
 	if (k->n < FM_POLICY_PROBLEMS_MAX)
-		k->out[k->n++] = (struct fm_policy_problem){
-			.kind = kind, .rule = rule, .match = match, .other = other
-		};
+		k->out[k->n++] =
+			(struct fm_policy_problem){ .kind = kind,
+						    .rule = rule,
+						    .match = match,
+						    .other = __builtin_ffsll((long long)others) - 1,
+						    .others = others };
 }
 
-/* The first rule before @rule that takes all flows of the match; -1: none. */
-static int find_cover(const struct fm_conf_host *c, uint8_t rule, const struct fm_match *m)
+/* The first rule before @rule that takes all flows of the match, or those that do together; 0. */
+static uint64_t find_cover(const struct fm_conf_host *c, uint8_t rule, const struct fm_match *m)
 {
+	uint64_t by = 0;
+
 	for (uint8_t i = 0; i < rule; i++) {
 		for (uint8_t k = 0; k < c->rules[i].n_matches; k++) {
 			if (fm_match_covers(&c->classes, &c->rules[i].matches[k], m))
-				return i;
+				return 1ull << i;
 		}
 	}
-	return -1;
+	return fm_policy_cover(c, rule, m, &by) > 0 ? by : 0;
 }
 
 static bool is_covered_by(const struct fm_conf_host *c, const struct fm_conf_rule *b,
@@ -217,11 +230,13 @@ static bool is_covered_by(const struct fm_conf_host *c, const struct fm_conf_rul
 	return true;
 }
 
-static enum fm_policy_problem_kind kind_of(const struct fm_conf_host *c, uint8_t rule, int other)
+static enum fm_policy_problem_kind kind_of(const struct fm_conf_host *c, uint8_t rule,
+					   uint64_t others)
 {
-	const struct fm_conf_rule *b = &c->rules[rule], *a = &c->rules[other];
+	const struct fm_conf_rule *b = &c->rules[rule];
+	const struct fm_conf_rule *a = &c->rules[__builtin_ctzll(others)];
 
-	if (!is_covered_by(c, a, b) || !is_covered_by(c, b, a))
+	if (others & (others - 1) || !is_covered_by(c, a, b) || !is_covered_by(c, b, a))
 		return FM_POLICY_NEVER_REACHED;
 	return memcmp(&a->steer, &b->steer, sizeof(a->steer)) == 0 ? FM_POLICY_REPEATED
 								   : FM_POLICY_CONTRADICTION;
@@ -231,22 +246,23 @@ static bool check_reach(struct check *k, uint8_t rule)
 {
 	const struct fm_conf_rule *r = &k->c->rules[rule];
 	uint8_t n_covered = 0, first = 0;
-	int other = -1;
+	uint64_t all = 0, of_first = 0;
 
 	for (uint8_t i = 0; i < r->n_matches; i++) {
-		int cover = find_cover(k->c, rule, &r->matches[i]);
+		uint64_t by = find_cover(k->c, rule, &r->matches[i]);
 
-		if (cover >= 0 && n_covered++ == 0) {
-			other = cover;
+		if (by && n_covered++ == 0) {
+			of_first = by;
 			first = i;
 		}
+		all |= by;
 	}
 	if (n_covered == 0)
 		return true;
 	if (n_covered == r->n_matches)
-		add(k, kind_of(k->c, rule, other), rule, first, other);
+		add(k, kind_of(k->c, rule, all), rule, first, all);
 	else
-		add(k, FM_POLICY_MATCH_IN_VAIN, rule, first, other);
+		add(k, FM_POLICY_MATCH_IN_VAIN, rule, first, of_first);
 	return n_covered < r->n_matches;
 }
 
@@ -273,7 +289,7 @@ static void check_block(struct check *k, uint8_t rule)
 		const struct fm_conf_rule *before = &k->c->rules[i];
 
 		if (before->steer.on_none == FM_ON_NONE_ANY && meets(k->c, before, r)) {
-			add(k, FM_POLICY_BLOCK_LEAKS, rule, 0, i);
+			add(k, FM_POLICY_BLOCK_LEAKS, rule, 0, 1ull << i);
 			return;
 		}
 	}
@@ -287,9 +303,9 @@ static void check_accesses(struct check *k, uint8_t rule)
 	for (uint8_t i = 0; i < s->n_via; i++)
 		via |= (uint16_t)(1u << s->via[i]);
 	if (!(via & k->usable) && s->on_none != FM_ON_NONE_ANY)
-		add(k, FM_POLICY_NO_ACCESS, rule, 0, -1);
+		add(k, FM_POLICY_NO_ACCESS, rule, 0, 0);
 	if (s->mode == FM_MODE_REDUNDANT && s->n_via < 2)
-		add(k, FM_POLICY_ONE_COPY, rule, 0, -1);
+		add(k, FM_POLICY_ONE_COPY, rule, 0, 0);
 }
 
 size_t fm_policy_check(const struct fm_conf_host *c, uint16_t usable,
@@ -328,20 +344,44 @@ static const char *what_is_wrong(enum fm_policy_problem_kind kind)
 	return "";
 }
 
+#define NAMED_MAX 4u /* of those to blame */
+
+/* ' rule "a" (FILE:LINE)', ' rules "a" (FILE:LINE) and "b" (FILE:LINE)'; more than some by number.
+ */
+static void name_others(const struct fm_conf_host *c, uint64_t others, char *out, size_t size)
+{
+	unsigned n = (unsigned)__builtin_popcountll(others), named = 0;
+	size_t used = (size_t)snprintf(out, size, n > 1 ? " rules" : n > 0 ? " rule" : "");
+
+	for (uint8_t i = 0; i < c->n_rules && named < NAMED_MAX && used < size; i++) {
+		const struct fm_conf_rule *r = &c->rules[i];
+		bool is_last = named + 1 == n;
+
+		if (!(others >> i & 1))
+			continue;
+		used += (size_t)snprintf(out + used, size - used, "%s \"%s\" (%.200s:%d)",
+					 named == 0 ? ""
+					 : is_last  ? " and"
+						    : ",",
+					 r->name, r->place.file, r->place.line);
+		named++;
+	}
+	if (n > named && used < size)
+		(void)snprintf(out + used, size - used, " and %u more", n - named);
+}
+
 char *fm_policy_problem_text(const struct fm_conf_host *c, const struct fm_policy_problem *p,
 			     char *out, size_t size)
 {
 	const struct fm_conf_rule *r = &c->rules[p->rule];
-	char match[FM_MATCH_TEXT_MAX], other[512] = "";
+	char match[FM_MATCH_TEXT_MAX], others[1536];
 
-	if (p->other >= 0)
-		snprintf(other, sizeof(other), " rule \"%s\" (%.255s:%d)", c->rules[p->other].name,
-			 c->rules[p->other].place.file, c->rules[p->other].place.line);
+	name_others(c, p->others, others, sizeof(others));
 	if (p->kind == FM_POLICY_MATCH_IN_VAIN)
 		snprintf(out, size, "rule \"%s\": match \"%s\" %s%s", r->name,
 			 fm_match_words(&r->matches[p->match], &c->classes, match),
-			 what_is_wrong(p->kind), other);
+			 what_is_wrong(p->kind), others);
 	else
-		snprintf(out, size, "rule \"%s\" %s%s", r->name, what_is_wrong(p->kind), other);
+		snprintf(out, size, "rule \"%s\" %s%s", r->name, what_is_wrong(p->kind), others);
 	return out;
 }

@@ -10,7 +10,7 @@
 #define FM_POLICY_PROBLEMS_MAX 256u
 
 enum fm_policy_problem_kind {
-	FM_POLICY_NEVER_REACHED, /* one before it takes all its flows */
+	FM_POLICY_NEVER_REACHED, /* those before it take all its flows */
 	FM_POLICY_CONTRADICTION, /* one before it says the same of flows, and does something else */
 	FM_POLICY_REPEATED,	 /* or does the same */
 	FM_POLICY_MATCH_IN_VAIN, /* that is so of one of its matches */
@@ -24,12 +24,14 @@ extern const char *const fm_policy_problem_names[];
 /**
  * struct fm_policy_problem - one thing that is wrong
  * @rule, @match: numbers from 0: which, and which of its matches
- * @other: the rule before it that is to blame; -1: none
+ * @other: the rule before it that is to blame, of several the first; -1: none
+ * @others: all that are, bit i: rule i
  */
 struct fm_policy_problem {
 	enum fm_policy_problem_kind kind;
 	uint8_t rule, match;
 	int other;
+	uint64_t others;
 };
 
 /**
@@ -47,6 +49,9 @@ char *fm_policy_problem_text(const struct fm_conf_host *c, const struct fm_polic
 /* Has every flow that fits @b also @a? What it cannot know it denies. */
 bool fm_match_covers(const struct fm_classes *c, const struct fm_match *a,
 		     const struct fm_match *b);
+/* The same but for selectors: programs, names, types, conditions. */
+bool fm_match_covers_words(const struct fm_classes *c, const struct fm_match *a,
+			   const struct fm_match *b);
 /* Can a flow fit both? What it cannot know it grants. */
 bool fm_match_meets(const struct fm_classes *c, const struct fm_match *a, const struct fm_match *b);
 

@@ -79,6 +79,16 @@ static json_t *put_quota(const struct fm_daemon *d, uint8_t i, json_t *o)
 	return o;
 }
 
+/* What `network` in rules compares: the SSID, else the alias. A name that is no UTF-8 is not shown.
+ */
+static json_t *network_json(const struct fm_access *a)
+{
+	const char *name = a->ssid[0] ? a->ssid : a->network;
+	json_t *shown = name[0] ? json_string(name) : NULL;
+
+	return shown ? shown : json_null();
+}
+
 static json_t *access_json(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 {
 	const struct fm_conf_access *conf = &d->config->host.accesses[i];
@@ -104,6 +114,7 @@ static json_t *access_json(struct fm_daemon *d, uint8_t i, uint64_t now_us)
 		"since_s", fm_daemon_wall_s(s.changed_us), "mtu", (int)a->mtu);
 	if (o)
 		add_health(o, &s, now_us);
+	json_object_set_new(o, "network", network_json(a));
 	return o;
 }
 

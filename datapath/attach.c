@@ -289,6 +289,6 @@ void fm_dp_down(struct fm_dp *dp)
 			(void)bpf_map__unpin(m, NULL);
 	}
 	fm_programs_clear(dp);
-	(void)rmdir(dp->pin_dir);
+	fm_pin_remove_directory(dp->pin_dir);
 	fm_dp_close(dp);
 }

@@ -2,7 +2,8 @@
 /*
  * The `block` programs: what a rule with on-none = block claims never leaves outside the tunnel,
  * whether a daemon runs or not. They judge what sockets of one network namespace send; what only
- * the daemon knows counts as if the rule fitted while it is dead.
+ * the daemon knows counts as if the rule fitted while it is dead. What goes into the tunnel the
+ * data path judges, but for that.
  */
 #include "datapath/block_maps.h"
 #include "datapath/rules.h"
@@ -17,7 +18,7 @@
 #define FM_V2_HIERARCHY 0
 
 FM_PAGE_MAP(fm_block_settings_v1, struct fm_block_settings, 1);
-FM_PAGE_MAP(fm_block_sets_v1, struct fm_block_set, 2);
+FM_PAGE_MAP(fm_block_sets_v2, struct fm_block_set, 2);
 FM_MAP(fm_block_users_v1, BPF_MAP_TYPE_HASH, __u32, struct fm_block_classes, FM_BLOCK_USERS);
 FM_MAP(fm_block_drops_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_counter, 1);
 
@@ -127,8 +128,7 @@ static __always_inline bool is_left(const struct fm_block_settings *now, struct 
 
 static __always_inline bool is_flowmobs(const struct fm_block_settings *now, __u32 device)
 {
-	return device == FM_LOOPBACK || device == now->devices[0] || device == now->devices[1] ||
-	       device == now->devices[2];
+	return device == now->devices[0] || device == now->devices[1] || device == now->devices[2];
 }
 
 /* What stays on its link: else no access would ever come up. */
@@ -199,16 +199,18 @@ static __always_inline __u64 classes_of_destination(const struct fm_packet *p)
 	return classes ? (__u64)*classes << 32 : 0;
 }
 
-static __always_inline __u64 classes_of(const struct fm_block_settings *now,
-					const struct fm_block_set *set, struct __sk_buff *skb,
-					const struct fm_packet *p)
+/* What is @is_judged, the daemon has told; else all that it alone knows counts as had. */
+static __always_inline __u64 classes_of(const struct fm_block_settings *now, struct __sk_buff *skb,
+					const struct fm_packet *p, bool is_judged, __u64 classes)
 {
-	bool alive = is_alive(now);
-	__u64 classes = 0;
+	__u32 which = now->now & 1;
+	const struct fm_block_set *set = bpf_map_lookup_elem(&fm_block_sets_v2, &which);
 
-	if (!alive || !find_judged(skb, &classes))
+	if (!set)
+		return ~0ull;
+	if (!is_judged)
 		classes = classes_seen(now, set, skb) | (__u32)set->cannot;
-	return classes | (alive ? classes_of_destination(p) : set->cannot >> 32 << 32);
+	return classes | (is_alive(now) ? classes_of_destination(p) : set->cannot >> 32 << 32);
 }
 
 /* A selector of the host's own rules has the host as its source. */
@@ -229,23 +231,88 @@ static __always_inline void match_of(struct fm_match *m, const struct fm_packet 
 	m->has = p->has | FM_DP_HAS_SRC | FM_DP_HAS_DST | FM_DP_HAS_TC | FM_DP_HAS_PROTO;
 }
 
+/* Rules that fit by what the packet shows. */
+static __always_inline __u64 shown(const struct fm_block_settings *now,
+				   const struct fm_block_set *set, const struct fm_packet *p)
+{
+	struct fm_match m = {};
+	__u64 fits;
+
+	match_of(&m, p);
+	fits = fm_many_fit(&set->rules, &m);
+	return is_alive(now) ? fits & ~set->resting : fits;
+}
+
+/* Outside the tunnel: the daemon's word on a program holds while it lives. */
 static __always_inline bool is_claimed(const struct fm_block_settings *now, struct __sk_buff *skb,
 				       const struct fm_packet *p)
 {
 	__u32 which = now->now & 1;
-	const struct fm_block_set *set = bpf_map_lookup_elem(&fm_block_sets_v1, &which);
-	struct fm_match m = {};
-	__u64 fits;
+	const struct fm_block_set *set = bpf_map_lookup_elem(&fm_block_sets_v2, &which);
+	__u64 fits, classes = 0;
+	bool is_judged;
 
 	if (!set)
 		return false;
-	match_of(&m, p);
-	fits = fm_many_fit(&set->rules, &m);
-	if (is_alive(now))
-		fits &= ~set->resting;
+	fits = shown(now, set, p) & set->blocks;
 	if (!fits)
 		return false;
-	return fits & ~fm_lacking(set->rules.need, FM_DP_RULES, classes_of(now, set, skb, p));
+	is_judged = is_alive(now) && find_judged(skb, &classes);
+	classes = classes_of(now, skb, p, is_judged, classes);
+	return fits & ~fm_lacking(set->rules.need, FM_DP_RULES, classes);
+}
+
+/* The data path has chosen for it, by what was known then. */
+static __always_inline bool has_flow(const struct fm_packet *p)
+{
+	struct fm_dp_tuple t = { .local_port = p->sport,
+				 .remote_port = p->dport,
+				 .ip_proto = p->ip_proto };
+
+	fm_addr_move(t.local, &p->src);
+	fm_addr_move(t.remote, &p->dst);
+	return bpf_map_lookup_elem(&fm_flows_v3, &t);
+}
+
+/* Rules that may stop what goes into the tunnel: while the daemon lives, where its accesses are
+ * down. */
+static __always_inline __u64 closed_inside(const struct fm_block_settings *now)
+{
+	__u32 which = now->now & 1;
+	const struct fm_block_set *set = bpf_map_lookup_elem(&fm_block_sets_v2, &which);
+
+	if (!set)
+		return 0;
+	return is_alive(now) ? set->blocks & set->shut : set->blocks;
+}
+
+/*
+ * Into the tunnel: the data path judges by what it knows. What it does not, of a program that was
+ * not judged yet, or of names while the daemon is dead, would pass it as if a rule did not fit. The
+ * first rule that fits decides here, too.
+ */
+static __always_inline bool is_unknown(const struct fm_block_settings *now, struct __sk_buff *skb,
+				       const struct fm_packet *p)
+{
+	__u32 which = now->now & 1;
+	const struct fm_block_set *set = bpf_map_lookup_elem(&fm_block_sets_v2, &which);
+	__u64 fits, closed = closed_inside(now), unsure, sure, classes = 0;
+	bool is_judged;
+
+	if (!set)
+		return false;
+	fits = shown(now, set, p);
+	if (!(fits & closed) || has_flow(p))
+		return false;
+	is_judged = find_judged(skb, &classes);
+	unsure = (is_judged ? 0 : (__u32)~0) | (is_alive(now) ? 0 : ~0ull << 32);
+	unsure = fm_lacking(set->rules.need, FM_DP_RULES, ~unsure);
+	classes = classes_of(now, skb, p, is_judged, classes);
+	fits &= ~fm_lacking(set->rules.need, FM_DP_RULES, classes);
+	sure = fits & ~unsure;
+	if (sure)
+		fits &= (sure & -sure) - 1;
+	return fits & closed & unsure;
 }
 
 SEC("cgroup_skb/egress")
@@ -253,14 +320,20 @@ int fm_block_out(struct __sk_buff *skb)
 {
 	const struct fm_block_settings *now = settings();
 	struct fm_packet p = {};
+	bool is_inside;
 
-	if (!now || is_flowmobs(now, skb->ifindex) || is_left(now, skb))
+	if (!now || skb->ifindex == FM_LOOPBACK || is_left(now, skb))
 		return FM_PASS;
-	if (!fm_read_skb(skb, 0, &p))
-		return stop(skb); /* nobody knows what it is */
+	is_inside = is_flowmobs(now, skb->ifindex);
+	if (is_inside && !closed_inside(now))
+		return FM_PASS;
+	if (!fm_read_skb(skb, 0, &p)) /* nobody knows what it is */
+		return is_inside ? FM_PASS : stop(skb);
 	if (is_near(&p))
 		return FM_PASS;
-	return is_claimed(now, skb, &p) ? stop(skb) : FM_PASS;
+	if (is_inside ? is_unknown(now, skb, &p) : is_claimed(now, skb, &p))
+		return stop(skb);
+	return FM_PASS;
 }
 
 SEC("cgroup/sock_create")
@@ -275,6 +348,14 @@ int fm_block_create(struct bpf_sock *sk)
 	if (note)
 		note->is_daemons = 1;
 	return FM_PASS;
+}
+
+/* Run once by the loader itself: its number as the kernel has it, in whatever pid namespace. */
+SEC("raw_tp")
+int fm_block_self(void *ctx)
+{
+	(void)ctx;
+	return (int)(bpf_get_current_pid_tgid() >> 32);
 }
 
 /* Do the @len octets of the name from @at on say @text? */
@@ -313,7 +394,7 @@ FM_SUBPROGRAM int fm_fits(const struct fm_block_pattern *p, const struct fm_bloc
 
 static __always_inline __u32 classes_of_name(__u32 which, const struct fm_block_name *name)
 {
-	const struct fm_block_set *set = bpf_map_lookup_elem(&fm_block_sets_v1, &which);
+	const struct fm_block_set *set = bpf_map_lookup_elem(&fm_block_sets_v2, &which);
 	__u32 classes = 0;
 
 	if (!set)

@@ -33,7 +33,8 @@
 
 /* Maps of others, which are read here. */
 static const char *const foreign[] = { "fm_sock_settings_v1", "fm_sock_whos_v2",
-				       "fm_sock_events_v1", "fm_sock_sender_v1", "fm_domains_v1" };
+				       "fm_sock_events_v1",   "fm_sock_sender_v1",
+				       "fm_domains_v1",	      "fm_flows_v3" };
 
 /**
  * struct fm_block - one loader's side
@@ -79,12 +80,22 @@ static int set_own(struct fm_block *b, struct bpf_map *m)
 	return bpf_map__set_pin_path(m, path);
 }
 
-/* An empty one of our own where there is none. */
-static int set_foreign(const struct fm_block_conf *conf, struct bpf_map *m)
+/* The running one's, or what an earlier run left; an empty one of our own where there is none. */
+static int set_foreign(const struct fm_block *b, const struct fm_block_conf *conf,
+		       struct bpf_map *m)
 {
-	int fd = conf->map_of ? conf->map_of(conf->ctx, bpf_map__name(m)) : -1;
+	char path[256];
+	int fd = conf->map_of ? conf->map_of(conf->ctx, bpf_map__name(m)) : -1, err = 0;
 
-	return fd < 0 ? 0 : bpf_map__reuse_fd(m, fd);
+	if (fd >= 0)
+		return bpf_map__reuse_fd(m, fd);
+	pin_path(b, "", bpf_map__name(m), path); /* another layout would have another name */
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	err = bpf_map__reuse_fd(m, fd);
+	close(fd);
+	return err;
 }
 
 static int set_maps(struct fm_block *b, const struct fm_block_conf *conf)
@@ -99,7 +110,7 @@ static int set_maps(struct fm_block *b, const struct fm_block_conf *conf)
 		if (is_own(m))
 			err = set_own(b, m);
 		else if (is_foreign(m))
-			err = set_foreign(conf, m);
+			err = set_foreign(b, conf, m);
 		else
 			err = bpf_map__set_autocreate(m, false); /* the data path's, not used */
 	}
@@ -136,7 +147,7 @@ static int settle(struct fm_block *b)
 	int err = 0;
 
 	b->settings = map_in(b->skel->maps.fm_block_settings_v1, sizeof(*b->settings));
-	b->sets = map_in(b->skel->maps.fm_block_sets_v1, 2 * sizeof(*b->sets));
+	b->sets = map_in(b->skel->maps.fm_block_sets_v2, 2 * sizeof(*b->sets));
 	if (!b->settings || !b->sets)
 		err = fm_dp_fail(-ENOMEM, "block: cannot map what the programs read");
 	else if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
@@ -286,7 +297,9 @@ static void put_set(struct fm_block *b, const struct fm_block_policy *p, uint32_
 	fm_rules_columns(&set->rules, &b->rules);
 	set->rules.head.need = 0; /* compared by the program, once it knows who sends */
 	set->cannot = p->cannot;
-	set->resting = 0;
+	set->resting = set->shut = set->blocks = 0;
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		set->blocks |= (uint64_t)p->rules[i].is_block << i;
 	set->by_cgroup = 0;
 	memcpy(set->patterns, p->patterns, sizeof(set->patterns));
 	for (uint32_t i = 0; i < p->n_patterns; i++)
@@ -363,19 +376,29 @@ static void note_sockets(struct fm_block *b)
 					  BPF_ANY);
 }
 
+static uint32_t own_pid(const struct fm_block *b)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(b->skel->progs.fm_block_self), &o);
+
+	return err < 0 ? (uint32_t)getpid() : o.retval;
+}
+
 void fm_block_serve(struct fm_block *b, const uint32_t devices[FM_BLOCK_DEVICES])
 {
 	memcpy(b->settings->devices, devices, sizeof(b->settings->devices));
-	__atomic_store_n(&b->settings->pid, (uint32_t)getpid(), __ATOMIC_RELEASE);
+	__atomic_store_n(&b->settings->pid, own_pid(b), __ATOMIC_RELEASE);
 	note_sockets(b);
 }
 
-void fm_block_beat(struct fm_block *b, uint64_t resting)
+void fm_block_beat(struct fm_block *b, uint64_t resting, uint64_t shut)
 {
+	struct fm_block_set *set = &b->sets[b->settings->now & 1];
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	__atomic_store_n(&b->sets[b->settings->now & 1].resting, resting, __ATOMIC_RELAXED);
+	__atomic_store_n(&set->resting, resting, __ATOMIC_RELAXED);
+	__atomic_store_n(&set->shut, shut, __ATOMIC_RELAXED);
 	__atomic_store_n(&b->settings->beat_ns,
 			 (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec, __ATOMIC_RELEASE);
 }

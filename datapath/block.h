@@ -19,7 +19,7 @@ struct fm_block_user {
 
 /**
  * struct fm_block_policy - what is to be blocked
- * @rules:    those with on-none = block: selector (source: the host's side) and need
+ * @rules:    in their order: selector (source: the host's side), need and is_block
  * @cannot:   classes that only the daemon knows
  * @users:    several of one uid count together
  * @patterns: of cgroups that will be made
@@ -40,7 +40,7 @@ struct fm_block_policy {
  * @pin_dir, @cgroup: as in struct fm_sock_conf
  * @mount:  of cgroup v2: all below it are known
  * @map_of: descriptor of a map of the `sock` programs or the data path by its name, which is read
- *          here; negative: it has none. NULL: nothing of them runs
+ *          here; negative: it has none. Then, or with NULL, it is what they left pinned
  */
 struct fm_block_conf {
 	const char *pin_dir, *cgroup, *mount;
@@ -61,10 +61,14 @@ void fm_block_remove(const char *pin_dir);
 /* This policy holds from now on, as a whole; attaches the programs where they are not yet. */
 int fm_block_put(struct fm_block *b, const struct fm_block_policy *p);
 
-/* The caller is the daemon: its sockets are let through, and what leaves by these devices. */
+/*
+ * The caller is the daemon: its sockets are let through. What leaves by these devices is the data
+ * path's matter, but for what only the daemon could tell of it, and has not.
+ */
 void fm_block_serve(struct fm_block *b, const uint32_t devices[FM_BLOCK_DEVICES]);
-/* It lives: once a second. @resting: bit i: the condition of rule i does not hold. */
-void fm_block_beat(struct fm_block *b, uint64_t resting);
+/* It lives: once a second. @resting: bit i: the condition of rule i does not hold; @shut: none of
+ * its accesses works. */
+void fm_block_beat(struct fm_block *b, uint64_t resting, uint64_t shut);
 
 /* Packets that were dropped, since the maps were made. */
 uint64_t fm_block_drops(const struct fm_block *b);

@@ -24,7 +24,7 @@
  * @netns:   cookie of the network namespace whose packets are judged
  * @beat_ns: when the daemon last said that it lives, CLOCK_MONOTONIC; 0: none has run yet
  * @now:     the set in force
- * @pid:     of the daemon: what it opens itself is never blocked
+ * @pid:     of the daemon, in the first pid namespace: what it opens itself is never blocked
  * @devices: by their number: what leaves there is flowmob's matter; 0: none
  * @is_full: a cgroup was not noted for want of room: all those not noted count as every pattern's
  */
@@ -51,19 +51,20 @@ struct fm_block_pattern {
 _Static_assert(sizeof(struct fm_block_pattern) == 264, "changes a pinned map: raise its version");
 
 /**
- * struct fm_block_set - fm_block_sets_v1
+ * struct fm_block_set - fm_block_sets_v2
  * @cannot:    classes that only the daemon knows, as in fm_dp_many.need
  * @resting:   rules whose condition does not hold now, as the daemon says while it lives
+ * @shut:      rules none of whose accesses works, as it said last
+ * @blocks:    rules with on-none = block; the others only claim what these do not, then
  * @by_cgroup: classes of all patterns
- * @rules:     those that block
  */
 struct fm_block_set {
-	__u64 cannot, resting;
+	__u64 cannot, resting, shut, blocks;
 	__u32 by_cgroup, pad;
 	struct fm_block_pattern patterns[FM_BLOCK_PATTERNS];
 	struct fm_dp_many rules;
 };
-_Static_assert(sizeof(struct fm_block_set) == 24 + 32 * 264 + sizeof(struct fm_dp_many),
+_Static_assert(sizeof(struct fm_block_set) == 40 + 32 * 264 + sizeof(struct fm_dp_many),
 	       "changes a pinned map: raise its version");
 
 /* fm_block_cgroups_v1, by id, fm_block_users_v1, by uid: classes, of each set. */

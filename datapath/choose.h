@@ -8,22 +8,48 @@
 #include "datapath/rules.h"
 #include "datapath/sender.h"
 
-/* Does the block that @word names own @a? Part of a hash may be another key's. */
-static __always_inline bool fm_owns(__u32 word, const union fm_addr *a, __u32 len)
+/* NULL: there is no more of it. */
+static __always_inline const struct fm_dp_more *fm_more_of(const struct fm_dp_block *b)
 {
-	__u32 slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
-	const struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v4, &slot);
+	__u32 slot = b->more;
+	const struct fm_dp_more *m = slot ? bpf_map_lookup_elem(&fm_more_v1, &slot) : NULL;
 
-	if (!b || index >= FM_DP_PREFIXES)
+	return m && m->id == b->id && m->generation == b->generation ? m : NULL;
+}
+
+static __always_inline bool fm_more_owns(const struct fm_dp_block *b, __u32 index,
+					 const union fm_addr *a, __u32 len)
+{
+	const struct fm_dp_more *m = fm_more_of(b);
+	__u64 i = (__u64)index - 2;
+
+	FM_FORGET(i);
+	if (!m || i >= FM_DP_PREFIXES - 2)
 		return false;
-	const struct fm_dp_prefix *p = &b->prefixes[index];
+	FM_FORGET(i); /* the sum is not to be made before the check */
+	const struct fm_dp_prefix *p = &m->prefixes[i];
 	const __u32 *w = (const __u32 *)p->ip;
 
 	if (p->len != len || w[0] != a->w[0] || w[1] != a->w[1])
 		return false;
-	if (len == 128 && (w[2] != a->w[2] || w[3] != a->w[3]))
+	return len == 64 || (w[2] == a->w[2] && w[3] == a->w[3]);
+}
+
+/* Does the block that @word names own @a? Part of a hash may be another key's. */
+static __always_inline bool fm_owns(__u32 word, const union fm_addr *a, __u32 len)
+{
+	__u32 slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
+	const struct fm_dp_block *b = bpf_map_lookup_elem(&fm_blocks_v5, &slot);
+
+	if (!b || !b->generation)
 		return false;
-	return b->generation != 0;
+	if (index == 1)
+		return len == 64 && (b->flags & FM_DP_BLOCK_LEASE) &&
+		       *(const __u64 *)b->lease == a->d[0];
+	if (index == 0)
+		return len == 128 && (b->flags & FM_DP_BLOCK_REGISTRATION) &&
+		       fm_addr_equal(a, b->registration);
+	return fm_more_owns(b, index, a, len);
 }
 
 /**
@@ -40,8 +66,8 @@ struct fm_seek {
 /* True: the search has ended. A tag stands once in a bucket: no branch for each place. */
 static __always_inline bool fm_seek_bucket(struct fm_seek *s, __u32 i)
 {
-	__u32 at = ((__u32)s->hash + i) & s->buckets, word = 0;
-	const struct fm_dp_bucket *b = bpf_map_lookup_elem(&fm_words_v2, &at);
+	__u32 at = ((__u32)s->hash + i * FM_DP_STEP) & s->buckets, word = 0;
+	const struct fm_dp_bucket *b = bpf_map_lookup_elem(&fm_words_v3, &at);
 	__u64 tag = FM_DP_TAG(s->hash), is_open = 0;
 
 	if (!b)
@@ -68,26 +94,28 @@ static long fm_seek_on(__u64 i, struct fm_seek *s)
 	return fm_seek_bucket(s, i + 1);
 }
 
-static __always_inline __u32 fm_word_by(const union fm_addr *a, const __u8 len, __u32 buckets)
+static __always_inline __u32 fm_word_by(struct fm_seek *s, const __u32 len)
 {
-	struct fm_seek s = { a, fm_dp_hash(a->d[0], len == 128 ? a->d[1] : 0), buckets, len, 0 };
-
-	if (!fm_seek_bucket(&s, 0))
-		bpf_loop(FM_DP_PROBES - 1, fm_seek_on, &s, 0);
-	return s.word;
+	s->hash = fm_dp_hash(s->a->d[0], len == 128 ? s->a->d[1] : 0);
+	s->len = len;
+	if (!fm_seek_bucket(s, 0))
+		bpf_loop(FM_DP_PROBES - 1, fm_seek_on, s, 0);
+	return s->word;
 }
 
 /* The word of the prefix or address that owns @a; 0: none. */
 FM_SUBPROGRAM int fm_word_of(const union fm_addr *a)
 {
 	const struct fm_dp_settings *s = fm_settings();
+	struct fm_seek seek = { .a = a };
 	__u32 word = 0;
 
 	if (!a || !s)
 		return 0;
+	seek.buckets = s->buckets;
 	if (a->d[0])
-		word = fm_word_by(a, 64, s->buckets);
-	return (int)(word ? word : fm_word_by(a, 128, s->buckets));
+		word = fm_word_by(&seek, 64);
+	return (int)(word ? word : fm_word_by(&seek, 128));
 }
 
 static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, __u8 *flags)
@@ -95,7 +123,7 @@ static __always_inline struct fm_dp_block *fm_block_of(const union fm_addr *a, _
 	__u32 word = (__u32)fm_word_of(a), slot = FM_DP_WORD_SLOT(word);
 
 	*flags = word && FM_DP_WORD_INDEX(word) == 0 ? FM_DP_PREFIX_REGISTRATION : 0;
-	return word ? bpf_map_lookup_elem(&fm_blocks_v4, &slot) : NULL;
+	return word ? bpf_map_lookup_elem(&fm_blocks_v5, &slot) : NULL;
 }
 
 /* The same, for packets of users: the registration address carries none. */
@@ -107,10 +135,19 @@ static __always_inline struct fm_dp_block *fm_block_for_users(const union fm_add
 	return flags & FM_DP_PREFIX_REGISTRATION ? NULL : b;
 }
 
+/* NULL: there is none of that number. */
 static __always_inline const struct fm_dp_path *fm_path_at(const struct fm_dp_block *b, __u32 index)
 {
-	FM_FORGET(index);
-	return FM_DP_PATH(b, index);
+	if (index == 0)
+		return &b->path;
+	const struct fm_dp_more *m = fm_more_of(b);
+	__u64 i = (__u64)index - 1;
+
+	FM_FORGET(i);
+	if (!m || i >= FM_DP_PATHS - 1)
+		return NULL;
+	FM_FORGET(i);
+	return &m->paths[i];
 }
 
 static __always_inline __u32 fm_lowest(__u32 mask)
@@ -127,15 +164,24 @@ static __always_inline __u32 fm_lowest(__u32 mask)
 	return i;
 }
 
+/* Not inline: stacks are full below, fm_path_at() takes room for a key. */
+FM_SUBPROGRAM int fm_bid_at(const struct fm_dp_block *b, __u32 index)
+{
+	const struct fm_dp_path *path = b ? fm_path_at(b, index) : NULL;
+
+	return path ? path->bid : 0;
+}
+
 /* Mask of the path with that BID, if packets can leave by it. */
 FM_SUBPROGRAM int fm_path_of_bid(const struct fm_dp_block *b, __u32 bid)
 {
-	__u32 mask = 0;
-
 	if (!b)
 		return 0;
-	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
-		if (i < b->n_paths && FM_DP_PATH(b, i)->bid == bid)
+	const struct fm_dp_more *m = fm_more_of(b);
+	__u32 mask = b->path.bid == bid;
+
+	for (__u32 i = 1; i < FM_DP_PATHS && m; i++) {
+		if (i < b->n_paths && m->paths[i - 1].bid == bid)
 			mask = 1u << i;
 	}
 	return (int)(mask & b->usable);
@@ -178,9 +224,9 @@ static __always_inline bool fm_rules_block(const struct fm_dp_block *b)
 	if (!b->n_rules)
 		return false;
 	if (b->n_rules <= FM_DP_FEW)
-		head = bpf_map_lookup_elem(&fm_few_v2, &slot);
+		head = bpf_map_lookup_elem(&fm_few_v3, &slot);
 	else
-		head = bpf_map_lookup_elem(&fm_many_v2, &slot);
+		head = bpf_map_lookup_elem(&fm_many_v3, &slot);
 	return head && fm_rules_are(head, b) && (head->flags & FM_DP_RULE_BLOCKS);
 }
 
@@ -312,8 +358,8 @@ static __always_inline void fm_match_of(struct fm_match *m, const struct fm_pack
 		__u32 mask = 0;                                                                    \
 		if (fits) {                                                                        \
 			(c)->fid = (r)->fid[i];                                                    \
-			(c)->mark = (r)->marks[i];                                                 \
-			(c)->holds = (b)->holds >> i & 1;                                          \
+			(c)->mark = (r)->marks[i] & ~FM_DP_HOLDS;                                  \
+			(c)->holds = (r)->marks[i] & FM_DP_HOLDS;                                  \
 			mask = fm_by_rule(p, (r)->paths[i] & (b)->usable, (r)->flags[i],           \
 					  &(r)->weights[i], c);                                    \
 		}                                                                                  \
@@ -334,7 +380,7 @@ FM_SUBPROGRAM int fm_by_rules(const struct fm_dp_block *b, const struct fm_packe
 	fm_match_of(&m, p, is_uplink);
 	m.classes = c->sender;
 	if (b->n_rules <= FM_DP_FEW) {
-		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v2, &slot);
+		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v3, &slot);
 
 		if (!r || !fm_rules_are(&r->head, b))
 			return 0;
@@ -342,7 +388,7 @@ FM_SUBPROGRAM int fm_by_rules(const struct fm_dp_block *b, const struct fm_packe
 			m.classes |= fm_destination_classes(r->head.need, p);
 		return FM_BY_FITTING(b, p, r, fm_few_fit(r, &m), FM_DP_FEW, c);
 	}
-	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v2, &slot);
+	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v3, &slot);
 
 	if (!r || !fm_rules_are(&r->head, b))
 		return 0;
@@ -433,7 +479,7 @@ FM_SUBPROGRAM int fm_flow_begin(const struct fm_packet *p)
 static __always_inline void fm_flow_goes(struct fm_dp_flow *f, const struct fm_dp_block *b,
 					 __u32 mask, const struct fm_choice *c, bool is_pinned)
 {
-	__u16 paths = mask, bid = paths ? fm_path_at(b, fm_lowest(paths))->bid : 0;
+	__u16 paths = mask, bid = paths ? (__u16)fm_bid_at(b, fm_lowest(paths)) : 0;
 
 	if (bid && f->bid && bid != f->bid)
 		__sync_fetch_and_add(&f->moves, 1);
@@ -641,8 +687,9 @@ FM_SUBPROGRAM int fm_by_uplink(const struct fm_dp_block *b, const struct fm_pack
 		return 0;
 	__u32 where = FM_READ_ONCE(u->where), index = where & (FM_DP_PATHS - 1);
 
-	if (index >= b->n_paths || fm_path_at(b, index)->bid != where >> 16 ||
-	    fm_path_at(b, index)->bid_pri == FM_DP_PRI_TRIAL)
+	const struct fm_dp_path *path = index < b->n_paths ? fm_path_at(b, index) : NULL;
+
+	if (!path || path->bid != where >> 16 || path->bid_pri == FM_DP_PRI_TRIAL)
 		return 0;
 	return (int)((1u << index) & b->usable);
 }
@@ -704,13 +751,13 @@ FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packe
 
 	fm_match_of(&m, p, is_uplink);
 	if (b->n_rules <= FM_DP_FEW) {
-		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v2, &slot);
+		const struct fm_dp_few *r = bpf_map_lookup_elem(&fm_few_v3, &slot);
 
 		if (!r || !fm_rules_are(&r->head, b))
 			return 0;
 		return (int)FM_CLASS_OF_FIT(r, fm_few_fit(r, &m), FM_DP_FEW);
 	}
-	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v2, &slot);
+	const struct fm_dp_many *r = bpf_map_lookup_elem(&fm_many_v3, &slot);
 
 	if (!r || !fm_rules_are(&r->head, b))
 		return 0;
@@ -720,7 +767,7 @@ FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packe
 /* Bit n: flow class n has gates; bit 0: the binding has (quality.h). */
 static __always_inline __u32 fm_limited(const struct fm_dp_block *b)
 {
-	return b->prefixes[1].number;
+	return b->gates;
 }
 
 /* The flow class that stands beside the path; where it is old, or the path another, it is asked. */
@@ -728,7 +775,7 @@ static __always_inline __u32 fm_class_noted(const struct fm_dp_block *b, const s
 					    const struct fm_dp_uplink *u,
 					    const struct fm_dp_uplink *new)
 {
-	if (!(b->prefixes[0].number | fm_limited(b) >> 1) || !b->n_rules)
+	if (!(b->usage | fm_limited(b) >> 1) || !b->n_rules)
 		return 0;
 	if (u && u->id == new->id &&new->seen_ns - u->seen_ns < FM_DP_CLASS_LIFE_NS &&
 	    ((u->where ^ new->where) & 0xffff00ffu) == 0)
@@ -750,7 +797,7 @@ FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_pa
 		return 0;
 	fm_tuple_of(&t, p, true);
 	new.id = b->id;
-	new.where = (__u32)fm_path_at(b, index)->bid << 16 | index;
+	new.where = (__u32)fm_bid_at(b, index) << 16 | index;
 	new.seen_ns = bpf_ktime_get_coarse_ns();
 	struct fm_dp_uplink *u = bpf_map_lookup_elem(&fm_uplink_v1, &t);
 	__u32 class = fm_class_noted(b, p, u, &new);
@@ -769,6 +816,19 @@ FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_pa
 
 #define FM_PATH_OTHER_PORT (FM_DP_PATHS + 1)
 
+/* 0: @outer came by another path; 1: by this one; FM_PATH_OTHER_PORT: but for its UDP port. */
+static __always_inline __u32 fm_came_by(const struct fm_dp_path *path,
+					const struct fm_packet *outer, __u32 encap)
+{
+	if (path->encap != encap || !fm_addr_equal(&outer->src, path->remote) ||
+	    !fm_addr_equal(&outer->dst, path->local))
+		return 0;
+	if (encap != FM_DP_ENCAP_UDP4 ||
+	    (outer->sport == path->remote_port && outer->dport == path->local_port))
+		return 1;
+	return FM_PATH_OTHER_PORT;
+}
+
 /**
  * fm_find_path() - the path by which a tunnel packet came, seen from the receiver
  * @outer: its source is the path's remote, its destination the path's local address
@@ -777,22 +837,21 @@ FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_pa
 FM_SUBPROGRAM int fm_find_path(const struct fm_dp_block *b, const struct fm_packet *outer,
 			       __u32 encap)
 {
-	__u32 found = FM_DP_PATHS;
-
-	if (!b || !outer)
+	if (!b || !outer || !b->n_paths)
 		return FM_DP_PATHS;
-	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
-		const struct fm_dp_path *path = FM_DP_PATH(b, i);
+	__u32 came = fm_came_by(&b->path, outer, encap), found = came ? came : FM_DP_PATHS;
 
+	if (came == 1)
+		return 0;
+	const struct fm_dp_more *m = fm_more_of(b);
+
+	for (__u32 i = 1; i < FM_DP_PATHS && m; i++) {
 		if (i >= b->n_paths)
 			break;
-		if (path->encap != encap || !fm_addr_equal(&outer->src, path->remote) ||
-		    !fm_addr_equal(&outer->dst, path->local))
-			continue;
-		if (encap != FM_DP_ENCAP_UDP4 ||
-		    (outer->sport == path->remote_port && outer->dport == path->local_port))
+		came = fm_came_by(&m->paths[i - 1], outer, encap);
+		if (came == 1)
 			return (int)i;
-		found = FM_PATH_OTHER_PORT;
+		found = came ? came : found;
 	}
 	return (int)found;
 }

@@ -66,7 +66,7 @@ struct fm_dp {
 		void *ctx;
 	} watches;
 	struct fm_dp_usage *usage; /* mapped; NULL: not asked for yet */
-	struct fm_slots blocks, few, many;
+	struct fm_slots blocks, more, few, many;
 	struct fm_words words;
 	struct fm_dp_entry *entries;
 	uint32_t n_entries, entries_size, generation;
@@ -87,14 +87,15 @@ int fm_dp_fail_load(const char *pin_dir, int err);
 /* From now on libbpf's last warning is kept for that text, and not printed. */
 void fm_dp_keep_warnings(void);
 
-int fm_dp_make_pin_dir(const char *dir);
-
 /* pin.c: nothing is pinned under that name, or a map of the same layout. */
 bool fm_pin_fits(const char *path, const struct bpf_map *m);
 /* Attaches to a cgroup by a link that is pinned there, or puts the program into that link. */
 int fm_pin_cgroup_link(const char *path, const struct bpf_program *program, int cgroup,
 		       uint32_t at);
 void fm_pin_detach(const char *path);
+/* What it is called, where @dir is /proc/self/fd/N of it. Goes only where nothing else is pinned. */
+const char *fm_pin_directory(const char *dir, char name[256]);
+void fm_pin_remove_directory(const char *dir);
 
 /* Returns when every program that runs now has ended. */
 void fm_dp_wait_for_readers(void);

@@ -128,20 +128,52 @@ static void remove_entry(struct fm_dp *dp, struct fm_dp_entry *e)
 	dp->n_entries--;
 }
 
+/* All that the maps hold of a binding; @more: all zero where it has none. */
+struct state {
+	struct fm_dp_block b;
+	struct fm_dp_more more;
+};
+
 static bool get_block(struct fm_dp *dp, uint32_t slot, struct fm_dp_block *b)
 {
-	return slot && bpf_map_lookup_elem(fd_of(dp->skel->maps.fm_blocks_v4), &slot, b) == 0;
+	return slot && bpf_map_lookup_elem(dp->blocks.fd, &slot, b) == 0;
+}
+
+static bool get_state(struct fm_dp *dp, uint32_t slot, struct state *s)
+{
+	if (!get_block(dp, slot, &s->b))
+		return false;
+	if (s->b.more && bpf_map_lookup_elem(dp->more.fd, &s->b.more, &s->more) == 0 &&
+	    s->more.id == s->b.id && s->more.generation == s->b.generation)
+		return true;
+	memset(&s->more, 0, sizeof(s->more));
+	return true;
+}
+
+/* False: it has none of that number. */
+static bool get_prefix(const struct state *s, uint32_t i, struct fm_dp_prefix *p)
+{
+	memset(p, 0, sizeof(*p));
+	if (i == 0 && (s->b.flags & FM_DP_BLOCK_REGISTRATION)) {
+		memcpy(p->ip, s->b.registration, sizeof(s->b.registration));
+		p->len = 128;
+	} else if (i == 1 && (s->b.flags & FM_DP_BLOCK_LEASE)) {
+		memcpy(p->ip, s->b.lease, sizeof(s->b.lease));
+		p->len = 64;
+	} else if (i >= 2 && i < FM_DP_PREFIXES) {
+		*p = s->more.prefixes[i - 2];
+	}
+	return p->len != 0;
 }
 
 bool fm_words_prefix(struct fm_dp *dp, uint32_t word, struct fm_dp_prefix *p)
 {
-	uint32_t index = FM_DP_WORD_INDEX(word);
-	struct fm_dp_block b;
+	uint32_t slot = FM_DP_WORD_SLOT(word), index = FM_DP_WORD_INDEX(word);
+	struct state s = { 0 };
 
-	if (index >= FM_DP_PREFIXES || !get_block(dp, FM_DP_WORD_SLOT(word), &b) || !b.generation)
+	if (!(index < 2 ? get_block(dp, slot, &s.b) : get_state(dp, slot, &s)))
 		return false;
-	*p = b.prefixes[index];
-	return true;
+	return s.b.generation && get_prefix(&s, index, p);
 }
 
 static void adopt_words(struct fm_dp *dp)
@@ -174,25 +206,29 @@ static void rest_unused(struct fm_dp *dp)
 		    bpf_map_lookup_elem(dp->blocks.fd, &slot, &b) < 0)
 			continue;
 		dp->blocks.is_used[slot] = 1;
+		if (b.more < dp->more.count)
+			dp->more.is_used[b.more] = 1;
 		fm_rules_adopt(dp, &b);
 	}
 	fm_slots_rest_unused(&dp->blocks);
+	fm_slots_rest_unused(&dp->more);
 	fm_slots_rest_unused(&dp->few);
 	fm_slots_rest_unused(&dp->many);
 }
 
 int fm_forward_init(struct fm_dp *dp)
 {
-	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v4);
+	uint32_t blocks = bpf_map__max_entries(dp->skel->maps.fm_blocks_v5);
 
 	dp->entries_size = 64;
 	while (dp->entries_size < blocks)
 		dp->entries_size *= 2;
 	dp->entries = calloc(dp->entries_size, sizeof(*dp->entries));
 	if (!dp->entries ||
-	    fm_slots_init(&dp->blocks, "any rules", dp->skel->maps.fm_blocks_v4) < 0 ||
-	    fm_slots_init(&dp->few, "rules", dp->skel->maps.fm_few_v2) < 0 ||
-	    fm_slots_init(&dp->many, "more than 8 rules", dp->skel->maps.fm_many_v2) < 0)
+	    fm_slots_init(&dp->blocks, "any rules", dp->skel->maps.fm_blocks_v5) < 0 ||
+	    fm_slots_init(&dp->more, "several paths", dp->skel->maps.fm_more_v1) < 0 ||
+	    fm_slots_init(&dp->few, "rules", dp->skel->maps.fm_few_v3) < 0 ||
+	    fm_slots_init(&dp->many, "more than 8 rules", dp->skel->maps.fm_many_v3) < 0)
 		return fm_dp_fail(-ENOMEM, "data path: out of memory");
 	int err = fm_words_init(dp);
 
@@ -208,6 +244,7 @@ void fm_forward_free(struct fm_dp *dp)
 	fm_words_free(dp);
 	free(dp->entries);
 	fm_slots_free(&dp->blocks);
+	fm_slots_free(&dp->more);
 	fm_slots_free(&dp->few);
 	fm_slots_free(&dp->many);
 }
@@ -248,14 +285,17 @@ static void make_path(struct fm_dp_path *to, const struct fm_path *from)
 	to->access = from->access;
 }
 
-static void make_paths(struct fm_dp_block *b, const struct fm_forwarding *f)
+static void make_paths(struct state *s, const struct fm_forwarding *f)
 {
+	struct fm_dp_block *b = &s->b;
+
 	b->n_paths = f->n_paths < FM_DP_PATHS ? f->n_paths : FM_DP_PATHS;
 	b->default_path = f->default_path;
-	b->flags = f->is_numbered ? FM_DP_BLOCK_NUMBERED : 0;
+	b->flags |= f->is_numbered ? FM_DP_BLOCK_NUMBERED : 0;
+	b->usage = f->usage;
 	b->least_mtu = 0xffff;
 	for (uint32_t i = 0; i < b->n_paths; i++) {
-		struct fm_dp_path *to = FM_DP_PATH(b, i);
+		struct fm_dp_path *to = i ? &s->more.paths[i - 1] : &b->path;
 
 		make_path(to, &f->paths[i]);
 		if (!is_usable(&f->paths[i]))
@@ -266,47 +306,62 @@ static void make_paths(struct fm_dp_block *b, const struct fm_forwarding *f)
 	}
 }
 
-static int make_prefixes(struct fm_dp_block *b, const struct fm_forwarding *f)
+/* The first /64 stands in the block: most bindings have no other. */
+static int make_prefixes(struct state *s, const struct fm_forwarding *f)
 {
-	if (!fm_ip_is_none(&f->registration)) {
-		memcpy(b->prefixes[0].ip, f->registration.b, 16);
-		b->prefixes[0].len = 128;
-		b->prefixes[0].flags = FM_DP_PREFIX_REGISTRATION;
-		b->prefixes[0].number = f->usage;
-	}
-	b->n_prefixes = 1;
-	for (uint32_t i = 0; i < f->n_prefixes && b->n_prefixes < FM_DP_PREFIXES; i++) {
-		struct fm_dp_prefix *p = &b->prefixes[b->n_prefixes++];
+	struct fm_dp_prefix *p = s->more.prefixes;
 
-		if (f->prefixes[i].len != 64 && f->prefixes[i].len != 128)
+	if (!fm_ip_is_none(&f->registration)) {
+		memcpy(s->b.registration, f->registration.b, 16);
+		s->b.flags |= FM_DP_BLOCK_REGISTRATION;
+	}
+	for (uint32_t i = 0; i < f->n_prefixes; i++) {
+		const struct fm_prefix *from = &f->prefixes[i];
+
+		if (from->len != 64 && from->len != 128)
 			return fm_dp_fail(
 				-EINVAL,
 				"data path: home prefix of length %u: 64 and 128 are known",
-				f->prefixes[i].len);
-		memcpy(p->ip, f->prefixes[i].ip.b, f->prefixes[i].len / 8);
-		p->len = f->prefixes[i].len;
+				from->len);
+		if (from->len == 64 && !(s->b.flags & FM_DP_BLOCK_LEASE)) {
+			memcpy(s->b.lease, from->ip.b, 8);
+			s->b.flags |= FM_DP_BLOCK_LEASE;
+		} else if (p < s->more.prefixes + FM_DP_PREFIXES - 2) {
+			memcpy(p->ip, from->ip.b, from->len / 8);
+			p++->len = from->len;
+		}
 	}
 	return 0;
 }
 
-static bool holds(const struct fm_dp_block *b, const struct fm_dp_prefix *p, uint32_t from)
+static bool has_more(const struct state *s)
 {
-	for (uint32_t i = from; i < b->n_prefixes; i++) {
-		if (b->prefixes[i].len == p->len && memcmp(b->prefixes[i].ip, p->ip, 16) == 0)
+	return s->b.n_paths > 1 || s->more.prefixes[0].len;
+}
+
+static bool holds(const struct state *s, const struct fm_dp_prefix *p, uint32_t from)
+{
+	struct fm_dp_prefix own;
+
+	for (uint32_t i = from; i < FM_DP_PREFIXES; i++) {
+		if (get_prefix(s, i, &own) && own.len == p->len && memcmp(own.ip, p->ip, 16) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* The registration address first, unless it is a home address for users as well. */
-static int turn_words(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t slot)
+/* The registration address has a word unless it is a home address for users as well. */
+static bool has_word(const struct state *s, uint32_t i, struct fm_dp_prefix *p)
 {
-	for (uint32_t i = 0; i < b->n_prefixes; i++) {
-		const struct fm_dp_prefix *p = &b->prefixes[i];
+	return get_prefix(s, i, p) && !(i == 0 && holds(s, p, 1));
+}
 
-		if (p->len == 0 || (i == 0 && holds(b, p, 1)))
-			continue;
-		int err = fm_words_put(dp, p, FM_DP_WORD(slot, i));
+static int turn_words(struct fm_dp *dp, const struct state *s, uint32_t slot)
+{
+	struct fm_dp_prefix p;
+
+	for (uint32_t i = 0; i < FM_DP_PREFIXES; i++) {
+		int err = has_word(s, i, &p) ? fm_words_put(dp, &p, FM_DP_WORD(slot, i)) : 0;
 
 		if (err < 0)
 			return err;
@@ -317,20 +372,20 @@ static int turn_words(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t sl
 /*
  * Words of @old that @now (NULL: nothing) does not hold; one that names another slot is not ours.
  */
-static void drop_words(struct fm_dp *dp, const struct fm_dp_block *old, uint32_t slot,
-		       const struct fm_dp_block *now)
+static void drop_words(struct fm_dp *dp, const struct state *old, uint32_t slot,
+		       const struct state *now)
 {
-	for (uint32_t i = 0; i < old->n_prefixes; i++) {
-		const struct fm_dp_prefix *p = &old->prefixes[i];
+	struct fm_dp_prefix p;
 
-		if (p->len == 0 || (now && holds(now, p, 0)))
+	for (uint32_t i = 0; i < FM_DP_PREFIXES; i++) {
+		if (!get_prefix(old, i, &p) || (now && holds(now, &p, 0)))
 			continue;
-		if (FM_DP_WORD_SLOT(fm_words_get(dp, p)) != slot)
+		if (FM_DP_WORD_SLOT(fm_words_get(dp, &p)) != slot)
 			continue;
-		if (p->len == 64 && dp->conf.role == FM_DP_HOST)
-			bpf_map_update_elem(fd_of(dp->skel->maps.fm_ended_v1), p->ip, &slot,
+		if (p.len == 64 && dp->conf.role == FM_DP_HOST)
+			bpf_map_update_elem(fd_of(dp->skel->maps.fm_ended_v1), p.ip, &slot,
 					    BPF_ANY);
-		fm_words_drop(dp, p);
+		fm_words_drop(dp, &p);
 	}
 }
 
@@ -341,49 +396,87 @@ uint32_t fm_forward_generation(struct fm_dp *dp)
 	return dp->generation;
 }
 
-/* Writes @b to a fresh slot and turns everything to it; @old (NULL: none) goes to rest. */
-static int publish(struct fm_dp *dp, struct fm_dp_entry *e, struct fm_dp_block *b,
-		   const struct fm_dp_block *old)
+/* Into a fresh slot, for the state that has @generation. */
+static int write_more(struct fm_dp *dp, struct state *s, uint32_t generation)
 {
-	uint32_t slot, old_slot = e->slot;
-	int err = fm_slot_take(&dp->blocks, &slot);
+	s->b.more = 0;
+	if (!has_more(s))
+		return 0;
+	int err = fm_slot_take(&dp->more, &s->b.more);
 
 	if (err < 0)
 		return err;
-	b->generation = fm_forward_generation(dp);
-	if (bpf_map_update_elem(fd_of(dp->skel->maps.fm_blocks_v4), &slot, b, BPF_ANY) < 0) {
-		err = -errno;
-		fm_slot_give_back(&dp->blocks, slot);
-		return fm_dp_fail(err, "data path: cannot write a binding");
+	s->more.id = s->b.id;
+	s->more.generation = generation;
+	if (bpf_map_update_elem(dp->more.fd, &s->b.more, &s->more, BPF_ANY) == 0)
+		return 0;
+	err = -errno;
+	fm_slot_give_back(&dp->more, s->b.more);
+	return fm_dp_fail(err, "data path: cannot write the paths of a binding");
+}
+
+/* Writes @s to fresh slots. Nobody sees it yet. */
+static int write_state(struct fm_dp *dp, struct state *s, uint32_t *slot)
+{
+	uint32_t generation = fm_forward_generation(dp);
+	int err = write_more(dp, s, generation);
+
+	if (err < 0)
+		return err;
+	err = fm_slot_take(&dp->blocks, slot);
+	s->b.generation = generation;
+	if (err == 0 && bpf_map_update_elem(dp->blocks.fd, slot, &s->b, BPF_ANY) < 0) {
+		err = fm_dp_fail(-errno, "data path: cannot write a binding");
+		fm_slot_give_back(&dp->blocks, *slot);
 	}
-	err = turn_words(dp, b, slot);
-	if (old)
-		drop_words(dp, old, old_slot, b);
-	if (old_slot)
-		fm_slot_rest(&dp->blocks, old_slot);
-	if (old && !fm_rules_same(old, b))
-		fm_rules_rest(dp, old);
+	if (err < 0 && s->b.more)
+		fm_slot_give_back(&dp->more, s->b.more);
+	return err;
+}
+
+static void rest_state(struct fm_dp *dp, uint32_t slot, const struct fm_dp_block *b)
+{
+	fm_slot_rest(&dp->blocks, slot);
+	if (b->more)
+		fm_slot_rest(&dp->more, b->more);
+}
+
+/* Turns everything to @s; @old (NULL: none) goes to rest. */
+static int publish(struct fm_dp *dp, struct fm_dp_entry *e, struct state *s,
+		   const struct state *old)
+{
+	uint32_t slot, old_slot = e->slot;
+	int err = write_state(dp, s, &slot);
+
+	if (err < 0)
+		return err;
+	err = turn_words(dp, s, slot);
+	if (old) {
+		drop_words(dp, old, old_slot, s);
+		rest_state(dp, old_slot, &old->b);
+	}
+	if (old && !fm_rules_same(&old->b, &s->b))
+		fm_rules_rest(dp, &old->b);
 	e->slot = slot;
 	return err;
 }
 
-static bool is_same(const struct fm_dp_block *a, const struct fm_dp_block *b)
+static bool is_same(const struct state *a, const struct state *b)
 {
-	struct fm_dp_block x = *a, y = *b;
+	struct state x = *a, y = *b;
 
-	x.generation = y.generation = 0;
+	x.b.generation = y.b.generation = x.more.generation = y.more.generation = 0;
+	x.b.more = y.b.more = x.more.id = y.more.id = 0;
 	return memcmp(&x, &y, sizeof(x)) == 0;
 }
 
 /* Words may be missing or another's after a crash in the middle of a change. */
-static bool words_stand(struct fm_dp *dp, const struct fm_dp_block *b, uint32_t slot)
+static bool words_stand(struct fm_dp *dp, const struct state *s, uint32_t slot)
 {
-	for (uint32_t i = 0; i < b->n_prefixes; i++) {
-		const struct fm_dp_prefix *p = &b->prefixes[i];
+	struct fm_dp_prefix p;
 
-		if (p->len == 0 || (i == 0 && holds(b, p, 1)))
-			continue;
-		if (fm_words_get(dp, p) != FM_DP_WORD(slot, i))
+	for (uint32_t i = 0; i < FM_DP_PREFIXES; i++) {
+		if (has_word(s, i, &p) && fm_words_get(dp, &p) != FM_DP_WORD(slot, i))
 			return false;
 	}
 	return true;
@@ -398,48 +491,47 @@ static void count_sync(struct fm_dp *dp, struct fm_dp_entry *e, uint32_t *kind)
 
 int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 {
-	struct fm_dp_block b = { .id = f->id }, old;
-	int err = make_prefixes(&b, f);
+	struct state s = { .b.id = f->id }, old;
+	int err = make_prefixes(&s, f);
 
 	if (err < 0)
 		return err;
-	make_paths(&b, f);
+	make_paths(&s, f);
 	struct fm_dp_entry *e = find_entry(dp, f->id, true);
 
 	if (!e)
 		return fm_dp_fail(-ENOSPC,
 				  "data path: no room for another binding; restart flowmobd");
-	bool has_old = get_block(dp, e->slot, &old);
+	bool has_old = get_state(dp, e->slot, &old);
 
-	err = fm_gates_place(dp, f, has_old ? &old : NULL, &b);
+	err = fm_gates_place(dp, f, has_old ? &old.b : NULL, &s.b);
 	if (err == 0)
-		err = fm_rules_place(dp, f, has_old ? &old : NULL, &b);
+		err = fm_rules_place(dp, f, has_old ? &old.b : NULL, &s.b);
 	if (err < 0)
 		return err;
-	if (has_old && is_same(&old, &b) && words_stand(dp, &old, e->slot)) {
+	if (has_old && is_same(&old, &s) && words_stand(dp, &old, e->slot)) {
 		count_sync(dp, e, &dp->sync.kept);
 		return 0;
 	}
 	count_sync(dp, e, has_old ? &dp->sync.repaired : &dp->sync.added);
 	uint32_t slot = e->slot;
 
-	err = publish(dp, e, &b, has_old ? &old : NULL);
-	if (err < 0 && e->slot == slot && !(has_old && fm_rules_same(&old, &b)))
-		fm_rules_give_back(dp, &b); /* no block names them */
+	err = publish(dp, e, &s, has_old ? &old : NULL);
+	if (err < 0 && e->slot == slot && !(has_old && fm_rules_same(&old.b, &s.b)))
+		fm_rules_give_back(dp, &s.b); /* no block names them */
 	return err;
 }
 
 static void forget(struct fm_dp *dp, struct fm_dp_entry *e)
 {
-	struct fm_dp_block old;
+	struct state old;
 
-	if (get_block(dp, e->slot, &old)) {
+	if (get_state(dp, e->slot, &old)) {
 		drop_words(dp, &old, e->slot, NULL);
-		fm_rules_rest(dp, &old);
-		fm_gates_drop(dp, old.id, old.prefixes[1].number);
+		fm_rules_rest(dp, &old.b);
+		fm_gates_drop(dp, old.b.id, old.b.gates);
+		rest_state(dp, e->slot, &old.b);
 	}
-	if (e->slot)
-		fm_slot_rest(&dp->blocks, e->slot);
 	(void)bpf_map_delete_elem(fd_of(dp->skel->maps.fm_order_v2), &e->id);
 	remove_entry(dp, e);
 }
@@ -454,29 +546,35 @@ int fm_dp_unforward(struct fm_dp *dp, uint32_t id)
 	return 0;
 }
 
-static bool owns(const struct fm_dp_block *b, const uint8_t local[16])
+static bool owns(const struct state *s, const uint8_t local[16])
 {
-	for (uint32_t i = 0; i < b->n_prefixes; i++) {
-		uint8_t len = b->prefixes[i].len;
+	struct fm_dp_prefix p;
 
-		if (len && memcmp(b->prefixes[i].ip, local, len / 8) == 0)
+	for (uint32_t i = 0; i < FM_DP_PREFIXES; i++) {
+		if (get_prefix(s, i, &p) && memcmp(p.ip, local, p.len / 8) == 0)
 			return true;
 	}
 	return false;
 }
 
+/* A new generation of what is there. */
+static int touch(struct fm_dp *dp, struct fm_dp_entry *e, const struct state *old)
+{
+	struct state s = *old;
+
+	return publish(dp, e, &s, old);
+}
+
 /* A host has one binding or a few: looking through them costs nothing. */
 int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16])
 {
-	struct fm_dp_block b, old;
+	struct state old;
 
 	for (uint32_t i = 0; i < dp->entries_size; i++) {
 		struct fm_dp_entry *e = &dp->entries[i];
 
-		if (!e->is_used || !get_block(dp, e->slot, &old) || !owns(&old, local))
-			continue;
-		b = old;
-		return publish(dp, e, &b, &old);
+		if (e->is_used && get_state(dp, e->slot, &old) && owns(&old, local))
+			return touch(dp, e, &old);
 	}
 	return 0;
 }
@@ -487,12 +585,11 @@ int fm_dp_touch(struct fm_dp *dp)
 
 	for (uint32_t i = 0; i < dp->entries_size; i++) {
 		struct fm_dp_entry *e = &dp->entries[i];
-		struct fm_dp_block b, old;
+		struct state old;
 
-		if (!e->is_used || !get_block(dp, e->slot, &old))
+		if (!e->is_used || !get_state(dp, e->slot, &old))
 			continue;
-		b = old;
-		err = publish(dp, e, &b, &old);
+		err = touch(dp, e, &old);
 		ret = ret ? ret : err;
 	}
 	return ret;

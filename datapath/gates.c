@@ -63,13 +63,13 @@ void fm_gates_drop(struct fm_dp *dp, uint32_t id, uint16_t classes)
 int fm_gates_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct fm_dp_block *old,
 		   struct fm_dp_block *b)
 {
-	uint16_t *classes = &b->prefixes[1].number;
+	uint16_t *classes = &b->gates;
 	int err = 0;
 
 	for (uint32_t class = 0; class < FM_QUALITIES; class ++)
 		*classes |= (uint16_t)(!is_plain(&f->qualities[class]) << class);
 	if (old)
-		fm_gates_drop(dp, f->id, old->prefixes[1].number & (uint16_t) ~*classes);
+		fm_gates_drop(dp, f->id, old->gates & (uint16_t) ~*classes);
 	else
 		fm_gates_drop(dp, f->id, *classes); /* of whoever had that number before */
 	for (uint32_t class = 0; class < FM_QUALITIES && err == 0; class ++) {

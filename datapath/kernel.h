@@ -51,10 +51,11 @@
 	} map SEC(".maps")
 
 FM_MAP(fm_settings_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
-FM_PAGE_MAP(fm_blocks_v4, struct fm_dp_block, 64);
-FM_MAP(fm_few_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_few, 64);
-FM_MAP(fm_many_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_many, 64);
-FM_PAGE_MAP(fm_words_v2, struct fm_dp_bucket, 64);
+FM_PAGE_MAP(fm_blocks_v5, struct fm_dp_block, 64);
+FM_PAGE_MAP(fm_more_v1, struct fm_dp_more, 64);
+FM_MAP(fm_few_v3, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_few, 64);
+FM_MAP(fm_many_v3, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_many, 64);
+FM_PAGE_MAP(fm_words_v3, struct fm_dp_bucket, 64);
 FM_MAP(fm_ended_v1, BPF_MAP_TYPE_LRU_HASH, __u64, __u32, 1024);
 FM_MAP(fm_flows_v3, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_flow, 1024);
 FM_MAP(fm_pins_v1, BPF_MAP_TYPE_HASH, struct fm_dp_tuple, __u32, 4096);

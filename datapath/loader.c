@@ -100,10 +100,11 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		 words = n * (is_host ? FM_DP_PREFIXES : 8);
 	const struct map_plan rows[] = {
 		{ dp->skel->maps.fm_settings_v2, 1, true },
-		{ dp->skel->maps.fm_blocks_v4, 2 * n + FM_SPARE_SLOTS, true },
-		{ dp->skel->maps.fm_few_v2, (is_host ? 2 * n : n) + FM_SPARE_SLOTS, true },
-		{ dp->skel->maps.fm_many_v2, many_slots(n) + FM_SPARE_SLOTS, true },
-		{ dp->skel->maps.fm_words_v2, fm_words_buckets(words), true },
+		{ dp->skel->maps.fm_blocks_v5, 2 * n + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_more_v1, (is_host ? 2 * n : n) + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_few_v3, (is_host ? 2 * n : n) + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_many_v3, many_slots(n) + FM_SPARE_SLOTS, true },
+		{ dp->skel->maps.fm_words_v3, fm_words_buckets(words), true },
 		{ dp->skel->maps.fm_ended_v1, is_host ? 1024 : 1, true },
 		{ dp->skel->maps.fm_flows_v3, is_host ? flows : 1024, true },
 		{ dp->skel->maps.fm_pins_v1, is_host ? 4096 : 1, true },
@@ -241,13 +242,15 @@ static int put_settings(struct fm_dp *dp)
 
 int fm_dp_fail_load(const char *pin_dir, int err)
 {
+	char name[256];
+
 	if (err == -EPERM)
 		return fm_dp_fail(err,
 				  "data path: not permitted to load eBPF programs; start as root");
 	return fm_dp_fail(err,
 			  "data path: the kernel refused the programs (%s); Linux 6.1 or "
 			  "later is needed, and a bpffs at %s",
-			  libbpf_text, pin_dir);
+			  libbpf_text, fm_pin_directory(pin_dir, name));
 }
 
 static int load(struct fm_dp *dp)
@@ -303,7 +306,7 @@ static void make_settings(struct fm_dp *dp)
 
 	s->fm0 = c->fm0_ifindex;
 	s->into = c->into_ifindex ? c->into_ifindex : c->fm0_ifindex;
-	s->buckets = bpf_map__max_entries(dp->skel->maps.fm_words_v2) - 1;
+	s->buckets = bpf_map__max_entries(dp->skel->maps.fm_words_v3) - 1;
 	memcpy(s->into_mac, c->into_mac, sizeof(s->into_mac));
 	s->has_decap = c->into_ifindex == 0 && fm_dp_kernel_decaps();
 	memcpy(s->anchor6, c->anchor6.b, 16);

@@ -58,6 +58,9 @@ bool fm_dp_kernel_decaps(void);
  */
 int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out);
 
+/* What @pin_dir names, below a bpffs. 0 also where it is there. */
+int fm_dp_make_pin_dir(const char *dir);
+
 /* Frees what is in memory; maps, filters and traffic stay. */
 void fm_dp_close(struct fm_dp *dp);
 

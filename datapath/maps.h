@@ -13,7 +13,7 @@
 
 #define FM_DP_PATHS 16u	   /* FM_PATHS_MAX */
 #define FM_DP_RULES 64u	   /* FM_RULES_MAX */
-#define FM_DP_PREFIXES 19u /* leases, IPv4 and IPv6 home address, registration address */
+#define FM_DP_PREFIXES 20u /* registration address, first lease, others: FM_LEASES_MAX + 2 */
 
 /* User space only: what was attached where, so that another run can take it away (fm_hooks_v1). */
 #define FM_DP_HOOK_FM0 1u
@@ -65,46 +65,58 @@ _Static_assert(sizeof(struct fm_dp_path) == 64, "changes a pinned map: raise its
 
 #define FM_DP_PREFIX_REGISTRATION 1u /* probes and their answers only */
 
-/*
- * @number: anchor; of the first one: slot in fm_usage_v1, 0: not counted; of the second one: bit n:
- * flow class n has gates in fm_gates_v1, bit 0: the binding has.
- */
+/* @len: 64 or 128, 0: none. */
 struct fm_dp_prefix {
 	__u8 ip[16];
-	__u8 len, flags;
-	__u16 number;
+	__u8 len, pad[3];
 };
 _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise its version");
 
+#define FM_DP_BLOCK_NUMBERED 1u	    /* the peer takes copies with a sequence number */
+#define FM_DP_BLOCK_REGISTRATION 2u /* @registration is one */
+#define FM_DP_BLOCK_LEASE 4u	    /* @lease is one */
+
 /**
- * struct fm_dp_block - what forwarding needs of one binding: the key, and the paths
- * Path 0, the head and the first two prefixes are all that most packets need: two cache lines side
- * by side, as the map begins with a page. So the paths stand in reverse: FM_DP_PATH() finds them.
+ * struct fm_dp_block - what forwarding needs of one binding: the key, and the first path
+ * All that most packets need, in two cache lines side by side, as the map begins with a page.
+ * Further paths and prefixes stand in a struct fm_dp_more. Prefix 0 of a binding is @registration,
+ * prefix 1 @lease, the others are those of struct fm_dp_more.
  * @id, @generation: of the binding, and of this state of it; generation 0: slot not in use
- * @rules:           slot in fm_few_v2, with more than FM_DP_FEW rules in fm_many_v2; the rules
- * there are ours if they carry @id and @rules_generation
  * @active:          bit i: rule i decides if it fits: it has a usable path, or is not to give way
- * @holds:           bit i: rule i holds back flows that go over to a shorter path
- * @prefixes:        the first is the registration address (len 0: there is none)
+ * @rules:           slot in fm_few_v3, with more than FM_DP_FEW rules in fm_many_v3; the rules
+ * there are ours if they carry @id and @rules_generation
+ * @more:            slot in fm_more_v1, 0: there is neither a second path nor a third prefix
  * @usable:          bit i: packets can leave by path i
  * @least_mtu:       smallest mtu of the usable paths: no TCP segment shall be larger
+ * @usage:           anchor: slot in fm_usage_v1, 0: not counted
+ * @gates:           anchor: bit n: flow class n has gates in fm_gates_v1, bit 0: the binding has
  * @flags:           FM_DP_BLOCK_ bits
+ * @registration:    its home address; @lease: the first eight octets of its first /64
  */
-#define FM_DP_BLOCK_NUMBERED 1u /* the peer takes copies with a sequence number */
 struct fm_dp_block {
-	struct fm_dp_path paths[FM_DP_PATHS];
+	struct fm_dp_path path;
 	__u32 id, generation;
 	__u64 active;
-	__u16 usable, least_mtu;
-	__u8 n_paths, n_prefixes, n_rules, default_path;
-	struct fm_dp_prefix prefixes[FM_DP_PREFIXES];
-	__u32 rules, rules_generation;
-	__u32 flags;
-	__u64 holds;
-	__u32 pad[6];
+	__u32 rules, rules_generation, more;
+	__u16 usable, least_mtu, usage, gates;
+	__u8 n_paths, n_rules, default_path, flags;
+	__u8 registration[16], lease[8];
 };
-_Static_assert(sizeof(struct fm_dp_block) == 23 * 64, "changes a pinned map: raise its version");
-#define FM_DP_PATH(block, i) (&(block)->paths[~(i) & (FM_DP_PATHS - 1)])
+_Static_assert(sizeof(struct fm_dp_block) == 2 * 64, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_dp_more - of a binding with more than one path, or with prefixes that its block has no
+ * room for: written before the block, for that one state of it
+ * @id, @generation: of the block: it is no other's
+ * @prefixes: number 2 and so on; @paths: number 1 and so on
+ */
+struct fm_dp_more {
+	__u32 id, generation;
+	struct fm_dp_prefix prefixes[FM_DP_PREFIXES - 2];
+	__u32 pad[4];
+	struct fm_dp_path paths[FM_DP_PATHS - 1];
+};
+_Static_assert(sizeof(struct fm_dp_more) == 21 * 64, "changes a pinned map: raise its version");
 
 /* Which fields a rule compares: bits of @has. The number is that of enum fm_selector_field. */
 #define FM_DP_HAS_SRC 0x01u
@@ -131,6 +143,7 @@ _Static_assert(sizeof(struct fm_dp_block) == 23 * 64, "changes a pinned map: rai
 
 /* A code point as a traffic class, and that there is one where ECN would be. */
 #define FM_DP_MARK(code_point) ((__u8)((code_point) << 2 | 1u))
+#define FM_DP_HOLDS 2u /* beside it: the rule holds back flows that go over to a shorter path */
 
 #define FM_DP_RULE_WAITS 1u	 /* while none of its paths is usable packets wait */
 #define FM_DP_RULE_BLOCKS 2u	 /* then they are dropped; neither flag: the next rule decides */
@@ -167,7 +180,8 @@ struct fm_dp_weights {
  * @any:  of each field: the rules that do not compare it
  * @need: classes that a packet must have, all of them
  * @paths, @flags, @fid: what becomes of it
- * @marks: code point of the outer header, as FM_DP_MARK(); 0: that of the packet inside
+ * @marks: code point of the outer header, as FM_DP_MARK(); else that of the packet inside; and
+ * FM_DP_HOLDS
  */
 struct fm_dp_few {
 	struct fm_dp_rules_head head;
@@ -217,10 +231,10 @@ _Static_assert(sizeof(struct fm_dp_many) == 16408, "changes a pinned map: raise 
 #define FM_DP_WORD_INDEX(word) ((word)&0xffu)
 
 /*
- * fm_words_v2: a bucket is a cache line, found by a hash of the key: the first 8 octets of a /64,
+ * fm_words_v3: a bucket is a cache line, found by a hash of the key: the first 8 octets of a /64,
  * or 16 octets. The high half of a place is a tag, more of the hash, the low half a word; 0: free.
  * A tag stands once in a bucket. Where a bucket is closed, without a free place, look-ups go on to
- * the next.
+ * another, FM_DP_STEP behind it.
  */
 #define FM_DP_BUCKET 8u
 #define FM_DP_PROBES 32u
@@ -232,18 +246,24 @@ struct fm_dp_bucket {
 _Static_assert(sizeof(struct fm_dp_bucket) == 64, "changes a pinned map: raise its version");
 
 /*
- * The low half says which bucket, the high one is the tag, less one bit. The four keys that differ
- * in the last two bits only go to one bucket: pools give out prefixes in their order.
+ * The low half says which bucket, the high one is the tag, less one bit. Pools give out prefixes in
+ * their order: those that differ in the last octet only go to one page, four to a bucket, so that
+ * they take few of the processor's look-ups of pages. One such neighbourhood fills half of its
+ * page's buckets; what has no room goes one page on, to a bucket that it does not share with all
+ * its neighbours there.
  */
+#define FM_DP_NEIGHBOURS 64u /* buckets */
+#define FM_DP_STEP (FM_DP_NEIGHBOURS + 1)
 #define FM_DP_TAG(hash) ((hash) >> 33 | 1) /* never that of a free place */
 static inline __u64 fm_dp_hash(__u64 a, __u64 b)
 {
-	const __u64 near = 3ull << 56;
+	const __u64 near = 0xffull << 56;
 	__u64 h = b ? a ^ (b & ~near) * 0x9e3779b97f4a7c15ull : a & ~near;
+	__u64 last = b ? b & near : a & near;
 
 	h = (h ^ h >> 32) * 0xbf58476d1ce4e5b9ull;
 	h = (h ^ h >> 32) * 0x94d049bb133111ebull;
-	return h ^ h >> 32 ^ ((b ? b : a) & near);
+	return h ^ h >> 32 ^ last ^ last >> 58;
 }
 
 /*
@@ -401,7 +421,7 @@ _Static_assert(sizeof(struct fm_dp_neighbour) == 16, "changes a pinned map: rais
  * struct fm_dp_settings - the one entry of fm_settings_v2
  * @fm0: where decapsulated packets enter the stack
  * @into: @fm0, or on kernels without DECAP flags one end of a noarp veth, @into_mac its address
- * @buckets: of fm_words_v2, less one
+ * @buckets: of fm_words_v3, less one
  * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; v4-mapped, all zero: none
  */
 struct fm_dp_settings {

@@ -130,6 +130,9 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 		return FM_SENT_OUT;
 	}
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
+
+	if (!path)
+		return FM_SENT_NO_PATH;
 	bool gets_number = fm_gets_number(skb, b, mask);
 	__u32 room = gets_number || p->key ? fm_number_room_of(path->encap) : 0;
 	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu - room, &tell);
@@ -432,7 +435,7 @@ static __always_inline bool fm_is_probe(const struct fm_packet *inner,
 	return inner->family == 6 && inner->ip_proto == IPPROTO_ICMPV6 &&
 	       inner->icmp_type == FM_ICMP6_ECHO && !inner->fragment &&
 	       fm_addr_equal(&inner->dst, s->anchor6) &&
-	       fm_addr_equal(&inner->src, b->prefixes[0].ip) && b->prefixes[0].len;
+	       fm_addr_equal(&inner->src, b->registration) && (b->flags & FM_DP_BLOCK_REGISTRATION);
 }
 
 /* In place: addresses and ports change places inside and outside, the request becomes a reply. */
@@ -528,10 +531,11 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	if (index >= FM_DP_PATHS)
 		return fm_drop(skb, false,
 			       index == FM_PATH_OTHER_PORT ? FM_COUNT_PORT : FM_COUNT_CARE_OF);
-	const struct fm_dp_path *path = fm_path_at(b, index);
-
 	if (fm_is_probe(&inner, s, b)) {
-		if (!(b->usable & (1u << index)) || fm_answer_probe(skb, outer, &inner, encap))
+		const struct fm_dp_path *path = fm_path_at(b, index);
+
+		if (!path || !(b->usable & (1u << index)) ||
+		    fm_answer_probe(skb, outer, &inner, encap))
 			return fm_drop(skb, false, FM_COUNT_NO_ROOM);
 		fm_count(FM_COUNT_PROBED, inner.len);
 		if (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0))
@@ -659,7 +663,7 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 	__u32 mask = fm_downlink_paths(b, p);
 	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
 
-	if (!mask || (mask & (mask - 1)) || (mask & FM_BLOCKS) || p->len > path->mtu)
+	if (!mask || (mask & (mask - 1)) || (mask & FM_BLOCKS) || !path || p->len > path->mtu)
 		return XDP_PASS;
 	fm_addr_copy(key.ip, path->next_hop);
 	key.ifindex = path->ifindex;

@@ -70,6 +70,23 @@ int fm_pin_cgroup_link(const char *path, const struct bpf_program *program, int 
 	return err;
 }
 
+const char *fm_pin_directory(const char *dir, char name[256])
+{
+	ssize_t n = readlink(dir, name, 255);
+
+	if (n <= 0)
+		return dir;
+	name[n] = '\0';
+	return name;
+}
+
+void fm_pin_remove_directory(const char *dir)
+{
+	char name[256];
+
+	(void)rmdir(fm_pin_directory(dir, name));
+}
+
 void fm_pin_detach(const char *path)
 {
 	int link = bpf_obj_get(path);

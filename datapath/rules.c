@@ -76,7 +76,8 @@ static uint8_t flags_of(const struct fm_rule *r)
 
 static uint8_t mark_of(const struct fm_rule *r)
 {
-	return r->has_dscp ? FM_DP_MARK(r->dscp) : 0;
+	return (uint8_t)((r->has_dscp ? FM_DP_MARK(r->dscp) : 0) |
+			 (r->is_hold_back ? FM_DP_HOLDS : 0));
 }
 
 static void make_head(struct fm_dp_rules_head *h, const struct fm_forwarding *f)
@@ -314,15 +315,6 @@ static uint64_t active_of(const struct fm_forwarding *f, uint16_t usable)
 	return active;
 }
 
-static uint64_t holds_of(const struct fm_forwarding *f)
-{
-	uint64_t holds = 0;
-
-	for (uint32_t i = 0; i < f->n_rules; i++)
-		holds |= (uint64_t)f->rules[i].is_hold_back << i;
-	return holds;
-}
-
 /* Does the slot of @old say what dp->rules says, but for the generation? */
 static bool says_the_same(struct fm_dp *dp, const struct fm_dp_block *old)
 {
@@ -342,7 +334,6 @@ int fm_rules_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct
 
 	b->n_rules = f->n_rules;
 	b->active = active_of(f, b->usable);
-	b->holds = holds_of(f);
 	if (b->n_rules == 0)
 		return 0;
 	slots = slots_of(dp, b);

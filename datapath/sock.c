@@ -291,7 +291,7 @@ void fm_sock_down(struct fm_sock *s)
 		if (is_pinned_map(m))
 			(void)bpf_map__unpin(m, NULL);
 	}
-	(void)rmdir(s->pin_dir); /* others' pins may be there: then it stays */
+	fm_pin_remove_directory(s->pin_dir); /* others' pins may be there: then it stays */
 	fm_sock_close(s);
 }
 

@@ -10,7 +10,7 @@
 
 static __always_inline bool fm_is_counted(const struct fm_dp_block *b)
 {
-	return b->prefixes[0].number != 0;
+	return b->usage != 0;
 }
 
 /* Towards the host: as its uplink was found to be. */
@@ -32,10 +32,10 @@ static __always_inline __u32 fm_downlink_class(const struct fm_dp_block *b,
 static __always_inline void fm_use(const struct fm_dp_block *b, const struct fm_dp_path *path,
 				   __u32 class, const bool is_uplink, __u32 len)
 {
-	__u32 slot = b->prefixes[0].number;
+	__u32 slot = b->usage;
 	struct fm_dp_usage *u = bpf_map_lookup_elem(&fm_usage_v1, &slot);
 
-	if (!u)
+	if (!u || !path)
 		return;
 	struct fm_dp_used *used = &u->of[path->access & (FM_DP_USAGE_ACCESSES - 1)]
 					[class & (FM_DP_USAGE_CLASSES - 1)][is_uplink];

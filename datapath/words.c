@@ -82,7 +82,7 @@ static uint64_t *find(struct fm_dp *dp, const uint8_t ip[16], uint8_t len, uint6
 	uint32_t first = (uint32_t)hash_of(ip, len);
 
 	for (uint32_t i = 0; i < FM_DP_PROBES; i++) {
-		uint64_t *b = bucket_at(dp, first + i);
+		uint64_t *b = bucket_at(dp, first + i * FM_DP_STEP);
 		struct look l = look_into(dp, b, ip, len);
 
 		if (l.is_own)
@@ -169,7 +169,7 @@ uint32_t fm_words_buckets(uint32_t words)
 
 int fm_words_init(struct fm_dp *dp)
 {
-	const struct bpf_map *map = dp->skel->maps.fm_words_v2;
+	const struct bpf_map *map = dp->skel->maps.fm_words_v3;
 	uint32_t n = bpf_map__max_entries(map);
 	void *at = mmap(NULL, (size_t)n * sizeof(struct fm_dp_bucket), PROT_READ | PROT_WRITE,
 			MAP_SHARED, bpf_map__fd(map), 0);

@@ -239,11 +239,11 @@ static int scan_once(struct scan *s, const struct fm_accesses *as)
 static bool differs(const struct fm_access *a, const struct fm_access *b)
 {
 	return strcmp(a->ifname, b->ifname) != 0 || strcmp(a->network, b->network) != 0 ||
-	       a->ifindex != b->ifindex || a->mtu != b->mtu || a->is_up != b->is_up ||
-	       a->has_route6 != b->has_route6 || a->has_route4 != b->has_route4 ||
-	       !fm_ip_equal(&a->coa6, &b->coa6) || !fm_ip_equal(&a->coa4, &b->coa4) ||
-	       !fm_ip_equal(&a->near6, &b->near6) || !fm_ip_equal(&a->router6, &b->router6) ||
-	       !fm_ip_equal(&a->router4, &b->router4);
+	       strcmp(a->ssid, b->ssid) != 0 || a->ifindex != b->ifindex || a->mtu != b->mtu ||
+	       a->is_up != b->is_up || a->has_route6 != b->has_route6 ||
+	       a->has_route4 != b->has_route4 || !fm_ip_equal(&a->coa6, &b->coa6) ||
+	       !fm_ip_equal(&a->coa4, &b->coa4) || !fm_ip_equal(&a->near6, &b->near6) ||
+	       !fm_ip_equal(&a->router6, &b->router6) || !fm_ip_equal(&a->router4, &b->router4);
 }
 
 static int scan_all(struct fm_accesses *as, bool tell_all)
@@ -257,6 +257,8 @@ static int scan_all(struct fm_accesses *as, bool tell_all)
 	if (err < 0)
 		return err;
 	for (uint8_t i = 0; i < as->n; i++) {
+		if (s.found[i].access.is_up)
+			fm_wifi_name(&as->wifi, s.found[i].access.ifindex, s.found[i].access.ssid);
 		tell[i] = tell_all || differs(&as->list[i], &s.found[i].access);
 		as->list[i] = s.found[i].access;
 	}
@@ -298,6 +300,7 @@ int fm_accesses_open(struct fm_accesses *as, uv_loop_t *loop)
 	if (err < 0)
 		return err;
 	memset(as->list, 0, sizeof(as->list));
+	(void)fm_wifi_open(&as->wifi); /* without it names are only missing */
 	/* Listen first, then look: no change falls between. */
 	err = fm_monitor_open(&as->monitor, loop, groups, on_heard, as);
 	if (err == 0)
@@ -310,6 +313,7 @@ int fm_accesses_open(struct fm_accesses *as, uv_loop_t *loop)
 void fm_accesses_close(struct fm_accesses *as)
 {
 	fm_monitor_close(&as->monitor);
+	fm_wifi_close(&as->wifi);
 	fm_later_close(&as->later);
 }
 

@@ -9,7 +9,7 @@
 #include <net/if.h>
 
 #include "core/world.h"
-#include "net/netlink.h"
+#include "net/wifi.h"
 #include "wire/addr.h"
 
 #define FM_ACCESS_PATTERNS_MAX 8u
@@ -20,8 +20,9 @@
  * @ifindex:  0: no interface of that pattern is there
  * @is_up:    administratively up and with a carrier
  * @mtu:      of the interface
- * @network:  what the network that it is in is called: the interface's alias (ip link set … alias),
- *            which whoever joins the network writes; "": not known
+ * @network:  what the network that it is in is called by whoever joins it: the interface's alias
+ * (ip link set … alias); "": not known
+ * @ssid:     what a Wi-Fi is called; "": it is in none, or is none
  * @coa6, @coa4: care-of addresses, none when there is none to use: global scope, not tentative, not
  *            deprecated; unique local and temporary ones only where there are no others. The one in
  *            use stays while it can.
@@ -32,7 +33,7 @@
  * @has_route6, @has_route4: such a route is there; without a router everything is on the link
  */
 struct fm_access {
-	char ifname[IFNAMSIZ], network[FM_ACCESS_NETWORK_MAX];
+	char ifname[IFNAMSIZ], network[FM_ACCESS_NETWORK_MAX], ssid[FM_WIFI_NAME_MAX];
 	uint32_t ifindex, mtu;
 	struct fm_ip coa6, coa4, near6, router6, router4;
 	bool is_up, has_route6, has_route4;
@@ -54,6 +55,7 @@ struct fm_access_patterns {
  */
 struct fm_accesses {
 	struct fm_netlink *netlink;
+	struct fm_wifi wifi;
 	struct fm_monitor monitor;
 	struct fm_later later;
 	struct fm_access_patterns patterns[FM_ACCESSES_MAX];

@@ -1,12 +1,14 @@
 /*
- * Hears the DNS answers that this machine's own programs get over UDP: a packet socket on all
- * interfaces. An answer counts only where its question was seen to leave: same addresses, ports,
- * number and name. What nobody asked is counted and nothing more. TCP, TLS and HTTPS are not seen.
+ * Hears the DNS answers that this machine's own programs get over UDP and TCP: a packet socket on
+ * all interfaces, the loopback with them: what a resolver of this machine answers is heard whatever
+ * it asks itself by. An answer counts only where its question was seen to leave: same addresses,
+ * ports, number and name. What nobody asked is counted and nothing more. Programs that ask by TLS
+ * or HTTPS are not heard.
  */
 #ifndef FM_NET_DNS_ANSWERS_H
 #define FM_NET_DNS_ANSWERS_H
 
-#include "net/dns_message.h"
+#include "net/dns_stream.h"
 #include "net/loop.h"
 
 #define FM_DNS_QUESTIONS_MAX 256u  /* that wait for an answer; the oldest gives way */
@@ -28,6 +30,7 @@ struct fm_dns_answers {
 	struct fm_watch watch;
 	struct fm_dns_question questions[FM_DNS_QUESTIONS_MAX];
 	uint32_t next;
+	struct fm_dns_stream streams[FM_DNS_STREAMS_MAX];
 	uint64_t taken, unasked;
 	void (*came)(void *ctx, const struct fm_dns_message *m);
 	void *ctx;

@@ -11,7 +11,8 @@
 #include "net/checksum.h"
 
 #define PORT 53u
-#define TUNNEL_PORT 4191u /* RFC 5555 §2.3.2.2 */
+#define TUNNEL_PORT 4191u	     /* RFC 5555 §2.3.2.2 */
+#define GRE_KEY_AND_SEQUENCE 0x3000u /* RFC 2890 §2 */
 #define HEADER 12u
 #define TYPE_A 1u
 #define TYPE_CNAME 5u
@@ -228,61 +229,114 @@ int fm_dns_message_read(const uint8_t *octets, size_t len, struct fm_dns_message
 	return 0;
 }
 
-static int read_udp(const uint8_t *p, size_t len, struct fm_dns_packet *out)
+/* An IP packet, and what it carries: @len octets of @whole that are there, without a padding. */
+struct carried {
+	const uint8_t *p;
+	size_t len, whole;
+	uint8_t proto;
+};
+
+/* The header of an IP packet, taken off. false: there is none, or it is a part of a packet. */
+static bool take_header(struct carried *c, struct fm_dns_packet *out)
 {
-	size_t n = len < 8 ? 0 : fm_take16(p + 4);
+	const uint8_t *p = c->p;
+	size_t header = 40;
 
-	if (n < 8 || n > len)
-		return -ENOENT;
-	out->sport = (uint16_t)fm_take16(p);
-	out->dport = (uint16_t)fm_take16(p + 2);
-	out->payload = p + 8;
-	out->len = n - 8;
-	return out->sport == PORT || out->dport == PORT || out->dport == TUNNEL_PORT ? 0 : -ENOENT;
-}
-
-/* The header of an IP packet. Returns its length, 0: none, or a part of a packet. */
-static size_t read_header(const uint8_t *p, size_t len, struct fm_dns_packet *out, uint8_t *proto)
-{
-	size_t header = len > 0 ? (size_t)(p[0] & 15) * 4 : 0;
-
-	if (len >= 40 && p[0] >> 4 == 6) {
-		*proto = p[6];
+	if (c->len >= 40 && p[0] >> 4 == 6) {
+		c->proto = p[6];
+		c->whole = 40 + fm_take16(p + 4);
 		memcpy(out->src.b, p + 8, 16);
 		memcpy(out->dst.b, p + 24, 16);
-		return 40;
+	} else {
+		header = c->len > 0 ? (size_t)(p[0] & 15) * 4 : 0;
+		if (c->len < 20 || p[0] >> 4 != 4 || header < 20 ||
+		    fm_take16(p + 6) & 0x3fff) /* RFC 791 §3.1: more fragments, or not the first */
+			return false;
+		c->proto = p[9];
+		c->whole = fm_take16(p + 2);
+		out->src = fm_ip_from_v4(p + 12);
+		out->dst = fm_ip_from_v4(p + 16);
 	}
-	if (len < 20 || p[0] >> 4 != 4 || header < 20 || header > len ||
-	    fm_take16(p + 6) & 0x3fff) /* RFC 791 §3.1: more fragments, or not the first */
-		return 0;
-	*proto = p[9];
-	out->src = fm_ip_from_v4(p + 12);
-	out->dst = fm_ip_from_v4(p + 16);
-	return header;
+	if (header > c->len || header > c->whole)
+		return false;
+	c->p += header;
+	c->whole -= header;
+	c->len = c->len - header < c->whole ? c->len - header : c->whole;
+	return true;
+}
+
+static bool take_octets(struct carried *c, size_t n)
+{
+	if (n > c->len)
+		return false;
+	c->p += n;
+	c->len -= n;
+	c->whole -= n;
+	return true;
+}
+
+static bool take_udp(struct carried *c, struct fm_dns_packet *out)
+{
+	size_t n = c->len < 8 ? 0 : fm_take16(c->p + 4);
+
+	if (n < 8 || n > c->len)
+		return false;
+	out->sport = (uint16_t)fm_take16(c->p);
+	out->dport = (uint16_t)fm_take16(c->p + 2);
+	c->len = c->whole = n;
+	return take_octets(c, 8);
+}
+
+/* RFC 9293 §3.1 */
+static bool take_tcp(struct carried *c, struct fm_dns_packet *out)
+{
+	if (c->len < 20 || c->p[12] >> 4 < 5)
+		return false;
+	out->sport = (uint16_t)fm_take16(c->p);
+	out->dport = (uint16_t)fm_take16(c->p + 2);
+	out->seq = fm_take32(c->p + 4);
+	out->is_syn = c->p[13] & 2;
+	out->is_tcp = true;
+	return take_octets(c, (size_t)(c->p[12] >> 4) * 4);
+}
+
+/* Up to the packet inside: UDP, perhaps a TLV header (RFC 5845 §7.2) and GRE with key and number.
+ */
+static bool take_tunnel(struct carried *c, const struct fm_dns_packet *out)
+{
+	bool is_tlv = c->proto == IPPROTO_UDP && c->len > 4 && c->p[0] >> 4 == 0;
+
+	if (c->proto == IPPROTO_UDP && out->dport != TUNNEL_PORT)
+		return false;
+	if (is_tlv && (c->p[1] != IPPROTO_GRE || !take_octets(c, 4)))
+		return false;
+	if (is_tlv || c->proto == IPPROTO_GRE)
+		return c->len > 2 && fm_take16(c->p) == GRE_KEY_AND_SEQUENCE && take_octets(c, 12);
+	return c->proto == IPPROTO_UDP || c->proto == IPPROTO_IPV6 || c->proto == IPPROTO_IPIP;
 }
 
 int fm_dns_packet_read(const uint8_t *ip, size_t len, struct fm_dns_packet *out)
 {
+	struct carried c = { .p = ip, .len = len };
+
 	memset(out, 0, sizeof(*out));
 	for (int depth = 0; depth < 2; depth++) {
-		uint8_t proto = 0;
-		size_t header = read_header(ip, len, out, &proto);
+		bool is_read = take_header(&c, out);
 
-		if (header == 0)
-			return -ENOENT;
-		ip += header;
-		len -= header;
 		out->is_inside = depth > 0;
-		if (proto == IPPROTO_UDP) {
-			if (read_udp(ip, len, out) < 0)
-				return -ENOENT;
-			if (out->sport == PORT || out->dport == PORT)
-				return 0;
-			ip = out->payload;
-			len = out->len;
-		} else if (proto != IPPROTO_IPV6 && proto != IPPROTO_IPIP) {
+		if (is_read && c.proto == IPPROTO_UDP)
+			is_read = take_udp(&c, out);
+		else if (is_read && c.proto == IPPROTO_TCP)
+			is_read = take_tcp(&c, out);
+		if (!is_read)
 			return -ENOENT;
-		}
+		out->payload = c.p;
+		out->len = c.len;
+		out->whole_len = (uint32_t)c.whole;
+		if (out->sport == PORT || out->dport == PORT)
+			return 0;
+		if (!take_tunnel(&c, out))
+			return -ENOENT;
 	}
 	return -ENOENT;
 }

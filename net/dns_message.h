@@ -38,18 +38,21 @@ struct fm_dns_message {
 int fm_dns_message_read(const uint8_t *octets, size_t len, struct fm_dns_message *out);
 
 /**
- * struct fm_dns_packet - UDP from or to port 53, perhaps inside the encapsulation of a tunnel
+ * struct fm_dns_packet - UDP or TCP from or to port 53, perhaps inside the encapsulation of a
+ * tunnel
  * @is_inside: it is inside
+ * @seq, @is_syn: of TCP; @whole_len: payload, of which @len octets are there
  */
 struct fm_dns_packet {
 	struct fm_ip src, dst;
 	uint16_t sport, dport;
+	uint32_t seq, whole_len;
 	const uint8_t *payload;
 	size_t len;
-	bool is_inside;
+	bool is_inside, is_tcp, is_syn;
 };
 
-/* Return: 0; -ENOENT: it is none, is cut short, or a part of one. */
+/* Return: 0; -ENOENT: it is none, is a part of one, or, of UDP, cut short. */
 int fm_dns_packet_read(const uint8_t *ip, size_t len, struct fm_dns_packet *out);
 
 #endif

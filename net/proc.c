@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FIRST_PID_NAMESPACE 0xeffffffcu /* a number of the kernel's, the same since 3.8 */
+
 static struct fm_proc_want *wanted(struct fm_proc_want *wants, size_t n, uint32_t inode)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -81,6 +83,13 @@ static size_t look_into(int process, uint32_t pid, struct fm_proc_want *wants, s
 	}
 	closedir(dir);
 	return found;
+}
+
+bool fm_proc_has_all(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) < 0 || st.st_ino == FIRST_PID_NAMESPACE;
 }
 
 void fm_proc_find(struct fm_proc_want *wants, size_t n)

@@ -4,6 +4,7 @@
 #ifndef FM_NET_PROC_H
 #define FM_NET_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@ struct fm_proc_want {
 	uint32_t pid; /* filled; 0: not found */
 	char name[FM_PROC_NAME];
 };
+
+/* Are the kernel's process numbers ours? Not in a pid namespace of one's own, as containers have. */
+bool fm_proc_has_all(void);
 
 /*
  * Fills pid and name of all @n in one walk over /proc; of names only printable ASCII is kept.

@@ -43,8 +43,8 @@ def same(a, b):
 class Drive:
     """The daemon's part; one line there, the lines of the answer back."""
 
-    def __init__(self):
-        self.p = subprocess.Popen([f'{BUILD}/block_drive'], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, *around):
+        self.p = subprocess.Popen([*around, f'{BUILD}/block_drive'], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self(f'open {PIN} {CGROUP} {TOP}')
 
     def __call__(self, *lines):
@@ -193,6 +193,31 @@ def _(d):
     same(sent(), True)
     d('serve 0')
     same((sent(), within('other', sent, fresh_netns=True)), (False, True))
+
+
+@row('the daemon in a pid namespace of its own: its sockets are known all the same')
+def _(d):
+    d.end()
+    d.__init__('unshare', '--pid', '--fork', '--kill-child')
+    d('rule 0', 'put', 'serve 0', 'beat 0')
+    with open(f'{CGROUP}/cgroup.procs', 'w') as f:
+        f.write(run(f'pgrep -P {d.p.pid}').strip())
+    d(f'send {PEER6} {PORT}')
+    same(sent(), False)
+
+
+@row('into the tunnel goes all but what only the daemon could tell: alive, while accesses are down; dead, always')
+def _(d):
+    d('other 0 dport 7003', 'rule 1 dport 7001', 'rule 0 dport 7002', f'rule {1 << 32} dport 7003',
+      f'rule {1 << 32} dport 7004', f'cannot {1 | 1 << 32}', 'put', f'serve {socket.if_nametoindex("w0")}', 'beat 0 0')
+    all_four = lambda: [sent(port=p) for p in (7001, 7002, 7003, 7004)]
+    same(all_four(), [True] * 4)
+    d('beat 0 0x3fc')  # each rule stands for both families
+    same(all_four(), [False, True, True, True])
+    d('beat 0 0')
+    same(all_four(), [True] * 4)
+    time.sleep(3.2)
+    same(all_four(), [False, True, True, False])
 
 
 @row('it stays when its loader is killed; another one takes it over and changes it')

@@ -51,14 +51,17 @@ static int do_open(char **w)
 	return fm_block_open(&conf, &block);
 }
 
-/* rule NEED [dport PORT|dst ADDRESS|tc NUMBER]: for both families, or for that of the address */
+/* rule NEED [dport PORT|dst ADDRESS|tc NUMBER]: for both families, or for that of the address;
+ * other: one that does not block */
 static int do_rule(char **w)
 {
 	for (uint8_t format = 1; format <= 2; format++) {
 		struct fm_rule *r = &policy.rules[policy.n_rules];
 		struct fm_selector *s = &r->selector;
 
-		*r = (struct fm_rule){ .need = strtoull(w[1], NULL, 0), .selector.format = format };
+		*r = (struct fm_rule){ .need = strtoull(w[1], NULL, 0),
+				       .selector.format = format,
+				       .is_block = strcmp(w[0], "other") != 0 };
 		if (w[2] && strcmp(w[2], "dport") == 0) {
 			s->has_start = 1u << FM_SEL_DPORT;
 			s->dport[0] = (uint16_t)number(w[3]);
@@ -124,10 +127,10 @@ static int do_serve(char **w)
 	return 0;
 }
 
-/* beat RESTING */
+/* beat RESTING [SHUT] */
 static int do_beat(char **w)
 {
-	fm_block_beat(block, strtoull(w[1], NULL, 0));
+	fm_block_beat(block, strtoull(w[1], NULL, 0), w[2] ? strtoull(w[2], NULL, 0) : 0);
 	return 0;
 }
 
@@ -173,11 +176,11 @@ static const struct {
 	int words;
 	int (*run)(char **w);
 } commands[] = {
-	{ "open", 4, do_open },	   { "rule", 2, do_rule },     { "pattern", 4, do_pattern },
-	{ "user", 3, do_user },	   { "cannot", 2, do_cannot }, { "put", 1, do_put },
-	{ "serve", 2, do_serve },  { "beat", 2, do_beat },     { "send", 3, do_send },
-	{ "drops", 1, do_drops },  { "close", 1, do_close },   { "drop", 2, do_drop },
-	{ "remove", 1, do_close },
+	{ "open", 4, do_open },	      { "rule", 2, do_rule },	 { "other", 2, do_rule },
+	{ "pattern", 4, do_pattern }, { "user", 3, do_user },	 { "cannot", 2, do_cannot },
+	{ "put", 1, do_put },	      { "serve", 2, do_serve },	 { "beat", 2, do_beat },
+	{ "send", 3, do_send },	      { "drops", 1, do_drops },	 { "close", 1, do_close },
+	{ "drop", 2, do_drop },	      { "remove", 1, do_close },
 };
 
 static int run(char *line)

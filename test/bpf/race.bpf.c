@@ -17,6 +17,14 @@ static __always_inline void saw(__u32 what)
 		*n += 1;
 }
 
+static __always_inline __u32 differs_from(const struct fm_dp_path *p,
+					  const struct fm_dp_path *first, __u16 number)
+{
+	return (FM_READ_ONCE(p->bid) ^ number) | (FM_READ_ONCE(p->mtu) ^ FM_READ_ONCE(first->mtu)) |
+	       (bpf_ntohs(FM_READ_ONCE(p->local_port)) ^ number) |
+	       (bpf_ntohs(FM_READ_ONCE(p->remote_port)) ^ number);
+}
+
 SEC("xdp")
 int race_read(struct xdp_md *ctx)
 {
@@ -34,17 +42,13 @@ int race_read(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 	saw(RACE_READ);
-	__u16 number = FM_READ_ONCE(b->paths[0].bid);
+	const struct fm_dp_more *more = fm_more_of(b);
+	__u16 number = FM_READ_ONCE(b->path.bid);
 
+	differs = differs_from(&b->path, &b->path, number) | !more;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < FM_DP_PATHS; i++) {
-		const struct fm_dp_path *p = &b->paths[i];
-
-		differs |= FM_READ_ONCE(p->bid) ^ number;
-		differs |= FM_READ_ONCE(p->mtu) ^ FM_READ_ONCE(b->paths[0].mtu);
-		differs |= bpf_ntohs(FM_READ_ONCE(p->local_port)) ^ number;
-		differs |= bpf_ntohs(FM_READ_ONCE(p->remote_port)) ^ number;
-	}
+	for (__u32 i = 0; i < FM_DP_PATHS - 1 && more; i++)
+		differs |= differs_from(&more->paths[i], &b->path, number);
 	if (differs)
 		saw(RACE_TORN);
 	if (FM_READ_ONCE(b->id) != who + 1)

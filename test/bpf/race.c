@@ -90,23 +90,32 @@ static void *take_away_first(void *r)
 	return NULL;
 }
 
+static void number_path(struct fm_dp_path *p, uint16_t n)
+{
+	/* the same in both byte orders */
+	p->bid = p->local_port = p->remote_port = (uint16_t)(n << 8 | (n & 0xff));
+}
+
 /* What no program of ours may do: two states of a block, in turn, in the slot that is in use. */
 static void *update_in_place(void *arg)
 {
 	struct race *r = arg;
 	const struct fm_dp_prefix first = { .ip = RACE_PREFIX, .len = 64 };
-	int fd = fm_dp_map_fd(r->dp, "fm_blocks_v4");
+	int fd = fm_dp_map_fd(r->dp, "fm_blocks_v5");
 	uint32_t slot = FM_DP_WORD_SLOT(fm_words_get(r->dp, &first));
+	int more_fd = fm_dp_map_fd(r->dp, "fm_more_v1");
 	struct fm_dp_block b;
+	struct fm_dp_more m;
 
 	stay_on(1);
-	if (bpf_map_lookup_elem(fd, &slot, &b) < 0)
+	if (bpf_map_lookup_elem(fd, &slot, &b) < 0 || bpf_map_lookup_elem(more_fd, &b.more, &m) < 0)
 		return NULL;
 	for (uint16_t n = 1; !atomic_load(&r->stop); n++) {
-		for (int i = 0; i < (int)FM_DP_PATHS; i++)
-			b.paths[i].bid = b.paths[i].local_port = b.paths[i].remote_port =
-				(uint16_t)(n << 8 | (n & 0xff)); /* the same in both byte orders */
+		number_path(&b.path, n);
+		for (uint32_t i = 0; i < FM_DP_PATHS - 1; i++)
+			number_path(&m.paths[i], n);
 		(void)bpf_map_update_elem(fd, &slot, &b, BPF_ANY);
+		(void)bpf_map_update_elem(more_fd, &b.more, &m, BPF_ANY);
 		r->updates++;
 	}
 	return NULL;

@@ -9,7 +9,7 @@ USAGE = [
     ['nonsense'], ['flows', '--nonsense'], ['flows', 'word'], ['flows', '--sort', 'colour'], ['flows', '--app'],
     ['move'], ['move', '7'], ['move', '--app', 'a', '--match', 'udp', 'lte'], ['move', '--app', 'a', '7', 'lte'],
     ['move', '7', 'lte', '--for', 'soon'], ['move', '7', 'lte', 'more'], ['check', 'wifi', 'lte'], ['explain'], ['explain', 'tcp', 'a', 'b'],
-    ['explain', 'udp', 'foo:1'], ['explain', 'icmp', '[::1]:1'], ['explain', 'tcp', '2001:db8::1:80'],
+    ['explain', 'udp', 'foo:1'], ['explain', 'udp', '[::1]:1', '--program', 'ssh'], ['explain', 'icmp', '[::1]:1'], ['explain', 'tcp', '2001:db8::1:80'],
     ['explain', 'tcp', '[2001:db8::1]:65536'], ['explain', 'tcp', '[]:1'], ['explain', 'tcp', '192.0.2.1:-1'],
     ['check', '--handover', 'wifi'], ['wait'], ['wait', '--for', 'luck'], ['wait', '--for', 'access='],
     ['wait', '--for', 'bound', '--timeout', '-1s'], ['events', '-f=1'], ['key'], ['key', 'f'], ['key', 'f', '--id', 'a', '--spi', '255'], ['key', 'f', '--id', 'a;b'],

@@ -18,6 +18,9 @@ CASES = [  # what stands in the file, exit code, what is said first
      'r.conf:2: rule "b" is never reached: all its flows are taken before it by rule "voip" (r.conf:1)'),
     (GOOD + '\nrule "b" { match = {"udp"}  via = {"lte"}  on-none = block }', 1,
      'r.conf:3: rule "b" does not block all its flows'),
+    ('rule "a" { match = {"tcp dport 0-99"} }\nrule "b" { match = {"tcp dport 100-65535"} }\n'
+     'rule "c" {\n  match = {"tcp"}\n}', 1, 'r.conf:4: rule "c" is never reached: all its flows are taken before it by '
+     'rules "a" (r.conf:1) and "b" (r.conf:2)'),
     ('rule "a" {\n  match = {"udp port 1"}\n}', 1, 'r.conf:2: rule "a": match "udp port 1" is not a match'),
     (many(64), 0, 'r.conf: 64 rules, nothing wrong'),
     (many(65), 1, 'r.conf:65: rule "r64": one rule too many'),

@@ -28,12 +28,13 @@ WORLD = '''
     default { type = "session-lasting"  via = {"wifi", "lte"} }
   }
 '''
-# Sends some datagrams from the access itself, as a program does that has no home address.
+# Sends some datagrams: from the access itself, as a program does that has no home address; "home": from that.
 SENDER = '''
 import os, socket, sys
 os.setuid(int(sys.argv[3]))
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'wifi')
+if sys.argv[5] != 'home':
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'wifi')
 for n in range(5):
     try:
         s.sendto(sys.argv[4].encode(), (sys.argv[1], int(sys.argv[2])))
@@ -69,14 +70,15 @@ def join(world, cgroup):
     return go
 
 
-def seen(world, *senders):
-    """What such programs send, is it seen on the access? (cgroup, user, port, program), all at once."""
+def seen(world, *senders, way='wifi'):
+    """What such programs send, is it seen on the access? (cgroup, user, port, program), all at once. @way: "home":
+    it is sent from the home address, and seen in the tunnel."""
     capture = Capture(world, 'host', 'wifi')
     marks, running = [], []
     try:
         for cgroup, uid, port, program in senders:
             marks.append(os.urandom(12).hex().encode())
-            running.append(subprocess.Popen([program, '-S', '-c', SENDER, PEER6, str(port), str(uid), marks[-1]],
+            running.append(subprocess.Popen([program, '-S', '-c', SENDER, PEER6, str(port), str(uid), marks[-1], way],
                                             preexec_fn=join(world, cgroup)))
         assert [p.wait(20) for p in running] == [0] * len(running)
         time.sleep(0.1)  # the capture reads on
@@ -85,8 +87,8 @@ def seen(world, *senders):
     return [any(m in f for f in frames) for m in marks]
 
 
-def leaves(world, cgroup='other.scope', uid=0, port=7000, program=sys.executable):
-    return seen(world, (cgroup, uid, port, program))[0]
+def leaves(world, cgroup='other.scope', uid=0, port=7000, program=sys.executable, way='wifi'):
+    return seen(world, (cgroup, uid, port, program), way=way)[0]
 
 
 def assert_blocks(world, more='secret-1.scope'):
@@ -204,3 +206,55 @@ def test_what_only_the_daemon_knows_is_closed(world):
             until('it is known again', lambda: leaves(w, port=7003) and leaves(w, port=7004))
     finally:
         COPY.unlink()
+
+
+@pytest.mark.long
+def test_in_the_tunnel_too():
+    """The data path knows who sends from the daemon's verdict: before there is one, and of destinations' names while
+    the daemon is dead, what a rule that blocks may mean does not go by other accesses."""
+    shutil.copy(os.path.realpath(sys.executable), COPY)
+    rules = f'''rule "open"    {{ match = {{"udp dport 7006"}}  via = {{"wifi"}} }}
+                rule "program" {{ match = {{"program {COPY} udp dport 7003-7006"}}  via = {{"lte"}}  on-none = "block" }}
+                rule "domain"  {{ match = {{"domain example.org udp dport 7004"}}  via = {{"lte"}}  on-none = "block" }}'''
+    own = sys.executable
+    try:
+        with open_world('block-inside', rules) as w:
+            until('it has a home address', w.home)
+            w.do('link-down', access='lte')
+            until('lte is gone', lambda: not w.accesses()['lte']['registered'])
+            assert seen(w, ('secret-8.scope', 0, 7000, own), ('a.scope', 0, 7003, COPY), ('a.scope', NOBODY, 7001, own),
+                        way='home') == [False] * 3
+            assert seen(w, ('b.scope', 0, 7000, own), ('b.scope', 0, 7006, COPY), way='home') == [True] * 2
+            until('it is judged', lambda: leaves(w, 'b.scope', port=7003, way='home'))
+            assert leaves(w, 'b.scope', port=7004, way='home')
+            kill(w)
+            time.sleep(3.2)  # its silence is noticed
+            COPY.rename(f'{COPY}-2')
+            shutil.copy(os.path.realpath(sys.executable), COPY)  # a file that nobody has judged
+            assert seen(w, ('c.scope', 0, 7003, COPY), ('c.scope', 0, 7004, own), ('secret-9.scope', 0, 7000, own),
+                        ('c.scope', NOBODY, 7001, own), way='home') == [False] * 4
+            assert seen(w, ('c.scope', 0, 7000, COPY), ('b.scope', 0, 7003, own), ('c.scope', 0, 7006, COPY),
+                        ('c.scope', NOBODY, 7002, own), way='home') == [True] * 4
+    finally:
+        COPY.unlink(missing_ok=True)
+        pathlib.Path(f'{COPY}-2').unlink(missing_ok=True)
+
+
+@pytest.mark.long
+def test_in_a_pid_namespace(world):
+    """As in a container: units and users are judged as ever; words by program are refused, and say why."""
+    conf = world.dir / 'host/flowmob.conf'
+    kill(world)
+    words = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', FLOWMOB.parent / 'flowmobd', '--run',
+             world.dir / 'host/run', *files(world)[0]]
+    daemon = world.start('host', *words, stderr=subprocess.DEVNULL)
+    try:
+        until('it has a home address', world.home)
+        assert_blocks(world)
+        assert until('a unit that is not blocked is judged', lambda: leaves(world))
+    finally:
+        daemon.kill()
+        daemon.wait()
+    conf.write_text(conf.read_text().replace('rule "user"', 'rule "program" { match = {"program /bin/true"} }\nrule "user"'))
+    done = subprocess.run(world.inside('host', *words), text=True, capture_output=True, timeout=20)
+    assert done.returncode == 2 and 'pid namespace' in done.stderr, done

@@ -17,7 +17,8 @@ WORLD = '''
   access "lte"  { family = "ipv4-nat"  delay = "5ms"  mtu = 1400 }
   host {
     rule "twice" { match = {"udp dport 5004-5005", "dscp ef"}  mode = redundant  via = {"wifi", "lte"} }
-    rule "cheap" { match = {"udp dport 6000"}  via = {"lte"} }
+    rule "cheap" { match = {"udp dport 6000"}  via = {"lte"}  hold-back = yes }
+    rule "spread" { match = {"udp dport 6001"}  mode = load-balancing  weights = {"wifi=70", "lte=30"} }
     default { type = "session-lasting"  via = {"wifi", "lte"} }
   }
 '''
@@ -86,7 +87,7 @@ def test_a_moved_flow_says_so_and_its_history(world):
         s.send(b'x')
         flow = until('it is listed', lambda: [
             f for f in world.ask('host', 'flows')['flows'] if f['remote'] == endpoint(PEER6, 7001)])[0]
-        assert world.ask('host', 'move', flow=flow['id'], access='lte')['moved'] == 1
+        assert world.ask('host', 'move', flow=str(flow['id']), access='lte')['moved'] == 1
         s.send(b'x')
         live = until('it has gone there', lambda: [
             a for a in [world.ask('host', 'explain', flow=str(flow['id']))] if a['accesses'] == ['lte']])[0]
@@ -108,3 +109,30 @@ def test_what_does_not_go_through_the_tunnel(world):
     ({'proto': 'tcp', 'remote': ':1'}, 'bad-request'), ({'proto': 'tcp', 'remote': '[:1'}, 'bad-request')])
 def test_what_it_refuses(world, about, code):
     assert world.ask('host', 'explain', **about)['error']['code'] == code
+
+
+def why(answer, rule):
+    return next(r['why'] for r in answer['rules'] if r['rule'] == rule)
+
+
+def test_it_tells_shares_and_hold_back(world):
+    said = world.ask('host', 'explain', proto='udp', remote=endpoint(PEER6, 6000))
+    assert why(said, 'cheap').endswith('; hold-back: flows that go to a nearer access keep their order')
+    said = world.ask('host', 'explain', proto='udp', remote=endpoint(PEER6, 6001))
+    assert decisive(said) == ['spread'] and '70 wifi, 30 lte take new flows' in why(said, 'spread')
+
+
+def test_it_tells_of_a_move(world):
+    with open_flow(world, 'udp', PEER6, 7003) as s:
+        s.send(b'x')
+        flow = until('it is listed', lambda: [
+            f for f in world.ask('host', 'flows')['flows'] if f['remote'] == endpoint(PEER6, 7003)])[0]
+        world.ask('host', 'move', flow=str(flow['id']), access='lte', for_s=100)
+        until('the anchor knows', lambda: why(
+            world.ask('host', 'explain', flow=str(flow['id'])), 'moved').endswith('; the anchor keeps to it'))
+        said = world.ask('host', 'explain', flow=str(flow['id']))
+        assert decisive(said) == ['moved'] and '; it goes there with its next packet' in why(said, 'moved')
+        s.send(b'x')
+        said = world.ask('host', 'explain', flow=str(flow['id']))
+        assert said['accesses'] == ['lte'] and 'next packet' not in why(said, 'moved')
+        assert why(said, 'moved').startswith('moved to lte by flowmob move, for 9')

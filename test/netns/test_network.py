@@ -124,6 +124,22 @@ def test_a_move_is_obeyed_in_both_directions(operator):
     settled(operator)
 
 
+def test_a_move_for_a_while_ends_after_a_restart_too(operator):
+    with Call(operator.world, rate=200) as call:
+        until('it is there', lambda: operator.access_of(5004) == 'wifi')
+        begin = time.monotonic()
+        assert operator.move('udp dport 5004', '2', '--for', '5')[0] == 0
+        until('the host sends it over lte', lambda: operator.access_of(5004) == 'lte')
+        until('the host has registered it', lambda: operator.binding()['flows'])
+        operator.restart()
+        assert [0 < o['ends_s'] < 5 for o in operator.orders('move')] == [True, True]  # one a family
+        assert operator.access_of(5004) == 'lte'
+        until('its time is over', lambda: operator.access_of(5004) == 'wifi')
+        assert 4.9 < time.monotonic() - begin < 6.5
+        assert_whole(call.report())
+    settled(operator)
+
+
 def test_a_rule_of_the_host_refuses_it(operator):
     with Call(operator.world, rate=100, port=6004) as call:
         until('it is there', lambda: operator.access_of(6004) == 'wifi')
@@ -246,7 +262,7 @@ def test_usage_is_kept_where_many_more_are_counted(operator):
         operator.restart()
         time.sleep(1.5)  # the counters of before are taken over a second time
     used, = (u for u in operator.flowmob('usage', operator.id)[1]['usage'] if u['class'] == 'bulk')
-    assert abs(used['up_packets'] - used['down_packets']) <= 2 and used['up_packets'] > 300, used
+    assert abs(used['up_packets'] - used['down_packets']) <= 30 and used['up_packets'] > 300, used
     operator.flowmob('usage', '--reset')
     operator.conf()
 
@@ -269,10 +285,10 @@ def test_usage_follows_the_names(operator):
         operator.conf(RENAMED, given.replace('bulk', 'heap'))
         time.sleep(1.2)
     used = {(u['access'], u['class']): u for u in operator.flowmob('usage', operator.id)[1]['usage']
-            if u['up_packets'] > 10}  # at the end ICMPv6 says that nobody listens any more
+            if u['class'] or u['up_packets'] > 10}  # at the end ICMPv6 says that nobody listens any more
     assert set(used) == {('cell', 'video'), ('near', 'bulk'), ('near', 'heap')}, used
     video = used['cell', 'video']
-    assert abs(video['up_packets'] - video['down_packets']) <= 2 and video['up_packets'] > 1200, used
+    assert abs(video['up_packets'] - video['down_packets']) <= 30 and video['up_packets'] > 1200, used
     assert used['near', 'bulk']['up_packets'] + used['near', 'heap']['up_packets'] > 1200, used
     operator.flowmob('usage', '--reset')
     operator.conf()

@@ -65,6 +65,10 @@ def inside(world, *words):
     return [FLOWMOB, 'lab', 'exec', 'host', '--instance', world.instance, '--', *map(str, words)]
 
 
+def run_to(world, address):
+    subprocess.run(inside(world, sys.executable, '-c', SENDER, address, 7004), check=True, timeout=20)
+
+
 def went_over(world, send):
     """The accesses that carried what send() sends."""
     before = {a: world.octets(a)[0] for a in ACCESSES}
@@ -107,18 +111,23 @@ def labels(name):
     return b''.join(bytes([len(x)]) + x.encode() for x in name.split('.')) + b'\0'
 
 
+def answer(text, address):
+    """The answer to a question for AAAA."""
+    return text[:2] + struct.pack('>HHHHH', 0x8180, 1, 1, 0, 0) + text[12:] + \
+        struct.pack('>HHHIH', 0xc00c, 28, 1, 300, 16) + socket.inet_pton(socket.AF_INET6, address)
+
+
 class Resolver:
     """Answers all questions for AAAA at the peer with one address; lies() answers what nobody asked."""
 
     def __init__(self, world, address):
-        self.address = socket.inet_pton(socket.AF_INET6, address)
+        self.address = address
         self.socket = world.socket('peer', socket.AF_INET6, socket.SOCK_DGRAM)
         self.socket.bind((PEER6, 53))
         threading.Thread(target=self.serve, daemon=True).start()
 
-    def answer(self, question, number=None):
-        head = struct.pack('>HHHHHH', number or struct.unpack('>H', question[:2])[0], 0x8180, 1, 1, 0, 0)
-        return head + question[12:] + struct.pack('>HHHIH', 0xc00c, 28, 1, 300, 16) + self.address
+    def answer(self, text):
+        return answer(text, self.address)
 
     def serve(self):
         try:
@@ -166,6 +175,72 @@ def test_a_name_takes_its_access(world):
         assert went_over(world, send) == ['lte']
     finally:
         resolver.socket.close()
+
+
+def serve_tcp(world, node, at, address, pieces):
+    """A resolver that answers one question by TCP, its answer cut after each of so many octets."""
+    server = world.socket(node, socket.AF_INET6 if ':' in at else socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((at, 53))
+    server.listen()
+
+    def serve():
+        peer = server.accept()[0]
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        size = struct.unpack('>H', peer.recv(2, socket.MSG_WAITALL))[0]
+        data = answer(peer.recv(size, socket.MSG_WAITALL), address)
+        data = struct.pack('>H', len(data)) + data
+        for cut in pieces:
+            peer.send(data[:cut])
+            data = data[cut:]
+            time.sleep(0.05)
+        peer.send(data)
+        peer.recv(1)
+        peer.close()
+        server.close()
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def ask_tcp(world, at, name):
+    with world.socket('host', socket.AF_INET6 if ':' in at else socket.AF_INET, socket.SOCK_STREAM) as s:
+        s.settimeout(5)
+        s.connect((at, 53))
+        text = question(name)
+        s.send(struct.pack('>H', len(text)))  # as resolvers do that write twice
+        s.send(text)
+        with s.makefile('rb') as stream:
+            size = struct.unpack('>H', stream.read(2))[0]
+            assert len(stream.read(size)) == size
+
+
+@pytest.mark.parametrize('number,pieces', [(0x80, ()), (0x81, (1, 30))], ids=['whole', 'in pieces'])
+def test_a_name_by_tcp_takes_its_access(world, number, pieces):
+    target = f'2001:db8:ffff::{number:x}'
+    world.run('peer', 'ip', 'address', 'add', f'{target}/128', 'dev', 'lo')
+    serve_tcp(world, 'peer', PEER6, target, pieces)
+    assert went_over(world, lambda: run_to(world, target)) == ['wifi']
+    ask_tcp(world, PEER6, 'tcp.example.org')
+    assert went_over(world, lambda: run_to(world, target)) == ['lte']
+
+
+@pytest.mark.parametrize('number,kind', [(0x82, socket.SOCK_DGRAM), (0x83, socket.SOCK_STREAM)], ids=['udp', 'tcp'])
+def test_a_name_by_a_resolver_of_this_host_takes_its_access(world, number, kind):
+    """As systemd-resolved at 127.0.0.53: whatever it asks itself by, its answer is heard."""
+    target = f'2001:db8:ffff::{number:x}'
+    world.run('peer', 'ip', 'address', 'add', f'{target}/128', 'dev', 'lo')
+    assert went_over(world, lambda: run_to(world, target)) == ['wifi']
+    if kind == socket.SOCK_STREAM:
+        serve_tcp(world, 'host', '127.0.0.53', target, ())
+        ask_tcp(world, '127.0.0.53', 'own.example.org')
+    else:
+        with world.socket('host', socket.AF_INET, kind) as stub, world.socket('host', socket.AF_INET, kind) as s:
+            stub.bind(('127.0.0.53', 53))
+            s.settimeout(5)
+            s.sendto(question('own.example.org'), ('127.0.0.53', 53))
+            text, whence = stub.recvfrom(2048)
+            stub.sendto(answer(text, target), whence)
+            s.recv(2048)
+    assert went_over(world, lambda: run_to(world, target)) == ['lte']
 
 
 @pytest.mark.long
@@ -304,6 +379,10 @@ def test_explain_names_the_word_that_fails(world):
     rows, said = why(uid=1, unit='light.service')
     assert rows['user'][:2] == (True, True) and said['access'] == 'lte'
     assert rows['user'][2].startswith('active-standby via lte: now lte (lte works')
+    rows, said = why(program=str(COPY))
+    assert rows['program'][:2] == (True, True) and said['access'] == 'lte'
+    assert rows['user'] == (None, False, 'cannot tell: user daemon')
+    assert why(program='/bin/true')[0]['program'] == (False, False, f'not program {COPY}')
     assert [r['where'].rsplit(':', 1)[1] for r in said['rules'] if r['rule'] in ('program', 'user')] != ['0', '0']
 
 

@@ -201,6 +201,71 @@ static void a_move_ends_by_itself(void **state)
 	world_end(w);
 }
 
+/* The end of a move holds over a restart. */
+static void a_move_ends_after_a_restart(void **state)
+{
+	struct world *w = bound();
+	struct fm_move_ask ask = udp_to(2, true);
+	uint16_t fid = 0x8000;
+
+	(void)state;
+	ask.until_us = w->now_us + 60 * S;
+	fm_ha_move(w->ha, binding(w), &ask, w->now_us);
+	answer_indication(w, asked(w, FM_MH_FLOW_BINDING)->flow_binding.sequence, DONE);
+	confirm(w, 3, &fid, 1, 2);
+	world_restart(w);
+	assert_int_equal(w->forwarding.n_rules, 1);
+	w->n_sent = 0;
+	fm_ha_policy_set(w->ha, &w->ha->policy, w->now_us);
+	world_pass(w, 59 * S);
+	assert_int_equal(w->n_sent, 0);
+	world_pass(w, 2 * S);
+	const struct fm_msg *m = asked(w, FM_MH_FLOW_BINDING);
+	assert_int_equal(m->flow_binding.trigger_or_status, 2);
+	const struct fm_item *f = fm_msg_next(m, FM_OPT_FLOW_ID, NULL);
+	assert_int_equal(f->flow_id.fid, fid);
+	assert_int_equal(fm_msg_sub(m, f, FM_SUB_ACTION)->action, DELETE);
+	answer_indication(w, m->flow_binding.sequence, DONE);
+	confirm(w, 4, NULL, 0, 0);
+	world_pass(w, 30 * S);
+	assert_int_equal(binding(w)->n_orders + binding(w)->n_flows, 0);
+	world_end(w);
+}
+
+/* A flow binding of the host's own goes back to where it was. */
+static void a_host_s_own_flow_goes_back(void **state)
+{
+	struct world *w = bound();
+	const struct fm_move_ask ask = {
+		.fid = 7, .bid = 2, .group = 1, .until_us = w->now_us + 60 * S
+	};
+	uint16_t fid = 7;
+
+	(void)state;
+	confirm(w, 3, &fid, 1, 1);
+	w->n_sent = 0;
+	fm_ha_move(w->ha, binding(w), &ask, w->now_us);
+	answer_indication(w, asked(w, FM_MH_FLOW_BINDING)->flow_binding.sequence, DONE);
+	confirm(w, 4, &fid, 1, 2);
+	world_restart(w);
+	fm_ha_policy_set(w->ha, &w->ha->policy, w->now_us);
+	w->n_sent = 0;
+	world_pass(w, 61 * S);
+	const struct fm_msg *m = asked(w, FM_MH_FLOW_BINDING);
+	const struct fm_item *f = fm_msg_next(m, FM_OPT_FLOW_ID, NULL);
+	const struct fm_item *target = fm_msg_sub(m, f, FM_SUB_TARGET_COA);
+	const struct fm_ip coa = ip(COA);
+	assert_int_equal(f->flow_id.fid, 7);
+	assert_int_equal(fm_msg_sub(m, f, FM_SUB_ACTION)->action, MOVE);
+	assert_true(fm_ip_equal(&target->address.ip, &coa));
+	answer_indication(w, m->flow_binding.sequence, DONE);
+	confirm(w, 5, &fid, 1, 1);
+	world_pass(w, 60 * S);
+	assert_int_equal(binding(w)->n_orders, 0);
+	assert_int_equal(binding(w)->n_flows, 1);
+	world_end(w);
+}
+
 /* RFC 7109 §4: a host that answers by a Binding Error is never asked again. */
 static void a_host_that_knows_no_indications_is_left_alone(void **state)
 {
@@ -350,6 +415,32 @@ static void a_restart_asks_for_nothing(void **state)
 	assert_int_equal(w->n_sent, 0);
 	assert_int_equal(binding(w)->n_orders, 2);
 	assert_int_equal(w->forwarding.n_rules, 2);
+	world_end(w);
+}
+
+/* A class that is gone at the restart leaves nothing behind. */
+static void a_class_that_is_gone_is_taken_back(void **state)
+{
+	struct fm_ha_policy p = with_class(2, 1), q = two_accesses();
+	struct world *w = bound();
+	const uint16_t fids[] = { 0x8000, 0x8001 };
+
+	(void)state;
+	subscribe(w, 1u << 1);
+	fm_ha_policy_set(w->ha, &p, w->now_us);
+	world_pass(w, 1000);
+	answer_notification(w, asked(w, FM_MH_UPN)->notification.sequence, 0);
+	confirm(w, 3, fids, 2, 2);
+	subscribe(w, 0);
+	world_restart(w);
+	fm_ha_policy_set(w->ha, &q, w->now_us);
+	w->n_sent = 0;
+	world_pass(w, 1000);
+	const struct fm_msg *m = asked(w, FM_MH_UPN);
+	const struct fm_item *f = fm_msg_next(m, FM_OPT_FLOW_ID, NULL);
+	assert_int_equal(fm_msg_sub(m, f, FM_SUB_ACTION)->action, DELETE);
+	f = fm_msg_next(m, FM_OPT_FLOW_ID, f);
+	assert_int_equal(fm_msg_sub(m, f, FM_SUB_ACTION)->action, DELETE);
 	world_end(w);
 }
 
@@ -544,10 +635,13 @@ int main(void)
 		cmocka_unit_test(a_refused_move_changes_nothing),
 		cmocka_unit_test(a_silent_host_is_asked_three_times),
 		cmocka_unit_test(a_move_ends_by_itself),
+		cmocka_unit_test(a_move_ends_after_a_restart),
+		cmocka_unit_test(a_host_s_own_flow_goes_back),
 		cmocka_unit_test(a_host_that_knows_no_indications_is_left_alone),
 		cmocka_unit_test(a_class_is_brought_by_a_notification),
 		cmocka_unit_test(a_notification_is_repeated_once),
 		cmocka_unit_test(a_restart_asks_for_nothing),
+		cmocka_unit_test(a_class_that_is_gone_is_taken_back),
 		cmocka_unit_test(a_class_with_another_number_is_given_anew),
 		cmocka_unit_test(a_drain_moves_all_and_is_undone),
 		cmocka_unit_test(each_class_has_its_place),

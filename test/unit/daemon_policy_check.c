@@ -95,6 +95,103 @@ static const struct {
 	  "b one-copy -" },
 };
 
+#define RULE(name, match) "rule \"" name "\" { match = {\"" match "\"} via = {\"wifi\"} }\n"
+#define LAST(match) "rule \"z\" { match = {\"" match "\"} via = {\"lte\"} }"
+
+/* Rules that leave nothing for the last one, z, together; by which it is: "" some is left. */
+static const struct {
+	const char *name, *text, *by;
+} unions[] = {
+	{ "two halves of a prefix",
+	  RULE("a", "dst 2001:db8::/33") RULE("b", "dst 2001:db8:8000::/33")
+		  LAST("dst 2001:db8::/32"),
+	  "ab" },
+	{ "but one address",
+	  RULE("a", "dst 192.0.2.0/25") RULE("b", "dst 192.0.2.128/26")
+		  RULE("c", "dst 192.0.2.192/27") RULE("d", "dst 192.0.2.224/28")
+			  RULE("e", "dst 192.0.2.240/29") RULE("f", "dst 192.0.2.248/30")
+				  RULE("g", "dst 192.0.2.252/31") RULE("h", "dst 192.0.2.254")
+					  LAST("dst 192.0.2.0/24"),
+	  "" },
+	{ "and that one",
+	  RULE("a", "dst 192.0.2.0/25") RULE("b", "dst 192.0.2.128/26")
+		  RULE("c", "dst 192.0.2.192/27") RULE("d", "dst 192.0.2.224/27") RULE("x", "tcp")
+			  LAST("dst 192.0.2.0/24"),
+	  "abcd" },
+	{ "all of IPv4 in halves",
+	  RULE("a", "dst 0.0.0.0/1") RULE("b", "dst 128.0.0.0/1") LAST("ip4"), "ab" },
+	{ "that is not all", RULE("a", "dst 0.0.0.0/1") RULE("b", "dst 128.0.0.0/1") LAST("udp"),
+	  "" },
+	{ "each family by one", RULE("a", "ip4") RULE("b", "ip6 udp") LAST("udp dport 5"), "ab" },
+	{ "port ranges side by side",
+	  RULE("a", "udp dport 100-199") RULE("b", "udp dport 200-300") LAST("udp dport 150-250"),
+	  "ab" },
+	{ "port ranges with a hole",
+	  RULE("a", "udp dport 100-199") RULE("b", "udp dport 201-300") LAST("udp dport 150-250"),
+	  "" },
+	{ "every port of a protocol",
+	  RULE("a", "tcp dport 0-1023") RULE("b", "tcp dport 1024-65535") LAST("tcp"), "ab" },
+	{ "every port of no protocol",
+	  RULE("a", "dport 0-1023") RULE("b", "dport 1024-65535") LAST("sport 7"), "ab" },
+	{ "but some protocols have none",
+	  RULE("a", "dport 0-1023") RULE("b", "dport 1024-65535") LAST("ip6"), "" },
+	{ "protocols with ports, each",
+	  RULE("a", "tcp") RULE("b", "udp") RULE("c", "sctp") RULE("d", "proto 33")
+		  RULE("e", "proto 136") LAST("dport 53"),
+	  "abcde" },
+	{ "a protocol is missing", RULE("a", "tcp") RULE("b", "udp") LAST("dport 53"), "" },
+	{ "in two dimensions",
+	  RULE("a", "udp dst 2001:db8::/33") RULE("b", "udp dport 0-999") RULE(
+		  "c", "udp dport 1000-65535 dst 2001:db8:8000::/33") LAST("udp dst 2001:db8::/32"),
+	  "abc" },
+	{ "in two dimensions with a corner left",
+	  RULE("a", "udp dst 2001:db8::/33") RULE("b", "udp dport 0-999") RULE(
+		  "c", "udp dport 1000-65534 dst 2001:db8:8000::/33") LAST("udp dst 2001:db8::/32"),
+	  "" },
+	{ "code points",
+	  RULE("a", "dscp ef udp") RULE("b", "udp dport 0-99") RULE("c", "udp dport 100-65535")
+		  LAST("udp dscp ef dport 5"),
+	  "a" },
+	{ "halves for one program",
+	  RULE("a", "dst 2001:db8::/33 program /bin/a") RULE("b", "dst 2001:db8:8000::/33")
+		  LAST("dst 2001:db8::/32 program /bin/a"),
+	  "ab" },
+	{ "halves, one for a program only",
+	  RULE("a", "dst 2001:db8::/33 program /bin/a") RULE("b", "dst 2001:db8:8000::/33")
+		  LAST("dst 2001:db8::/32"),
+	  "" },
+	{ "halves, one of them sometimes",
+	  RULE("a", "dst 2001:db8::/33 metered") RULE("b", "dst 2001:db8:8000::/33")
+		  LAST("dst 2001:db8::/32"),
+	  "" },
+};
+
+static void rules_together_leave_nothing(void **state)
+{
+	static struct fm_policy_problem found[FM_POLICY_PROBLEMS_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(unions) / sizeof(unions[0]); i++) {
+		char *text = strdup(unions[i].text), by[16] = "";
+		struct fm_config *c = fm_config_read_policy("p.conf", text, NULL, stderr);
+		uint8_t last = (uint8_t)(c->host.n_rules - 1);
+		size_t n = fm_policy_check(&c->host, ALL, found);
+
+		free(text);
+		for (size_t k = 0; k < n; k++) {
+			if (found[k].rule != last || found[k].kind != FM_POLICY_NEVER_REACHED)
+				fail_msg("%s: also rule %u", unions[i].name, found[k].rule);
+			for (uint8_t r = 0; r < last; r++) {
+				if (found[k].others >> r & 1)
+					strcat(by, c->host.rules[r].name);
+			}
+		}
+		if (strcmp(by, unions[i].by) != 0)
+			fail_msg("%s: by \"%s\"", unions[i].name, by);
+		fm_config_free(c);
+	}
+}
+
 static void problems_are_found(void **state)
 {
 	static struct fm_policy_problem found[FM_POLICY_PROBLEMS_MAX];
@@ -135,6 +232,22 @@ static void a_problem_names_file_and_line(void **state)
 	assert_string_equal(fm_policy_problem_text(&c->host, &found[0], said, sizeof(said)),
 			    "rule \"b\" is never reached: all its flows are taken before it by "
 			    "rule \"a\" (p.conf:2)");
+	fm_config_free(c);
+}
+
+static void all_that_are_to_blame_are_named(void **state)
+{
+	struct fm_policy_problem found[FM_POLICY_PROBLEMS_MAX];
+	char text[] = RULE("a", "udp dport 0-9") RULE("b", "udp dport 10-65535") LAST("udp"),
+	     said[512];
+	struct fm_config *c = fm_config_read_policy("p.conf", text, NULL, stderr);
+
+	(void)state;
+	assert_non_null(c);
+	assert_int_equal(fm_policy_check(&c->host, ALL, found), 1);
+	assert_string_equal(fm_policy_problem_text(&c->host, &found[0], said, sizeof(said)),
+			    "rule \"z\" is never reached: all its flows are taken before it by "
+			    "rules \"a\" (p.conf:1) and \"b\" (p.conf:2)");
 	fm_config_free(c);
 }
 
@@ -201,6 +314,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(problems_are_found),
+		cmocka_unit_test(rules_together_leave_nothing),
+		cmocka_unit_test(all_that_are_to_blame_are_named),
 		cmocka_unit_test(a_problem_names_file_and_line),
 		cmocka_unit_test(what_is_wrong_is_refused),
 		cmocka_unit_test(rules_take_the_place_of_rules),

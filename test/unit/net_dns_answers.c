@@ -212,6 +212,124 @@ static void only_answers_to_questions_count(void **state)
 	}
 }
 
+/* TCP over IPv4, padded as Ethernet does: [@from, @to) of what one side says, its length first. */
+static size_t put_segment(uint8_t *out, bool is_answer, const char *message, unsigned from,
+			  unsigned to)
+{
+	uint8_t said[600];
+	size_t len = make(message, said + 2);
+
+	said[0] = (uint8_t)(len >> 8);
+	said[1] = (uint8_t)len;
+	if (to == 0)
+		to = (unsigned)len + 2;
+	memset(out, 0, 46);
+	out[0] = 0x45;
+	out[2] = (uint8_t)((40 + to - from) >> 8);
+	out[3] = (uint8_t)(40 + to - from);
+	out[9] = 6;
+	memcpy(out + 12,
+	       is_answer ? "\xc0\0\x02\x35\xc0\0\x02\x01" : "\xc0\0\x02\x01\xc0\0\x02\x35", 8);
+	out[is_answer ? 21 : 23] = 53;
+	out[is_answer ? 22 : 20] = 0x0f;
+	out[is_answer ? 23 : 21] = 0xa0;
+	memset(out + 24, 0xff, 3); /* the number goes round at 2^32 */
+	out[27] = (uint8_t)(0xf0 + from);
+	if (0xf0 + from > 0xff)
+		memset(out + 24, 0, 3);
+	out[32] = 0x50;
+	memcpy(out + 40, said + from, to - from);
+	return to - from < 6 ? 46 : 40 + to - from;
+}
+
+/* Segments of the one answer, 0: to its end; how many answers came after each. */
+static const struct {
+	const char *name;
+	bool is_answer;
+	unsigned from, to, came;
+} segments[] = {
+	{ "a question in two", false, 0, 2, 0 },
+	{ "its rest", false, 2, 0, 0 },
+	{ "an answer, but for its end", true, 0, 40, 0 },
+	{ "some of it once more", true, 10, 40, 0 },
+	{ "its end", true, 40, 0, 1 },
+	{ "asked again", false, 0, 0, 1 },
+	{ "one octet of its length", true, 0, 1, 1 },
+	{ "the other and more", true, 1, 30, 1 },
+	{ "a gap", true, 31, 0, 1 },
+	{ "whole, once more", true, 0, 0, 2 },
+};
+
+static void answers_by_tcp_count(void **state)
+{
+	static struct fm_dns_answers a;
+	unsigned came = 0;
+
+	(void)state;
+	a.came = count;
+	a.ctx = &came;
+	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+		bool is_answer = segments[i].is_answer;
+		uint8_t packet[700];
+		size_t len =
+			put_segment(packet, is_answer,
+				    is_answer ? ANSWER(1) ASKS_A A("0000003c", "01") : QUESTION,
+				    segments[i].from, segments[i].to);
+
+		if (segments[i].from == 0) { /* a connection of its own */
+			packet[33] = 2;
+			fm_dns_answers_see(&a, packet, 40, !is_answer, SECOND_US);
+			packet[33] = 0x10;
+		}
+		fm_dns_answers_see(&a, packet, len, !is_answer, SECOND_US);
+		if (came != segments[i].came)
+			fail_msg("%s: %u came", segments[i].name, came);
+	}
+}
+
+/* Questions into the tunnel are inside what leaves an access. */
+static const struct {
+	const char *name, *head;
+	bool counts;
+} tunnels[] = {
+	{ "IPv6 in IPv6",
+	  "6000 0000 0060 29 40 20010db8 . . . . . . . . . . . . 20010db8 . . . . . "
+	  ". . . . . . .",
+	  true },
+	{ "GRE with key and number",
+	  "6000 0000 006c 2f 40 20010db8 . . . . . . . . . . . . 20010db8 . . . . . . . . . . . . "
+	  "3000 86dd 00000007 00000001",
+	  true },
+	{ "GRE without a number",
+	  "6000 0000 006c 2f 40 20010db8 . . . . . . . . . . . . 20010db8 . . . . . . . . . . . . "
+	  "2000 86dd 00000007 00000001",
+	  false },
+	{ "UDP port 4191", "4500 006d 0000 0000 4011 0000 c0000201 c0000202 105f 105f 0059 0000",
+	  true },
+	{ "and a number in it",
+	  "4500 007d 0000 0000 4011 0000 c0000201 c0000202 105f 105f 0069 0000 "
+	  "002f 005d 3000 86dd 00000007 00000001",
+	  true },
+	{ "another port", "4500 006d 0000 0000 4011 0000 c0000201 c0000202 105f 1060 0059 0000",
+	  false },
+};
+
+static void questions_in_tunnels_are_seen(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(tunnels) / sizeof(tunnels[0]); i++) {
+		static struct fm_dns_answers a;
+		uint8_t packet[700];
+		size_t head = make(tunnels[i].head, packet);
+		size_t len = put_packet(packet + head, 1, 4000, 53, 53, QUESTION);
+
+		memset(&a, 0, sizeof(a));
+		fm_dns_answers_see(&a, packet, head + len, true, SECOND_US);
+		if ((a.questions[0].at_us != 0) != tunnels[i].counts)
+			fail_msg("%s: %zu octets behind %zu", tunnels[i].name, len, head);
+	}
+}
+
 static bool is_one(void *ctx)
 {
 	return *(unsigned *)ctx == 1;
@@ -273,6 +391,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_are_read),
 		cmocka_unit_test(only_answers_to_questions_count),
+		cmocka_unit_test(answers_by_tcp_count),
+		cmocka_unit_test(questions_in_tunnels_are_seen),
 		cmocka_unit_test(real_packets_are_heard),
 	};
 
