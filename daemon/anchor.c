@@ -46,12 +46,17 @@ static void complete_path(struct fm_daemon *d, struct fm_path *p)
 		p->encap = FM_ENCAP_NONE;
 }
 
+static void complete_counting(struct fm_daemon *d, struct fm_forwarding *f)
+{
+	f->usage = fm_anchor_usage_slot(d, f->id);
+	fm_anchor_names_apply(&d->anchor->names, f);
+}
+
 static void forward(struct fm_daemon *d, struct fm_forwarding *f)
 {
 	for (uint8_t i = 0; i < f->n_paths; i++)
 		complete_path(d, &f->paths[i]);
-	f->usage = fm_anchor_usage_slot(d, f->id);
-	fm_anchor_names_apply(&d->anchor->names, f);
+	complete_counting(d, f);
 	fm_role_told_dp(d, fm_dp_forward(d->anchor->dp, f));
 }
 
@@ -206,15 +211,8 @@ static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *
 	fm_binding_forwarding(a->ha, b, fm_now_us(), &a->scratch);
 	for (uint8_t i = 0; i < a->scratch.n_paths; i++)
 		complete_path(d, &a->scratch.paths[i]);
+	complete_counting(d, &a->scratch);
 	return &a->scratch;
-}
-
-/* What came in fragments outside, the programs did not see whole. */
-static bool may_pass(void *ctx, const struct fm_forwarding *f, size_t len)
-{
-	struct fm_daemon *d = ctx;
-
-	return !f->qualities[0].max_up_bps || fm_dp_gate_pay(d->anchor->dp, f->id, true, len);
 }
 
 static void note_traffic(void *ctx, const struct fm_dp_flow_info *f)
@@ -343,7 +341,8 @@ static int open_tun(struct fm_daemon *d)
 	a->slow.own6 = d->config->anchor.address.v6;
 	a->slow.own4 = d->config->anchor.address.v4;
 	a->slow.forwarding = forwarding_of;
-	a->slow.may_pass = may_pass;
+	a->slow.may_pass = fm_anchor_usage_may_pass;
+	a->slow.carried = fm_anchor_usage_carried;
 	a->slow.bid_of = bid_of;
 	a->slow.ctx = d;
 	int ret = fm_slow_open(&a->slow, &d->loop);

@@ -41,8 +41,13 @@ json_t *fm_anchor_quality_json(const struct fm_daemon *d, const struct fm_bindin
 /* anchor_drain.c: drains that were on when the daemon ended. */
 int fm_anchor_drains_restore(struct fm_daemon *d);
 
-/* anchor_usage.c: where what a binding uses is counted; 0: nowhere. */
+/*
+ * anchor_usage.c: where what a binding uses is counted; 0: nowhere. Packets of the slow path: may
+ * they pass, by rate; and counted (struct fm_slow).
+ */
 uint16_t fm_anchor_usage_slot(struct fm_daemon *d, uint32_t id);
+bool fm_anchor_usage_may_pass(void *ctx, const struct fm_slow_packet *p);
+void fm_anchor_usage_carried(void *ctx, const struct fm_slow_packet *p);
 
 /* Commands. */
 json_t *fm_anchor_run_usage(struct fm_daemon *d, struct fm_client *client, json_t *request);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/selector_match.h"
 #include "daemon/anchor_policy.h"
+#include "daemon/flows.h"
 #include "daemon/show.h"
 
 #define OTHERS "*"   /* those that nobody counts, together: for limits by rate */
@@ -51,6 +53,44 @@ uint16_t fm_anchor_usage_slot(struct fm_daemon *d, uint32_t id)
 		return list ? *slot : 0;
 	*slot = find(d, conf->mn_id, conf->mn_id_len, true);
 	return *slot;
+}
+
+/* As the programs do it: the first rule that fits and has a class (fm_class_of() in choose.h). */
+static uint8_t class_of(const struct fm_slow_packet *p)
+{
+	for (uint8_t i = 0; i < p->f->n_rules; i++) {
+		struct fm_selector selector = fm_selector_mirror(&p->f->rules[i].selector);
+
+		if (p->f->rules[i].class && fm_flows_match(&p->flow, &selector))
+			return p->f->rules[i].class;
+	}
+	return 0;
+}
+
+bool fm_anchor_usage_may_pass(void *ctx, const struct fm_slow_packet *p)
+{
+	const struct fm_daemon *d = ctx;
+	uint8_t class = class_of(p);
+	const struct fm_quality *all = &p->f->qualities[0], *own = &p->f->qualities[class];
+
+	if (p->is_uplink ? !(all->max_up_bps | own->max_up_bps)
+			 : !(all->max_down_bps | own->max_down_bps))
+		return true;
+	return fm_dp_gate_pay(d->anchor->dp, FM_DP_GATE(p->f->id, class, p->is_uplink), p->len);
+}
+
+void fm_anchor_usage_carried(void *ctx, const struct fm_slow_packet *p)
+{
+	struct fm_daemon *d = ctx;
+	uint32_t n;
+	struct fm_dp_usage *list = p->f->usage ? fm_dp_usage(d->anchor->dp, &n) : NULL;
+	struct fm_dp_used *used;
+
+	if (!list || p->f->usage > n)
+		return;
+	used = &list[p->f->usage].of[p->path->access][class_of(p)][p->is_uplink];
+	(void)__atomic_fetch_add(&used->packets, 1, __ATOMIC_RELAXED);
+	(void)__atomic_fetch_add(&used->bytes, p->len, __ATOMIC_RELAXED);
 }
 
 static json_t *count_json(uint64_t n)

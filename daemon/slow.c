@@ -64,7 +64,7 @@ static bool read_header(const struct fm_packet *p, struct fm_ip *src, struct fm_
 }
 
 /* The flow of a packet, seen by its host. */
-static bool read_tuple(const struct fm_slow *s, const struct fm_packet *p, struct fm_tuple *t)
+static bool read_flow(const struct fm_packet *p, bool is_to_host, struct fm_tuple *t)
 {
 	struct fm_ip src, dst;
 	uint16_t sport = 0, dport = 0;
@@ -77,11 +77,16 @@ static bool read_tuple(const struct fm_slow *s, const struct fm_packet *p, struc
 		sport = (uint16_t)(p->ip[at] << 8 | p->ip[at + 1]);
 		dport = (uint16_t)(p->ip[at + 2] << 8 | p->ip[at + 3]);
 	}
-	t->local = s->is_anchor ? dst : src;
-	t->remote = s->is_anchor ? src : dst;
-	t->local_port = s->is_anchor ? dport : sport;
-	t->remote_port = s->is_anchor ? sport : dport;
+	t->local = is_to_host ? dst : src;
+	t->remote = is_to_host ? src : dst;
+	t->local_port = is_to_host ? dport : sport;
+	t->remote_port = is_to_host ? sport : dport;
 	return true;
+}
+
+static bool read_tuple(const struct fm_slow *s, const struct fm_packet *p, struct fm_tuple *t)
+{
+	return read_flow(p, s->is_anchor, t);
 }
 
 static bool is_usable(const struct fm_path *p)
@@ -162,17 +167,26 @@ static bool was_put_back(const struct fm_slow *s, uint64_t h, uint64_t now_us)
 
 struct fragmenting {
 	struct fm_slow *s;
-	const struct fm_path *path;
+	struct fm_slow_packet what;
 	bool is_sent; /* something of it */
 };
 
+/* What the programs let fall because it is too large has paid there; what waited has not. */
 static void send_in(void *ctx, const uint8_t *ip, size_t len)
 {
 	struct fragmenting *f = ctx;
+	struct fm_slow *s = f->s;
 
-	if (fm_raw_send_in(f->s->raw, f->path, ip, len) < 0)
+	f->what.len = len;
+	if (s->is_releasing && s->may_pass && !s->may_pass(s->ctx, &f->what)) {
+		f->is_sent = true; /* dropped, and counted */
+		return;
+	}
+	if (fm_raw_send_in(s->raw, f->what.path, ip, len) < 0)
 		return;
 	f->is_sent = true;
+	if (s->carried)
+		s->carried(s->ctx, &f->what);
 	if (f->s->is_releasing)
 		f->s->released++;
 	else
@@ -247,7 +261,7 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t sinc
 	if (!path)
 		return false;
 	if (s->is_releasing || fm_packet_largest(p) > fm_slow_inner_mtu(path)) {
-		struct fragmenting way = { .s = s, .path = path };
+		struct fragmenting way = { .s = s, .what = { .f = f, .path = path, .flow = t } };
 
 		fm_packet_segments(p, send_in, &way);
 		return way.is_sent || !s->is_releasing;
@@ -305,38 +319,40 @@ static bool take(void *ctx, const struct fm_packet *p, uint64_t since_us)
 }
 
 /* RFC 5648 §6.5: from a care-of address of the inner source; at the host: from its anchor. */
-static bool is_from_peer(const struct fm_forwarding *f, const struct fm_ip *from, uint16_t port)
+static const struct fm_path *path_from(const struct fm_forwarding *f, const struct fm_ip *from,
+				       uint16_t port)
 {
 	for (uint8_t i = 0; i < f->n_paths; i++) {
 		const struct fm_path *p = &f->paths[i];
 
 		if (p->encap != FM_ENCAP_NONE && fm_ip_equal(&p->remote, from) &&
 		    (p->encap == FM_ENCAP_UDP4 ? p->remote_port == port : port == 0))
-			return true;
+			return p;
 	}
-	return false;
+	return NULL;
 }
 
 void fm_slow_came(struct fm_slow *s, const struct fm_ip *from, uint16_t port, const uint8_t *ip,
 		  size_t len)
 {
 	const struct fm_packet p = { .ip = ip, .len = len };
-	const struct fm_forwarding *f;
-	struct fm_ip src, dst;
-	uint8_t proto;
-	size_t at;
+	struct fm_slow_packet what = { .is_uplink = true, .len = len };
 
-	if (!read_header(&p, &src, &dst, &proto, &at))
+	if (!read_flow(&p, !s->is_anchor, &what.flow))
 		return;
-	f = s->forwarding(s->ctx, s->is_anchor ? &src : &dst);
-	if (!f || !is_from_peer(f, from, port)) {
+	what.f = s->forwarding(s->ctx, &what.flow.local);
+	what.path = what.f ? path_from(what.f, from, port) : NULL;
+	if (!what.path) {
 		s->stray++;
 		return;
 	}
-	if (s->may_pass && !s->may_pass(s->ctx, f, len))
+	if (s->may_pass && !s->may_pass(s->ctx, &what))
 		return;
-	if (fm_tun_deliver(s->tun, ip, len) == 0)
-		s->reassembled++;
+	if (fm_tun_deliver(s->tun, ip, len) < 0)
+		return;
+	s->reassembled++;
+	if (s->carried)
+		s->carried(s->ctx, &what);
 }
 
 void fm_slow_reassembled(void *ctx, const struct fm_ip *from, const struct fm_ip *to,

@@ -13,6 +13,15 @@
 
 #define FM_SLOW_RECENT 64u
 
+/* A packet inside the tunnel: whose, which way, its flow as the host sees it. */
+struct fm_slow_packet {
+	const struct fm_forwarding *f;
+	const struct fm_path *path;
+	struct fm_tuple flow;
+	bool is_uplink;
+	size_t len;
+};
+
 /**
  * struct fm_slow - the slow path of one role
  * @tun:        where packets fall from and go to; its fell and ctx are set by fm_slow_open()
@@ -20,7 +29,8 @@
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
  * @bid_of:     0: none; host: the path that eBPF chose for a flow; anchor: that of its last uplink
  *              packet, which counts where no rule decides (D44)
- * @may_pass:   anchor: is a host's packet below its rate? Host: NULL
+ * @may_pass:   anchor: is a packet below its rates? It pays. Host: NULL
+ * @carried:    anchor: the programs saw the packet not as it is: it counts now. Host: NULL
  * @held_us: host: until when a flow is held back, 0: it is not; anchor: NULL
  * @own6, @own4: anchor: who tells senders that a host cannot be reached
  * @timer, @due_us: the next packet that something becomes of then
@@ -35,7 +45,8 @@ struct fm_slow {
 	bool is_anchor, is_releasing;
 	const struct fm_forwarding *(*forwarding)(void *ctx, const struct fm_ip *ip);
 	uint16_t (*bid_of)(void *ctx, const struct fm_tuple *flow);
-	bool (*may_pass)(void *ctx, const struct fm_forwarding *f, size_t len);
+	bool (*may_pass)(void *ctx, const struct fm_slow_packet *p);
+	void (*carried)(void *ctx, const struct fm_slow_packet *p);
 	uint64_t (*held_us)(void *ctx, const struct fm_tuple *flow);
 	void *ctx;
 	struct fm_hold hold;

@@ -448,6 +448,30 @@ FM_SUBPROGRAM int fm_remember_fragment(const struct fm_packet *p, __u32 mask)
 	return (int)bpf_map_update_elem(&fm_fragments_v1, &k, &mask, BPF_ANY);
 }
 
+/*
+ * Anchor: later fragments have the flow class of their first, which is kept beside its paths.
+ * Return: of a later one its class, 0: its first was not seen; else @class.
+ */
+#define FM_FRAGMENT_CLASS_SHIFT 24
+FM_SUBPROGRAM int fm_fragment_class(const struct fm_packet *p, __u32 class)
+{
+	__u32 new = class << FM_FRAGMENT_CLASS_SHIFT;
+	struct fm_dp_fragment k = {};
+
+	if (!p)
+		return 0;
+	fm_fragment_key(&k, p);
+	__u32 *seen = bpf_map_lookup_elem(&fm_fragments_v1, &k);
+
+	if (p->fragment == FM_FRAGMENT_LATER)
+		return seen ? (int)(*seen >> FM_FRAGMENT_CLASS_SHIFT & 0xf) : 0;
+	if (seen)
+		*seen = (*seen & ((1u << FM_FRAGMENT_CLASS_SHIFT) - 1)) | new;
+	else if (class)
+		bpf_map_update_elem(&fm_fragments_v1, &k, &new, BPF_ANY);
+	return (int)class;
+}
+
 static __always_inline void fm_flow_seen(struct fm_dp_flow *f, const struct fm_packet *p)
 {
 	__sync_fetch_and_add(&f->packets, 1);
@@ -703,7 +727,7 @@ FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct f
 	if (!b || !p)
 		return 0;
 	if (p->fragment == FM_FRAGMENT_LATER)
-		return fm_by_first_fragment(b, p) & ~FM_WAITS;
+		return fm_by_first_fragment(b, p) & (FM_PATHS_ALL | FM_BLOCKS);
 	mask = (__u32)fm_by_rules(b, p, &c);
 	if (!mask)
 		mask = (__u32)fm_by_uplink(b, p);
@@ -770,12 +794,18 @@ static __always_inline __u32 fm_limited(const struct fm_dp_block *b)
 	return b->gates;
 }
 
+/* Is it counted, or has a flow class gates? */
+static __always_inline bool fm_needs_class(const struct fm_dp_block *b)
+{
+	return (b->usage | fm_limited(b) >> 1) && b->n_rules;
+}
+
 /* The flow class that stands beside the path; where it is old, or the path another, it is asked. */
 static __always_inline __u32 fm_class_noted(const struct fm_dp_block *b, const struct fm_packet *p,
 					    const struct fm_dp_uplink *u,
 					    const struct fm_dp_uplink *new)
 {
-	if (!(b->usage | fm_limited(b) >> 1) || !b->n_rules)
+	if (!fm_needs_class(b))
 		return 0;
 	if (u && u->id == new->id &&new->seen_ns - u->seen_ns < FM_DP_CLASS_LIFE_NS &&
 	    ((u->where ^ new->where) & 0xffff00ffu) == 0)
@@ -793,8 +823,10 @@ FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_pa
 	struct fm_dp_tuple t = {};
 	struct fm_dp_uplink new = {};
 
-	if (!b || !p || p->fragment == FM_FRAGMENT_LATER)
+	if (!b || !p)
 		return 0;
+	if (p->fragment == FM_FRAGMENT_LATER)
+		return fm_needs_class(b) ? fm_fragment_class(p, 0) : 0;
 	fm_tuple_of(&t, p, true);
 	new.id = b->id;
 	new.where = (__u32)fm_bid_at(b, index) << 16 | index;
@@ -802,6 +834,8 @@ FM_SUBPROGRAM int fm_note_uplink(const struct fm_dp_block *b, const struct fm_pa
 	struct fm_dp_uplink *u = bpf_map_lookup_elem(&fm_uplink_v1, &t);
 	__u32 class = fm_class_noted(b, p, u, &new);
 
+	if (class && p->fragment == FM_FRAGMENT_FIRST)
+		fm_fragment_class(p, class);
 	new.where |= class << 8;
 	if (!u || u->id != new.id) {
 		bpf_map_update_elem(&fm_uplink_v1, &t, &new, BPF_ANY);

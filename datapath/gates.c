@@ -85,31 +85,48 @@ int fm_gates_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct
 	return err;
 }
 
+static bool is_shut(const struct fm_dp_gate *g, uint64_t now_ns)
+{
+	return g->cost && g->due_ns > now_ns + FM_DP_BURST_NS;
+}
+
+static void pay(struct fm_dp_gate *g, size_t len, uint64_t now_ns)
+{
+	if (g->cost)
+		g->due_ns = (g->due_ns < now_ns ? now_ns : g->due_ns) +
+			    (len * g->cost >> FM_DP_COST_SHIFT);
+}
+
 /*
  * Between the look-up and the write packets may pay in vain: microseconds, and only while hosts
  * send fragments.
  */
-bool fm_dp_gate_pay(struct fm_dp *dp, uint32_t id, bool is_uplink, size_t len)
+bool fm_dp_gate_pay(struct fm_dp *dp, uint64_t key, size_t len)
 {
-	uint64_t key = FM_DP_GATE(id, 0, is_uplink), now_ns;
+	const uint64_t keys[] = { key, key & ~FM_DP_GATE(0, FM_QUALITIES - 1, 0) };
+	size_t n = keys[0] == keys[1] ? 1 : 2;
+	struct fm_dp_gate gates[2] = { 0 }, *shut = NULL;
 	struct timespec now;
-	struct fm_dp_gate g;
+	uint64_t now_ns;
 
-	if (bpf_map_lookup_elem(fd_of(dp), &key, &g) < 0 || g.cost == 0)
-		return true;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	bool is_over = g.due_ns > now_ns + FM_DP_BURST_NS;
-
-	if (is_over) {
-		g.over_packets++;
-		g.over_bytes += len;
-	} else {
-		g.due_ns = (g.due_ns < now_ns ? now_ns : g.due_ns) +
-			   (len * g.cost >> FM_DP_COST_SHIFT);
+	for (size_t i = 0; i < n; i++) {
+		(void)bpf_map_lookup_elem(fd_of(dp), &keys[i], &gates[i]);
+		if (!shut && is_shut(&gates[i], now_ns))
+			shut = &gates[i];
 	}
-	(void)bpf_map_update_elem(fd_of(dp), &key, &g, BPF_EXIST);
-	return !is_over;
+	if (shut) {
+		shut->over_packets++;
+		shut->over_bytes += len;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!shut)
+			pay(&gates[i], len, now_ns);
+		if (gates[i].cost)
+			(void)bpf_map_update_elem(fd_of(dp), &keys[i], &gates[i], BPF_EXIST);
+	}
+	return !shut;
 }
 
 bool fm_dp_gate(const struct fm_dp *dp, uint32_t id, uint8_t class, bool is_uplink,

@@ -197,8 +197,11 @@ void fm_dp_usage_carry(struct fm_dp *dp, bool is_last);
 bool fm_dp_gate(const struct fm_dp *dp, uint32_t id, uint8_t class, bool is_uplink,
 		struct fm_dp_gate *out);
 
-/* A packet of that many octets that the programs do not see: true: it may pass, and has paid. */
-bool fm_dp_gate_pay(struct fm_dp *dp, uint32_t id, bool is_uplink, size_t len);
+/*
+ * A packet of that many octets that the programs do not see, of the flow class in the key
+ * FM_DP_GATE(): true: it may pass, and has paid, for its class and for all.
+ */
+bool fm_dp_gate_pay(struct fm_dp *dp, uint64_t key, size_t len);
 
 /* For tests and benchmarks too: descriptors of a program and a map by name; negative: none. */
 int fm_dp_program_fd(struct fm_dp *dp, const char *name);

@@ -252,7 +252,7 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 	if (is_host && sent == FM_SENT_OUT)
 		fm_watch_sent(fm_lowest(mask), p.len);
 	if (!is_host && sent == FM_SENT_OUT && fm_is_counted(b))
-		fm_use_downlink(b, &p, mask);
+		fm_use_downlink(b, &p, mask, fm_len_of(skb, &p), fm_packets_of(skb));
 	/* The packet itself goes there as well, and is copied when it comes back. */
 	if (sent == FM_SENT_NOT_CHANGED)
 		return is_copy ? TC_ACT_SHOT : fm_to_daemon(skb, s);
@@ -494,7 +494,7 @@ static __always_inline int fm_downlink(struct __sk_buff *skb, const struct fm_dp
 	mask = fm_downlink_paths(b, p);
 	sent = fm_dispatch(skb, s, b, p, mask, is_l3, true, &verdict);
 	if (sent == FM_SENT_OUT && fm_is_counted(b))
-		fm_use_downlink(b, p, mask);
+		fm_use_downlink(b, p, mask, fm_len_of(skb, p), fm_packets_of(skb));
 	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG || sent == FM_SENT_OVER)
 		return verdict;
 	if (sent == FM_SENT_NOT_CHANGED) {
@@ -564,7 +564,7 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	if (fm_limited(b) && fm_admit(b, class, true, fm_len_of(skb, &inner)) == FM_OVER)
 		return fm_drop(skb, false, FM_COUNT_OVER_RATE);
 	if (fm_is_counted(b))
-		fm_use_uplink(b, index, class, inner.len);
+		fm_use_uplink(b, index, class, fm_len_of(skb, &inner), fm_packets_of(skb));
 	fm_count(FM_COUNT_RECEIVED, inner.len);
 	if (fm_decapsulate(skb, outer, &inner, s->has_decap))
 		return fm_drop(skb, false, FM_COUNT_NO_ROOM);
@@ -646,7 +646,7 @@ static __always_inline int fm_xdp_uplink(struct xdp_md *ctx, const struct fm_dp_
 	if (fm_limited(b) && fm_admit(b, class, true, inner.len) == FM_OVER)
 		return fm_drop(ctx, true, FM_COUNT_OVER_RATE);
 	if (fm_is_counted(b))
-		fm_use_uplink(b, index, class, inner.len);
+		fm_use_uplink(b, index, class, inner.len, 1);
 	fm_count(FM_COUNT_RECEIVED, inner.len);
 	return XDP_PASS; /* the stack routes it, to another host of ours as well */
 }
@@ -685,7 +685,7 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 	fm_take_hop(ctx, true, ETH_HLEN + fm_overhead(path->encap), p);
 	fm_count(FM_COUNT_SENT, p->len);
 	if (fm_is_counted(b))
-		fm_use_downlink(b, p, mask);
+		fm_use_downlink(b, p, mask, p->len, 1);
 	return is_back ? XDP_TX : (int)bpf_redirect(path->ifindex, 0);
 }
 

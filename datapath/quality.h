@@ -81,12 +81,4 @@ static __always_inline bool fm_admit_downlink(const struct fm_dp_block *b, struc
 	return mark != FM_OVER;
 }
 
-/* Octets as IP packets: of a GSO buffer with the headers of every segment. */
-static __always_inline __u32 fm_len_of(const struct __sk_buff *skb, const struct fm_packet *p)
-{
-	__u32 segments = skb->gso_segs;
-
-	return p->len + (segments > 1 ? (segments - 1) * (p->l4 - p->off + p->l4_len) : 0);
-}
-
 #endif
