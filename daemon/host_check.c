@@ -254,6 +254,17 @@ static void add_types(struct fm_daemon *d, json_t *rows)
 	    NULL);
 }
 
+static void add_guard(struct fm_daemon *d, json_t *rows)
+{
+	int err = fm_host_guard_look(d);
+
+	add(rows, NULL, "guard", err == -EPROTONOSUPPORT ? json_null() : json_boolean(err == 0),
+	    err == 0 ? "nothing passes from or to a home address outside the tunnel"
+	    : err == -EPROTONOSUPPORT ? "this kernel has no nftables: eBPF alone, on the accesses"
+				      : "its nftables table is away: eBPF alone, on the accesses",
+	    NULL);
+}
+
 /* Only where a rule makes copies: duplicates are removed if the anchor takes part in it. */
 static void add_copies(struct fm_daemon *d, json_t *rows)
 {
@@ -296,6 +307,7 @@ static void dns_done(struct fm_daemon *d)
 	}
 	if (!c->has_handover) {
 		add_types(d, c->rows);
+		add_guard(d, c->rows);
 		add_copies(d, c->rows);
 		add_rules(d, c->rows);
 	}

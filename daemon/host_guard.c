@@ -95,11 +95,16 @@ void fm_host_guard_turn(struct fm_daemon *d)
 	put(d);
 }
 
-void fm_host_guard_second(struct fm_daemon *d)
+int fm_host_guard_look(struct fm_daemon *d)
 {
 	struct fm_host_guard *g = &d->host->guard;
 
-	if (!g->netlink.socket || fm_guard_look(&g->netlink) != -ENOENT)
+	return g->netlink.socket ? fm_guard_look(&g->netlink) : -EPROTONOSUPPORT;
+}
+
+void fm_host_guard_second(struct fm_daemon *d)
+{
+	if (fm_host_guard_look(d) != -ENOENT)
 		return;
 	tell(d, "its nftables table was taken away, and is put back");
 	put(d);

@@ -29,6 +29,9 @@ void fm_host_guard_turn(struct fm_daemon *d);
 /* Once a second: others may have taken the table away. */
 void fm_host_guard_second(struct fm_daemon *d);
 
+/* Is its table there? 0; -ENOENT; -EPROTONOSUPPORT: this kernel has no nftables. */
+int fm_host_guard_look(struct fm_daemon *d);
+
 /* What it has dropped so far; 0 where it is not. */
 struct fm_guard_counts fm_host_guard_counts(struct fm_daemon *d);
 

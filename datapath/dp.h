@@ -93,7 +93,8 @@ bool fm_pin_fits(const char *path, const struct bpf_map *m);
 int fm_pin_cgroup_link(const char *path, const struct bpf_program *program, int cgroup,
 		       uint32_t at);
 void fm_pin_detach(const char *path);
-/* What it is called, where @dir is /proc/self/fd/N of it. Goes only where nothing else is pinned. */
+/* What it is called, where @dir is /proc/self/fd/N of it. Goes only where nothing else is pinned.
+ */
 const char *fm_pin_directory(const char *dir, char name[256]);
 void fm_pin_remove_directory(const char *dir);
 

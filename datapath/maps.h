@@ -477,7 +477,7 @@ _Static_assert(sizeof(struct fm_dp_traffic) == 32, "changes a pinned map: raise 
 	X(PORT,            "nat-port",               1, "UDP port is not the registered one")           \
 	X(ECN,             "ecn",                    1, "congestion marked outside, not possible inside") \
 	X(NO_ROOM,         "no-room",                1, "the kernel could not change the packet")       \
-	X(HOME_OUTSIDE,    "home-address-outside",   1, "from a home address, not inside a tunnel") \
+	X(HOME_OUTSIDE,    "home-address-outside",   1, "from or to a home address, not in a tunnel") \
 	X(RULE_BLOCK,      "rule-block",             1, "no path of its rule works, and the rule says block") \
 	X(OVER_RATE,       "over-rate",              1, "above the subscriber's rate, or that of a class")
 /* clang-format on */

@@ -331,7 +331,13 @@ static __always_inline bool fm_is_ip(const struct __sk_buff *skb)
 	return skb->protocol == bpf_htons(ETH_P_IP) || skb->protocol == bpf_htons(ETH_P_IPV6);
 }
 
-/* An access' ingress at the host: signalling, tunnel packets; all else is not our matter. */
+/* What is not our matter, unless it claims to be for a home address: those come in a tunnel. */
+static __always_inline int fm_leave_alone(struct __sk_buff *skb, const struct fm_packet *p)
+{
+	return fm_word_of(&p->dst) ? fm_drop(skb, false, FM_COUNT_HOME_OUTSIDE) : TC_ACT_OK;
+}
+
+/* An access' ingress at the host: signalling, tunnel packets. */
 static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3)
 {
 	const struct fm_dp_settings *s = fm_settings();
@@ -347,12 +353,13 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 	__u32 encap = fm_encap_of(&outer, outer.sport);
 
 	if (!encap)
-		return TC_ACT_OK;
+		return fm_leave_alone(skb, &outer);
 	if (outer.fragment)
-		return from_anchor ? fm_pass(skb, false, FM_COUNT_REASSEMBLE) : TC_ACT_OK;
+		return from_anchor ? fm_pass(skb, false, FM_COUNT_REASSEMBLE)
+				   : fm_leave_alone(skb, &outer);
 	if (!fm_read_inner(skb, false, &outer, encap, &inner)) {
 		if (!from_anchor || encap == FM_DP_ENCAP_UDP4 || fm_is_other_gre(&outer, &inner))
-			return TC_ACT_OK; /* whatever it is, a socket may know it */
+			return fm_leave_alone(skb, &outer); /* a socket may know it */
 		return fm_drop(skb, false, FM_COUNT_MALFORMED);
 	}
 	if (encap == FM_DP_ENCAP_UDP4 && from_anchor && inner.is_signalling)
@@ -361,7 +368,8 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 	struct fm_dp_block *b = fm_block_of(&inner.dst, &flags);
 
 	if (!b)
-		return from_anchor ? fm_drop(skb, false, FM_COUNT_INNER_TARGET) : TC_ACT_OK;
+		return from_anchor ? fm_drop(skb, false, FM_COUNT_INNER_TARGET)
+				   : fm_leave_alone(skb, &outer);
 	__u32 index = fm_find_path(b, &outer, encap);
 
 	if (index >= FM_DP_PATHS)
@@ -405,25 +413,30 @@ int fm_host_in_l3(struct __sk_buff *skb)
 
 /*
  * An access' egress at the host. Sockets that are bound to its device send past fm0, and so would
- * those of an address that fm0 has lost: from a home address nothing leaves but in a tunnel.
+ * those of an address that fm0 has lost: from and to a home address nothing leaves but in a tunnel.
  */
 SEC("tc")
 int fm_host_guard(struct __sk_buff *skb)
 {
-	union fm_addr src = {};
+	union fm_addr ends[2] = {}; /* source and destination, as they stand in either header */
+	__be32 ends4[2];
 	long err;
 
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		err = bpf_skb_load_bytes_relative(skb, offsetof(struct ipv6hdr, saddr), &src,
-						  sizeof(src), BPF_HDR_START_NET);
+		err = bpf_skb_load_bytes_relative(skb, offsetof(struct ipv6hdr, saddr), ends,
+						  sizeof(ends), BPF_HDR_START_NET);
 	} else if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		src.w[2] = bpf_htonl(0xffff);
-		err = bpf_skb_load_bytes_relative(skb, offsetof(struct iphdr, saddr), &src.w[3], 4,
-						  BPF_HDR_START_NET);
+		err = bpf_skb_load_bytes_relative(skb, offsetof(struct iphdr, saddr), ends4,
+						  sizeof(ends4), BPF_HDR_START_NET);
+		for (int i = 0; i < 2; i++) {
+			ends[i].w[2] = bpf_htonl(0xffff);
+			ends[i].w[3] = ends4[i];
+		}
 	} else {
 		return TC_ACT_OK;
 	}
-	if (err || !(fm_word_of(&src) || bpf_map_lookup_elem(&fm_ended_v1, &src.d[0])))
+	if (err || !(fm_word_of(&ends[0]) || fm_word_of(&ends[1]) ||
+		     bpf_map_lookup_elem(&fm_ended_v1, &ends[0].d[0])))
 		return TC_ACT_OK;
 	return fm_drop(skb, false, FM_COUNT_HOME_OUTSIDE);
 }

@@ -18,7 +18,8 @@ struct fm_proc_want {
 	char name[FM_PROC_NAME];
 };
 
-/* Are the kernel's process numbers ours? Not in a pid namespace of one's own, as containers have. */
+/* Are the kernel's process numbers ours? Not in a pid namespace of one's own, as containers have.
+ */
 bool fm_proc_has_all(void);
 
 /*
