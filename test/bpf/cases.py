@@ -299,7 +299,10 @@ def host_guard(d):
     bind(d, "host", "ip6", home="2001:db8:100:2::")
     drops(d, run, "what is from a home prefix that ended leaves no access", up6(), "home-address-outside")
     bind(d, "host", "ip6")
-    leaves_alone(d, run, "what goes to a home address leaves", down6())
+    for name, packet in (("an address in a home prefix", down6()), ("an IPv4 home address", down4())):
+        drops(d, run, f"what goes to {name} leaves no access in clear", packet, "home-address-outside")
+        drops(d, "fm_host_in", f"nor does what is for {name} come in so", packet, "home-address-outside")
+    leaves_alone(d, "fm_host_in", "what is for another address comes in", IPv6(src=PEER6, dst=COA6) / UDP())
     leaves_alone(d, run, "ARP about a home address leaves", MAC / Raw(bytes(14) + bytes(up4())[12:16]) / Raw(bytes(20)))
 
 

@@ -267,6 +267,7 @@ def test_nothing_in_clear(host):
     assert_tight(host)
 
 
+@pytest.mark.long
 def test_nothing_in_clear_while_the_table_is_away(host):
     for way in WAYS:
         flush(host)
@@ -275,6 +276,7 @@ def test_nothing_in_clear_while_the_table_is_away(host):
     assert came(host) == 0
 
 
+@pytest.mark.long
 def test_nothing_in_clear_after_a_boot(host):
     boot(host.world)
     host.world.run('host', 'ip', 'addr', 'add', f'{host.home6}/128', 'dev', 'lo', 'nodad')
