@@ -8,9 +8,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/host.h"
+#include "daemon/new_file.h"
 #include "daemon/role.h"
 
 #define FILE_NAME "domains"
@@ -101,45 +101,34 @@ static void answer_came(void *ctx, const struct fm_dns_message *m)
 
 /* The file: "UNTIL ADDRESS NAME", seconds of CLOCK_REALTIME. */
 
-static int path_of(const struct fm_daemon *d, const char *end, char *path, size_t size)
-{
-	int n = snprintf(path, size, "%s/" FILE_NAME "%s", d->options.state, end);
-
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
+/* Where it fails only names are forgotten; the store tells of the disk. */
 static void save(struct fm_daemon *d)
 {
 	const struct fm_domains *o = &d->host->domains;
-	char path[4096], new_path[4096], address[FM_ADDRESS_TEXT_MAX];
-	FILE *f;
+	char address[FM_ADDRESS_TEXT_MAX];
+	struct fm_new_file n;
 
-	if (path_of(d, "", path, sizeof(path)) < 0 ||
-	    path_of(d, ".new", new_path, sizeof(new_path)) < 0)
+	if (fm_new_file_begin(&n, d->options.state, FILE_NAME) < 0)
 		return;
-	f = fopen(new_path, "we");
-	if (!f)
-		return; /* only names are forgotten; the store tells of the disk */
 	for (unsigned i = 0; i < FM_DOMAINS_MAX; i++) {
 		const struct fm_domain *at = &o->list[i];
 
 		if (at->until_us)
-			fprintf(f, "%.0f %s %s\n", fm_daemon_wall_s(at->until_us),
+			fprintf(n.f, "%.0f %s %s\n", fm_daemon_wall_s(at->until_us),
 				fm_address_text(&at->ip, address), at->name);
 	}
-	if (fclose(f) == 0)
-		(void)rename(new_path, path);
+	(void)fm_new_file_end(&n, FM_OUTLIVES_DAEMON);
 }
 
 static void load(struct fm_daemon *d)
 {
 	struct fm_domains *o = &d->host->domains;
-	char path[4096], line[512], address[64], name[FM_DNS_NAME_MAX];
+	char path[PATH_MAX], line[512], address[64], name[FM_DNS_NAME_MAX];
 	uint64_t until_s, now_s = fm_wall_us() / SECOND_US;
 	struct fm_ip ip;
 	FILE *f;
 
-	f = path_of(d, "", path, sizeof(path)) == 0 ? fopen(path, "re") : NULL;
+	f = fm_new_file_path(d->options.state, FILE_NAME, path) == 0 ? fopen(path, "re") : NULL;
 	while (f && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%" SCNu64 " %63s %255s", &until_s, address, name) != 3 ||
 		    until_s <= now_s || until_s - now_s > FM_DOMAIN_MOST_S ||

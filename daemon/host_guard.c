@@ -5,45 +5,24 @@
 #include "daemon/host_guard.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/host.h"
+#include "daemon/new_file.h"
 #include "daemon/role.h"
-
-static void path_of(const char *state_dir, const char *suffix, char path[PATH_MAX])
-{
-	snprintf(path, PATH_MAX, "%s/%s%s", state_dir, FM_GUARD_FILE, suffix);
-}
-
-static int write_all(int fd, const char *text, size_t len)
-{
-	ssize_t n = write(fd, text, len);
-
-	if (n < 0)
-		return -errno;
-	return (size_t)n < len ? -ENOSPC : fsync(fd) < 0 ? -errno : 0;
-}
 
 /* Whole, or as it was. */
 static int keep(const char *state_dir, const char *text, size_t len)
 {
-	char path[PATH_MAX], new[PATH_MAX];
-	int fd, ret;
+	struct fm_new_file n;
+	int ret = fm_new_file_begin(&n, state_dir, FM_GUARD_FILE);
 
-	path_of(state_dir, "", path);
-	path_of(state_dir, ".new", new);
-	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	ret = write_all(fd, text, len);
-	close(fd);
-	if (ret == 0 && rename(new, path) < 0)
-		ret = -errno;
-	return ret;
+	if (ret < 0)
+		return ret;
+	(void)fwrite(text, 1, len, n.f);
+	return fm_new_file_end(&n, FM_OUTLIVES_MACHINE);
 }
 
 static uint32_t look(const struct fm_homes *h, struct fm_prefix list[FM_GUARD_PREFIXES])
@@ -122,8 +101,8 @@ void fm_host_guard_down(struct fm_daemon *d)
 	char path[PATH_MAX];
 
 	(void)fm_guard_remove();
-	path_of(d->options.state, "", path);
-	(void)unlink(path);
+	if (fm_new_file_path(d->options.state, FM_GUARD_FILE, path) == 0)
+		(void)unlink(path);
 }
 
 void fm_host_guard_close(struct fm_host_guard *g)
@@ -137,11 +116,12 @@ int fm_host_guard_boot(const char *state_dir)
 	FILE *f;
 	int ret;
 
-	path_of(state_dir, "", path);
-	f = fopen(path, "re");
-	if (!f && errno == ENOENT)
+	ret = fm_new_file_path(state_dir, FM_GUARD_FILE, path);
+	f = ret == 0 ? fopen(path, "re") : NULL;
+	if (ret == 0 && !f && errno == ENOENT)
 		return 0; /* no run has had a home prefix yet, or `flowmob down` was the last */
-	ret = f ? 0 : -errno;
+	if (ret == 0 && !f)
+		ret = -errno;
 	if (f && fread(text, 1, sizeof(text) - 1, f) == 0)
 		ret = -EIO;
 	if (f)

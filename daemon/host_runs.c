@@ -3,13 +3,13 @@
  */
 #include "daemon/host_runs.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/conf_value.h"
 #include "daemon/host.h"
 #include "daemon/host_policy.h"
+#include "daemon/new_file.h"
 #include "daemon/role.h"
 #include "datapath/sock.h"
 #include "net/route.h"
@@ -38,23 +38,15 @@ static json_t *write_run(const struct fm_daemon *d, const struct fm_host_run *r)
 			 "prefix", prefix);
 }
 
-static int path_of(const struct fm_daemon *d, const char *end, char *path, size_t size)
-{
-	int n = snprintf(path, size, "%s/" FILE_NAME "%s", d->options.run, end);
-
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
 static int write_file(const struct fm_daemon *d, const json_t *all)
 {
-	char path[FM_PROC_PATH], new_path[FM_PROC_PATH];
+	struct fm_new_file n;
+	int ret = fm_new_file_begin(&n, d->options.run, FILE_NAME);
 
-	if (path_of(d, "", path, sizeof(path)) < 0 ||
-	    path_of(d, ".new", new_path, sizeof(new_path)) < 0)
-		return -ENAMETOOLONG;
-	if (json_dump_file(all, new_path, JSON_COMPACT) < 0 || rename(new_path, path) < 0)
-		return errno ? -errno : -EIO;
-	return 0;
+	if (ret < 0)
+		return ret;
+	(void)json_dumpf(all, n.f, JSON_COMPACT);
+	return fm_new_file_end(&n, FM_OUTLIVES_DAEMON);
 }
 
 void fm_host_runs_save(struct fm_daemon *d)
@@ -67,7 +59,6 @@ void fm_host_runs_save(struct fm_daemon *d)
 		if (r->cgroup[0] != '\0' && !r->client)
 			json_array_append_new(all, write_run(d, r));
 	}
-	errno = 0;
 	fm_role_told(d, FM_DAEMON_EVENT_TYPES_OFF, FILE_NAME, write_file(d, all));
 	json_decref(all);
 }
@@ -126,9 +117,10 @@ static void take(struct fm_daemon *d, const json_t *from, struct fm_host_run *r)
 
 int fm_host_runs_load(struct fm_daemon *d)
 {
-	char path[FM_PROC_PATH];
-	json_t *all =
-		path_of(d, "", path, sizeof(path)) == 0 ? json_load_file(path, 0, NULL) : NULL;
+	char path[PATH_MAX];
+	json_t *all = fm_new_file_path(d->options.run, FILE_NAME, path) == 0
+			      ? json_load_file(path, 0, NULL)
+			      : NULL;
 	json_t *one;
 	size_t i;
 

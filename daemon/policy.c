@@ -12,6 +12,7 @@
 
 #include "daemon/host.h"
 #include "daemon/host_commands.h"
+#include "daemon/new_file.h"
 #include "daemon/role.h"
 
 #define IN_FORCE "policy.conf"
@@ -30,11 +31,6 @@ struct stored {
 	char *text, from[4096];
 	uint64_t until_s;
 };
-
-static void path_of(const struct fm_options *o, const char *name, char path[4200])
-{
-	(void)snprintf(path, 4200, "%.4000s/%s", o->state, name);
-}
 
 /* Reads the last line, and cuts it off. false: no file of ours. */
 static bool split(struct stored *s)
@@ -58,13 +54,12 @@ static bool split(struct stored *s)
 
 static bool read_stored(const struct fm_options *o, const char *name, struct stored *out)
 {
-	char path[4200];
+	char path[PATH_MAX];
 	size_t n;
 	FILE *f;
 
-	path_of(o, name, path);
 	*out = (struct stored){ 0 };
-	f = fopen(path, "re");
+	f = fm_new_file_path(o->state, name, path) == 0 ? fopen(path, "re") : NULL;
 	if (!f)
 		return false;
 	out->text = calloc(1, FM_POLICY_TEXT_MAX + sizeof(out->from) + 100);
@@ -80,29 +75,21 @@ static bool read_stored(const struct fm_options *o, const char *name, struct sto
 /* Whole or not at all, and durable before it counts. */
 static int write_stored(const struct fm_options *o, const char *name, const struct stored *s)
 {
-	char path[4200], new_path[4200];
-	int err = 0;
-	FILE *f;
+	struct fm_new_file n;
+	int ret = fm_new_file_begin(&n, o->state, name);
 
-	path_of(o, name, path);
-	path_of(o, "policy.new", new_path);
-	f = fopen(new_path, "we");
-	if (!f)
-		return -errno;
-	if (fprintf(f, "%s" MARK "%s" UNTIL "%" PRIu64 "\n", s->text, s->from, s->until_s) < 0 ||
-	    fflush(f) != 0 || fsync(fileno(f)) < 0)
-		err = -EIO;
-	if (fclose(f) != 0 || err < 0)
-		return -EIO;
-	return rename(new_path, path) < 0 ? -errno : 0;
+	if (ret < 0)
+		return ret;
+	fprintf(n.f, "%s" MARK "%s" UNTIL "%" PRIu64 "\n", s->text, s->from, s->until_s);
+	return fm_new_file_end(&n, FM_OUTLIVES_MACHINE);
 }
 
 static void remove_stored(const struct fm_options *o, const char *name)
 {
-	char path[4200];
+	char path[PATH_MAX];
 
-	path_of(o, name, path);
-	(void)unlink(path);
+	if (fm_new_file_path(o->state, name, path) == 0)
+		(void)unlink(path);
 }
 
 /* What counts now: a trial that is not over, else what is in force. false: nothing. */
