@@ -201,7 +201,7 @@ class Capture:
         while self.is_open:
             try:
                 self.frames.append((time.time(), self.socket.recv(65536)))
-            except socket.timeout:
+            except OSError:  # nothing for a while, or the device went down
                 pass
 
     def stop(self):
