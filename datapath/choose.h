@@ -63,30 +63,46 @@ struct fm_seek {
 	__u32 buckets, len, word;
 };
 
-/* True: the search has ended. A tag stands once in a bucket: no branch for each place. */
-static __always_inline bool fm_seek_bucket(struct fm_seek *s, __u32 i)
+/* The word beside @tag, which stands once; 0: it does not. No branch for each place. */
+static __always_inline __u32 fm_find_tag(const struct fm_dp_bucket *b, __u64 tag)
 {
-	__u32 at = ((__u32)s->hash + i * FM_DP_STEP) & s->buckets, word = 0;
-	const struct fm_dp_bucket *b = bpf_map_lookup_elem(&fm_words_v3, &at);
-	__u64 tag = FM_DP_TAG(s->hash), is_open = 0;
+	__u64 word = 0;
 
-	if (!b)
-		return true;
 #pragma unroll
 	for (__u32 k = 0; k < FM_DP_BUCKET; k++) {
-		__u64 place = FM_READ_ONCE(b->places[k]);
-
-		__u64 differs = place >> 32 ^ tag;
+		__u64 place = FM_READ_ONCE(b->places[k]), differs = place >> 32 ^ tag;
 
 		FM_FORGET(differs); /* clang would make branches of it */
 		word |= place * ((differs - 1) >> 63);
-		is_open |= (place - 1) >> 63;
 	}
+	return word;
+}
+
+static __always_inline bool fm_is_open(const struct fm_dp_bucket *b)
+{
+	__u64 is_open = 0;
+
+#pragma unroll
+	for (__u32 k = 0; k < FM_DP_BUCKET; k++)
+		is_open |= (FM_READ_ONCE(b->places[k]) - 1) >> 63;
+	return is_open;
+}
+
+/* True: the search has ended. */
+static __always_inline bool fm_seek_bucket(struct fm_seek *s, __u32 i)
+{
+	__u32 at = ((__u32)s->hash + i * FM_DP_STEP) & s->buckets;
+	const struct fm_dp_bucket *b = bpf_map_lookup_elem(&fm_words_v3, &at);
+
+	if (!b)
+		return true;
+	__u32 word = fm_find_tag(b, FM_DP_TAG(s->hash));
+
 	if (word && fm_owns(word, s->a, s->len)) {
 		s->word = word;
 		return true;
 	}
-	return is_open;
+	return fm_is_open(b);
 }
 
 static long fm_seek_on(__u64 i, struct fm_seek *s)

@@ -75,6 +75,7 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
 #define FM_DP_BLOCK_NUMBERED 1u	    /* the peer takes copies with a sequence number */
 #define FM_DP_BLOCK_REGISTRATION 2u /* @registration is one */
 #define FM_DP_BLOCK_LEASE 4u	    /* @lease is one */
+#define FM_DP_BLOCK_PLAIN 8u /* anchor: all goes by @path and by IPv6, uncounted, without limit */
 
 /**
  * struct fm_dp_block - what forwarding needs of one binding: the key, and the first path

@@ -4,6 +4,7 @@
  * stack and so to fm0's reader, the daemon. Each drop counts its row of FM_COUNTERS.
  */
 #include "datapath/quality.h"
+#include "datapath/quick.h"
 #include "datapath/sender.h"
 #include "datapath/too_big.h"
 #include "datapath/watch.h"
@@ -613,7 +614,10 @@ static __always_inline int fm_anchor_enter(struct __sk_buff *skb, const bool is_
 SEC("tc")
 int fm_anchor_in(struct __sk_buff *skb)
 {
-	return fm_anchor_enter(skb, false);
+	const struct fm_dp_settings *s = fm_settings();
+	int verdict = s ? fm_quick_downlink(skb, s) : FM_QUICK_NOT;
+
+	return verdict == FM_QUICK_NOT ? fm_anchor_enter(skb, false) : verdict;
 }
 
 SEC("tc")

@@ -23,22 +23,27 @@ struct fm_outer {
 
 #define FM_AT_OUTER (ETH_HLEN - 2 * sizeof(__be16))
 
-/* RFC 6437 §3: stable for a flow, not 0; fragments without ports, so that all get one label. */
-static __always_inline __u32 fm_flow_label(const struct fm_packet *p)
+/* RFC 6437 §3: stable for a flow, not 0. Odd numbers, one a word: products that do not wait. */
+static __always_inline __u32 fm_label_of(const __u64 src[2], const __u64 dst[2], __u64 upper)
 {
-	__u64 upper = p->ip_proto;
-
-	if (!p->fragment)
-		upper |= (__u64)p->sport << 16 | (__u64)p->dport << 32;
-	/* odd numbers, one a word: products that do not wait for each other */
-	__u64 h = p->src.d[0] * 0x9e3779b97f4a7c15ull + p->src.d[1] * 0xbf58476d1ce4e5b9ull +
-		  p->dst.d[0] * 0x94d049bb133111ebull + p->dst.d[1] * 0xd6e8feb86659fd93ull +
+	__u64 h = src[0] * 0x9e3779b97f4a7c15ull + src[1] * 0xbf58476d1ce4e5b9ull +
+		  dst[0] * 0x94d049bb133111ebull + dst[1] * 0xd6e8feb86659fd93ull +
 		  upper * 0xff51afd7ed558ccdull;
 
 	h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53ull;
 	__u32 label = h >> 44;
 
 	return label ? label : 1;
+}
+
+/* Fragments without ports, so that all get one label. */
+static __always_inline __u32 fm_flow_label(const struct fm_packet *p)
+{
+	__u64 upper = p->ip_proto;
+
+	if (!p->fragment)
+		upper |= (__u64)p->sport << 16 | (__u64)p->dport << 32;
+	return fm_label_of(p->src.d, p->dst.d, upper);
 }
 
 /* Digest §10.3: where the inner packet may be fragmented outside, the network may do it too. */
