@@ -168,7 +168,7 @@ uint16_t fm_ha_place(const struct fm_ha *ha, const struct fm_binding *b, uint8_t
 
 static bool is_above(uint64_t value, uint64_t limit, unsigned fifths)
 {
-	return limit && value > limit / 5 * fifths;
+	return limit && value * 5 > limit * fifths;
 }
 
 bool fm_ha_load_told(struct fm_ha *ha, uint8_t number, uint64_t rate_bps, uint64_t flows)

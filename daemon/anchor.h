@@ -62,7 +62,7 @@ struct fm_anchor_role {
 	uint16_t *usage_slots; /* of each subscriber of the core */
 	struct fm_anchor_names names;
 	struct fm_anchor_load {
-		uint64_t at_us, flows_at_us, bytes[FM_HA_ACCESSES_MAX], taken[FM_DP_USAGE_ACCESSES];
+		uint64_t at_us, flows_due_us, bytes[FM_HA_ACCESSES_MAX], taken[FM_DP_USAGE_ACCESSES];
 		uint32_t flows[FM_HA_ACCESSES_MAX];
 	} load;
 	struct fm_anchor_asking asking[FM_ANCHOR_ASKING_MAX];

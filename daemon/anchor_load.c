@@ -5,7 +5,7 @@
 #include "daemon/anchor_policy.h"
 
 #define LOOK_US 1000000u
-#define FLOWS_US 5000000u      /* all flows are walked through */
+#define FLOWS_SHARE 20u	       /* all flows are walked through in a twentieth of the time */
 #define BUSY_NS 10000000000ull /* a flow counts so long after its last packet */
 
 bool fm_anchor_load_has_rates(const struct fm_daemon *d)
@@ -64,11 +64,11 @@ static void count_flows(struct fm_daemon *d, uint64_t now_us)
 {
 	struct fm_anchor_load *l = &d->anchor->load;
 
-	if (!has_flow_limits(d) || now_us - l->flows_at_us < FLOWS_US)
+	if (!has_flow_limits(d) || now_us < l->flows_due_us)
 		return;
-	l->flows_at_us = now_us;
 	memset(l->flows, 0, sizeof(l->flows));
 	(void)fm_dp_flows(d->anchor->dp, count_flow, d);
+	l->flows_due_us = now_us + FLOWS_SHARE * (fm_now_us() - now_us);
 }
 
 void fm_anchor_load_look(struct fm_daemon *d, uint64_t now_us)

@@ -1,6 +1,7 @@
 """The network decides: an anchor's operator moves flows, drains an access and has a policy; a host obeys or
 refuses; what is used is counted. Judged by what the accesses carry, by the host's own view and at the peer.
 """
+import contextlib
 import json
 import os
 import re
@@ -181,6 +182,26 @@ def test_a_class_goes_where_the_policy_says(operator):
     settled(operator)
 
 
+@pytest.mark.parametrize('port, insists, access', [(6004, 'no', 'wifi'), (6004, 'yes', 'lte'), (6200, 'yes', 'wifi')],
+                         ids=['a rule wins', 'the operator insists', 'a final rule wins'])
+def test_a_policy_meets_rules_of_the_host(operator, port, insists, access):
+    clash = f'  class "clash" {{ match = {{"udp dport {port}"}}  via = {{"cell"}}  administrative = {insists} }}\n'
+    with Call(operator.world, rate=100, port=port) as call:
+        until('it is there', lambda: operator.access_of(port) == 'wifi')
+        operator.conf(POLICY + clash, 'class = {"clash"}')
+        until('the host has taken it', lambda: {o['state'] for o in operator.orders('class')} == {'held'})
+        time.sleep(0.5)
+        lte = operator.world.accesses()['lte']['interface']
+        before = operator.world.octets(lte)
+        time.sleep(0.5)
+        carried = [b - a for a, b in zip(before, operator.world.octets(lte))]  # either direction
+        assert operator.access_of(port) == access
+        assert min(carried) > 40 * 200 if access == 'lte' else max(carried) < 20 * 200, carried
+        assert_whole(call.report())
+    operator.conf()
+    settled(operator)
+
+
 def test_a_drain_moves_all_and_is_undone(operator):
     operator.conf(POLICY)
     with Call(operator.world, rate=200) as call:
@@ -199,7 +220,6 @@ def test_a_drain_moves_all_and_is_undone(operator):
     settled(operator)
 
 
-@pytest.mark.long
 def test_a_full_access_sheds(operator):
     limited = POLICY.replace('{"2001:db8:f000::/48"}', '{"2001:db8:f000::/48"}  rate-limit = 100kbit')
     operator.conf(limited.replace('{"cell", "near"}', '{"near", "cell"}'), 'class = {"video"}')
@@ -210,6 +230,52 @@ def test_a_full_access_sheds(operator):
     until('with nothing to carry it comes back', lambda: {o['bid'] for o in operator.orders('class')} == {1}, 40)
     operator.conf()
     settled(operator)
+
+
+def test_too_many_flows_shed(operator):
+    """What is above flow-limit goes elsewhere, a tenth of the subscribers each second; all datagrams arrive."""
+    limited = POLICY.replace('{"2001:db8:f000::/48"}', '{"2001:db8:f000::/48"}  flow-limit = 4')
+    operator.conf(limited.replace('{"cell", "near"}', '{"near", "cell"}'), 'class = {"video"}')
+    with contextlib.ExitStack() as stack:
+        few = [stack.enter_context(Call(operator.world, rate=20, port=5004))]
+        until('the class is there', lambda: {o['bid'] for o in operator.orders('class')} == {1})
+        socks = [stack.enter_context(operator.world.socket('host', socket.AF_INET6, socket.SOCK_DGRAM)) for _ in range(6)]
+        for s in socks:
+            s.bind((operator.world.home(), 0))
+            s.connect((PEER6, 5004))
+        lte = operator.world.accesses()['lte']['interface']
+
+        def has_left():
+            for s in socks:
+                s.send(b'00000000')
+            return operator.access_of(5004) == 'lte'
+
+        time.sleep(2)
+        assert operator.access_of(5004) == 'wifi'  # one flow is not too many
+        until('all go elsewhere', has_left, 25)
+        before = operator.world.octets(lte)
+        for s in socks:
+            s.settimeout(1)
+            s.send(b'at last')
+        assert min(b - a for a, b in zip(before, operator.world.octets(lte))) > 0
+        assert_whole(few[0].report())
+    assert {'move-obeyed'} <= set(operator.names('anchor'))
+    operator.conf()
+    settled(operator)
+
+
+def test_a_host_registers_again_when_it_is_asked(operator):
+    def lives():
+        return [b['lifetime_s'] for b in operator.binding()['bids']]
+
+    until('its life has run for a while', lambda: max(lives()) < 898, 5)
+    before, since = lives(), len(operator.world.events('host'))
+    code, said = operator.flowmob('bindings', '--renew', operator.id)
+    assert code == 0, said
+    until('it has all its life again', lambda: min(lives()) > max(before))
+    events = operator.world.events('host')[since:]
+    assert 'registered' in {e['event'] for e in events}, events
+    assert operator.flowmob('bindings', '--renew', 'nobody@example.net')[1]['error']['code'] == 'no-such-host'
 
 
 def exchange(world, port, n, size):

@@ -609,6 +609,23 @@ static void a_load_sheds_and_comes_back(void **state)
 	world_end(w);
 }
 
+/* Small numbers are told apart, too. */
+static void a_flow_limit_is_exact(void **state)
+{
+	struct fm_ha_policy p = with_class(1, 2);
+	struct world *w = bound();
+
+	(void)state;
+	p.accesses[0].flow_limit = 4;
+	w->ha->policy = p;
+	assert_false(fm_ha_load_told(w->ha, 1, 0, 4));
+	assert_true(fm_ha_load_told(w->ha, 1, 0, 5));
+	assert_false(fm_ha_load_told(w->ha, 1, 0, 4)); /* above four fifths */
+	assert_true(fm_ha_load_told(w->ha, 1, 0, 3));
+	assert_false(w->ha->loads[0].is_full);
+	world_end(w);
+}
+
 /* RFC 7077 §5.1, reason 1: without A, the registration is the answer. */
 static void a_host_is_asked_to_register_again(void **state)
 {
@@ -647,6 +664,7 @@ int main(void)
 		cmocka_unit_test(each_class_has_its_place),
 		cmocka_unit_test(weights_share_subscribers_out),
 		cmocka_unit_test(a_load_sheds_and_comes_back),
+		cmocka_unit_test(a_flow_limit_is_exact),
 		cmocka_unit_test(a_host_is_asked_to_register_again),
 	};
 
