@@ -377,7 +377,7 @@ static int open_datapath(struct fm_daemon *d)
 		.bindings_max = bindings > BINDINGS_LEAST ? bindings : BINDINGS_LEAST,
 		.usage_max = usage_max(a),
 	};
-	int ret = fm_daemon_way_in(d, &conf);
+	int ret = fm_daemon_pairs(d, &conf);
 
 	if (ret < 0)
 		return ret;
@@ -493,7 +493,7 @@ static int restore(struct fm_daemon *d)
 
 static int attach(struct fm_daemon *d)
 {
-	int ret = fm_dp_attach(d->anchor->dp, d->anchor->tun.ifindex, FM_DP_FM0);
+	int ret = fm_daemon_attach(d, d->anchor->dp, d->anchor->tun.ifindex);
 
 	if (ret < 0) {
 		fprintf(stderr, "flowmobd: %s\n", fm_dp_error());

@@ -72,19 +72,30 @@ void fm_daemon_wake_at(void *world, uint64_t at_us)
 	fm_timer_set(&d->wake, at_us == UINT64_MAX ? 0 : at_us > 0 ? at_us : 1);
 }
 
-int fm_daemon_way_in(struct fm_daemon *d, struct fm_dp_conf *conf)
+int fm_daemon_pairs(struct fm_daemon *d, struct fm_dp_conf *conf)
 {
 	struct fm_veth veth;
-	int ret;
+	int ret = fm_veth_open(&d->netlink, FM_VETH_CUTS, &veth);
 
+	if (ret < 0)
+		return ret;
+	conf->cut_ifindex = veth.ifindex;
+	d->cut_end = veth.end;
 	if (fm_dp_kernel_decaps())
 		return 0;
-	ret = fm_veth_open(&d->netlink, &veth);
+	ret = fm_veth_open(&d->netlink, FM_VETH_IN, &veth);
 	if (ret < 0)
 		return ret;
 	conf->into_ifindex = veth.ifindex;
 	memcpy(conf->into_mac, veth.mac, sizeof(conf->into_mac));
 	return 0;
+}
+
+int fm_daemon_attach(const struct fm_daemon *d, struct fm_dp *dp, uint32_t fm0)
+{
+	int ret = fm_dp_attach(dp, d->cut_end, FM_DP_CUT);
+
+	return ret < 0 ? ret : fm_dp_attach(dp, fm0, FM_DP_FM0);
 }
 
 void fm_daemon_random(void *world, void *out, size_t len)

@@ -72,6 +72,7 @@ struct fm_daemon {
 	struct fm_signal *signal; /* the role's transport, for what the outbox sends */
 	char pins[32];
 	int pins_fd;
+	uint32_t cut_end; /* net/veth.h */
 	uint16_t unsaid;
 	bool is_ending;
 	uint64_t started_us;
@@ -100,12 +101,13 @@ int fm_daemon_reload(struct fm_daemon *d, char *said, size_t cap);
 /* Something happened: call the role's turn before the loop waits again. */
 void fm_daemon_changed(struct fm_daemon *d);
 
-/*
- * Fills in how decapsulated packets enter the stack; makes a device for it where the kernel needs
- * one.
- */
+/* Makes the devices beside fm0 that the data path needs on this kernel, and fills them in. */
 struct fm_dp_conf;
-int fm_daemon_way_in(struct fm_daemon *d, struct fm_dp_conf *conf);
+int fm_daemon_pairs(struct fm_daemon *d, struct fm_dp_conf *conf);
+
+/* Puts the filters on fm0 and on the device beside it. Return: 0 or -errno. */
+struct fm_dp;
+int fm_daemon_attach(const struct fm_daemon *d, struct fm_dp *dp, uint32_t fm0);
 
 /* Makes what was saved durable, then sends what waited for it. */
 void fm_daemon_flush(struct fm_daemon *d);

@@ -311,7 +311,7 @@ static void take(struct fm_daemon *d)
 	forward(d);
 	sync = fm_dp_sync_end(h->dp);
 	fm_role_tell_repaired(d, &sync);
-	fm_role_told_dp(d, fm_dp_attach(h->dp, h->tun.ifindex, FM_DP_FM0));
+	fm_role_told_dp(d, fm_daemon_attach(d, h->dp, h->tun.ifindex));
 	for (uint8_t i = 0; i < h->accesses.n; i++)
 		attach(d, i);
 	fm_homes_tidy(&h->homes);
@@ -526,7 +526,7 @@ static int open_datapath(struct fm_daemon *d)
 		.anchor6 = h->core.conf.anchor,
 		.anchor4 = h->core.conf.anchor_v4,
 	};
-	int ret = fm_daemon_way_in(d, &conf);
+	int ret = fm_daemon_pairs(d, &conf);
 
 	if (ret < 0)
 		return ret;

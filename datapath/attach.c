@@ -69,6 +69,8 @@ static const char *program_for(const struct fm_dp *dp, enum fm_dp_kind kind, boo
 		return is_host ? "fm_host_out" : "fm_anchor_out";
 	if (kind == FM_DP_GUARD)
 		return "fm_host_guard";
+	if (kind == FM_DP_CUT)
+		return is_host ? "fm_host_cut" : "fm_anchor_cut";
 	if (ethernet)
 		return is_host ? "fm_host_in" : "fm_anchor_in";
 	return is_host ? "fm_host_in_l3" : "fm_anchor_in_l3";
@@ -76,13 +78,14 @@ static const char *program_for(const struct fm_dp *dp, enum fm_dp_kind kind, boo
 
 static enum bpf_tc_attach_point point_of(enum fm_dp_kind kind)
 {
-	return kind == FM_DP_ACCESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+	return kind == FM_DP_ACCESS || kind == FM_DP_CUT ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 }
 
 static const uint32_t hook_of[] = {
 	[FM_DP_FM0] = FM_DP_HOOK_FM0,
 	[FM_DP_ACCESS] = FM_DP_HOOK_ACCESS,
 	[FM_DP_GUARD] = FM_DP_HOOK_GUARD,
+	[FM_DP_CUT] = FM_DP_HOOK_CUT,
 };
 
 /* XDP before tc, by a pinned link: it stays when we go, and takes a new program in place. */
@@ -270,7 +273,7 @@ static void detach_all(struct fm_dp *dp)
 
 	while (bpf_map_get_next_key(fd, NULL, &ifindex) == 0) {
 		hooks = hooks_of(dp, ifindex);
-		for (uint32_t kind = FM_DP_FM0; kind <= FM_DP_GUARD; kind++) {
+		for (uint32_t kind = FM_DP_FM0; kind <= FM_DP_CUT; kind++) {
 			if (hooks & hook_of[kind])
 				(void)fm_dp_detach(dp, ifindex, (enum fm_dp_kind)kind);
 		}

@@ -575,10 +575,14 @@ static __always_inline bool fm_hold_on(const struct fm_dp_tuple *t, __u32 to)
 }
 
 /* The next packet of a flow that is held back: mask of paths, 0: to the daemon. */
-static __always_inline __u32 fm_held(struct fm_dp_flow *f, const struct fm_dp_tuple *t,
-				     bool is_late)
+FM_SUBPROGRAM int fm_held(struct fm_dp_flow *f, const struct fm_packet *p, __u32 mark)
 {
-	struct fm_dp_hold *h = bpf_map_lookup_elem(&fm_holds_v1, t);
+	struct fm_dp_tuple t = {};
+
+	if (!f || !p)
+		return 0;
+	fm_tuple_of(&t, p, true);
+	struct fm_dp_hold *h = bpf_map_lookup_elem(&fm_holds_v1, &t);
 
 	if (!h) {
 		f->generation = 0; /* chooses again */
@@ -586,16 +590,16 @@ static __always_inline __u32 fm_held(struct fm_dp_flow *f, const struct fm_dp_tu
 	}
 	__u32 paths = h->paths;
 
-	if (is_late) {
+	if (mark == FM_MARK_LATE)
 		__sync_fetch_and_add(&h->out, -1);
+	if (mark == FM_MARK_LATE || mark == FM_MARK_CUT)
 		return paths;
-	}
 	__u64 now = bpf_ktime_get_ns(), until = h->until_ns;
 
 	if (now >= until && ((__s32)h->out <= 0 || now - until > FM_DP_HOLD_LOST_NS)) {
 		f->is_blocked = 0;
 		f->paths = paths;
-		bpf_map_delete_elem(&fm_holds_v1, t);
+		bpf_map_delete_elem(&fm_holds_v1, &t);
 		return paths;
 	}
 	__sync_fetch_and_add(&h->out, 1);
@@ -649,7 +653,6 @@ static __always_inline __u32 fm_flow_choose(struct __sk_buff *skb, const struct 
 FM_SUBPROGRAM int fm_choose_uplink(struct __sk_buff *skb, const struct fm_dp_block *b,
 				   const struct fm_packet *p)
 {
-	bool is_late = (skb->mark & FM_MARK_MASK) == FM_MARK_LATE;
 	struct fm_dp_tuple t = {};
 	struct fm_dp_flow *f;
 	__u32 mask;
@@ -669,8 +672,10 @@ FM_SUBPROGRAM int fm_choose_uplink(struct __sk_buff *skb, const struct fm_dp_blo
 	else
 		mask = fm_flow_choose(skb, b, p, &t, f);
 	if (f && f->is_blocked == FM_DP_FLOW_HELD)
-		mask = (fm_held(f, &t, is_late) & b->usable) | (__u32)f->mark << FM_MARK_SHIFT;
-	if (f && !is_late)
+		mask = ((__u32)fm_held(f, p, skb->mark & FM_MARK_MASK) & b->usable) |
+		       (__u32)f->mark << FM_MARK_SHIFT;
+	if (f && (skb->mark & FM_MARK_MASK) != FM_MARK_LATE &&
+	    (skb->mark & FM_MARK_MASK) != FM_MARK_CUT)
 		fm_flow_seen(f, p);
 	if (p->fragment == FM_FRAGMENT_FIRST)
 		fm_remember_fragment(p, mask & FM_PATHS_ALL ? mask : mask | FM_WAITS);

@@ -50,7 +50,7 @@
 		__type(value, value_type);                                                         \
 	} map SEC(".maps")
 
-FM_MAP(fm_settings_v2, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
+FM_MAP(fm_settings_v3, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_settings, 1);
 FM_PAGE_MAP(fm_blocks_v5, struct fm_dp_block, 64);
 FM_PAGE_MAP(fm_more_v1, struct fm_dp_more, 64);
 FM_MAP(fm_few_v3, BPF_MAP_TYPE_ARRAY, __u32, struct fm_dp_few, 64);
@@ -126,7 +126,7 @@ static __always_inline const struct fm_dp_settings *fm_settings(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&fm_settings_v2, &zero);
+	return bpf_map_lookup_elem(&fm_settings_v3, &zero);
 }
 
 static __always_inline __u32 fm_ctx_len(void *ctx, const bool xdp)

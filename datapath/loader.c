@@ -99,7 +99,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 	uint32_t n = c->bindings_max, flows = c->flows_max,
 		 words = n * (is_host ? FM_DP_PREFIXES : 8);
 	const struct map_plan rows[] = {
-		{ dp->skel->maps.fm_settings_v2, 1, true },
+		{ dp->skel->maps.fm_settings_v3, 1, true },
 		{ dp->skel->maps.fm_blocks_v5, 2 * n + FM_SPARE_SLOTS, true },
 		{ dp->skel->maps.fm_more_v1, (is_host ? 2 * n : n) + FM_SPARE_SLOTS, true },
 		{ dp->skel->maps.fm_few_v3, (is_host ? 2 * n : n) + FM_SPARE_SLOTS, true },
@@ -230,7 +230,7 @@ static int put_settings(struct fm_dp *dp)
 {
 	const struct fm_dp_settings *s = &dp->settings;
 	struct fm_dp_settings there;
-	int fd = bpf_map__fd(dp->skel->maps.fm_settings_v2);
+	int fd = bpf_map__fd(dp->skel->maps.fm_settings_v3);
 	uint32_t zero = 0;
 
 	if (bpf_map_lookup_elem(fd, &zero, &there) == 0 && memcmp(&there, s, sizeof(there)) == 0)
@@ -306,6 +306,7 @@ static void make_settings(struct fm_dp *dp)
 
 	s->fm0 = c->fm0_ifindex;
 	s->into = c->into_ifindex ? c->into_ifindex : c->fm0_ifindex;
+	s->cut = c->cut_ifindex;
 	s->buckets = bpf_map__max_entries(dp->skel->maps.fm_words_v3) - 1;
 	memcpy(s->into_mac, c->into_mac, sizeof(s->into_mac));
 	s->has_decap = c->into_ifindex == 0 && fm_dp_kernel_decaps();

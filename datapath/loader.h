@@ -25,6 +25,7 @@ enum fm_dp_kind {
 	FM_DP_ACCESS, /* ingress: host: an access; anchor: an interface to hosts or correspondents
 		       */
 	FM_DP_GUARD,  /* host: egress of an access: no home address leaves outside a tunnel */
+	FM_DP_CUT,    /* ingress: the other end of the pair that cuts large buffers */
 };
 
 /**
@@ -33,6 +34,7 @@ enum fm_dp_kind {
  * @fm0_ifindex:  the TUN of this role
  * @into_ifindex: only without fm_dp_kernel_decaps(): one end of a noarp veth pair, up; else 0
  * @into_mac:     its link-layer address
+ * @cut_ifindex:  one end of the veth pair that cuts (net/veth.h), up; 0: none
  * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; none: all zero
  * @usage_max: anchor: subscribers that can be counted
  * @bindings_max, @flows_max: 0: 4096 (host: 16) and 65536
@@ -40,7 +42,7 @@ enum fm_dp_kind {
 struct fm_dp_conf {
 	const char *pin_dir;
 	enum fm_dp_role role;
-	uint32_t fm0_ifindex, into_ifindex;
+	uint32_t fm0_ifindex, into_ifindex, cut_ifindex;
 	uint8_t into_mac[6];
 	struct fm_ip anchor6, anchor4;
 	uint32_t bindings_max, flows_max, usage_max;

@@ -20,6 +20,7 @@
 #define FM_DP_HOOK_ACCESS 2u
 #define FM_DP_HOOK_CLSACT 4u /* the clsact qdisc is ours */
 #define FM_DP_HOOK_GUARD 8u
+#define FM_DP_HOOK_CUT 16u
 
 #define FM_DP_FLOW_LIFE_NS 300000000000ull /* D44 (2): an uplink packet counts for 300 s */
 
@@ -29,9 +30,10 @@
 #define FM_MARK_COPY 0x464d4300u
 #define FM_MARK_LATE 0x464d4c00u /* was held back (struct fm_dp_hold), and goes now */
 #define FM_MARK_MASK 0xffffff00u
+#define FM_MARK_CUT 0x464d4700u /* was sent round to be cut (net/veth.h), and has a path */
 #define FM_COPY_PATH 0x0fu
-#define FM_COPY_TAKES_HOP 0x10u
-#define FM_COPY_NUMBERED 0x20u /* by the number in fm_number_v1 */
+#define FM_COPY_TAKES_HOP 0x10u /* so may what was cut */
+#define FM_COPY_NUMBERED 0x20u	/* by the number in fm_number_v1 */
 
 union fm_addr {
 	__u8 b[16];
@@ -419,18 +421,19 @@ _Static_assert(sizeof(struct fm_dp_neighbour_key) == 20, "changes a pinned map: 
 _Static_assert(sizeof(struct fm_dp_neighbour) == 16, "changes a pinned map: raise its version");
 
 /**
- * struct fm_dp_settings - the one entry of fm_settings_v2
+ * struct fm_dp_settings - the one entry of fm_settings_v3
  * @fm0: where decapsulated packets enter the stack
  * @into: @fm0, or on kernels without DECAP flags one end of a noarp veth, @into_mac its address
+ * @cut: end of a veth pair that cuts large buffers; 0: there is none
  * @buckets: of fm_words_v3, less one
  * @anchor6, @anchor4: anchor: own addresses; host: its anchor's; v4-mapped, all zero: none
  */
 struct fm_dp_settings {
-	__u32 fm0, into, buckets;
+	__u32 fm0, into, cut, buckets;
 	__u8 anchor6[16], anchor4[16];
 	__u8 into_mac[6], has_decap, pad;
 };
-_Static_assert(sizeof(struct fm_dp_settings) == 52, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_settings) == 56, "changes a pinned map: raise its version");
 
 /**
  * struct fm_dp_watch - host: signs of life of one access; mapped into the daemon

@@ -20,7 +20,8 @@ enum fm_sent {
 	FM_SENT_TO_FRAGMENT,
 	FM_SENT_TOO_BIG,
 	FM_SENT_NOT_CHANGED,
-	FM_SENT_OVER, /* dropped: above its rate */
+	FM_SENT_OVER,  /* dropped: above its rate */
+	FM_SENT_ROUND, /* to be cut; it comes back */
 };
 
 /* Beside the mask of paths: a copy, whose original was judged. */
@@ -98,14 +99,46 @@ static __always_inline __u32 fm_send(struct __sk_buff *skb, const struct fm_dp_p
 	return FM_SENT_OUT;
 }
 
+#define FM_PLAN_NUMBER 1u /* its copies get a number */
+#define FM_PLAN_ONCE 2u	  /* it goes by the first path alone */
+#define FM_PLAN_ROUND 4u  /* it is cut before */
+
 /*
- * A buffer of many TCP segments would give one number to all of them: it goes without, and TCP
- * knows what it has.
+ * What goes by several paths, and large UDP buffers. The kernel puts one number on all segments of
+ * a TCP buffer, and cannot cut UDP segments (QUIC's) behind our headers: both are cut before. TCP's
+ * small packets go with the large ones, else they would overtake them. Who need not be told that a
+ * packet with a number is too big sends it once, without one; so does what cannot be cut.
  */
-static __always_inline bool fm_gets_number(const struct __sk_buff *skb, const struct fm_dp_block *b,
-					   __u32 mask)
+FM_SUBPROGRAM int fm_plan(struct __sk_buff *skb, const struct fm_dp_block *b,
+			  const struct fm_packet *p, __u32 mask, bool can_cut)
 {
-	return (mask & (mask - 1)) && (b->flags & FM_DP_BLOCK_NUMBERED) && !skb->gso_size;
+	if (!b || !p)
+		return 0;
+	const struct fm_dp_path *path = fm_path_at(b, fm_lowest(mask));
+	bool gets_number = (mask & (mask - 1)) && (b->flags & FM_DP_BLOCK_NUMBERED);
+	__u32 tell, room = gets_number && path ? fm_number_room_of(path->encap) : 0;
+	__u32 fits = path ? fm_fits(p, fm_largest(skb, p), path->mtu - room, &tell) : 0;
+
+	if (gets_number && (fits == FM_SENT_TO_FRAGMENT || (skb->gso_size && !can_cut)))
+		return FM_PLAN_ONCE;
+	if (fits == FM_SENT_OUT && can_cut &&
+	    (skb->gso_size || (gets_number && p->ip_proto == IPPROTO_TCP)) &&
+	    (gets_number || p->ip_proto == IPPROTO_UDP))
+		return FM_PLAN_ROUND;
+	return gets_number ? FM_PLAN_NUMBER : 0;
+}
+
+/* Out by one end of a pair that takes no large buffers, and in again by the other. */
+FM_SUBPROGRAM int fm_send_round(struct __sk_buff *skb, __u32 family, bool is_l3, bool is_forwarded)
+{
+	__be16 ethertype = bpf_htons(family == 6 ? ETH_P_IPV6 : ETH_P_IP);
+	const struct fm_dp_settings *s = fm_settings();
+
+	if (!s || (is_l3 && bpf_skb_change_head(skb, ETH_HLEN, 0)) ||
+	    bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &ethertype, 2, 0))
+		return TC_ACT_SHOT;
+	FM_CTX_SET(skb->mark, FM_MARK_CUT | (is_forwarded ? FM_COPY_TAKES_HOP : 0));
+	return (int)bpf_redirect(s->cut, 0);
 }
 
 static __always_inline void fm_copy(struct __sk_buff *skb, const struct fm_packet *p, __u32 mask,
@@ -118,10 +151,10 @@ static __always_inline void fm_copy(struct __sk_buff *skb, const struct fm_packe
 /* Size, rate, segment size, copies, then the first path of @mask. */
 static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_dp_settings *s,
 					 const struct fm_dp_block *b, struct fm_packet *p,
-					 __u32 mask, const bool is_l3, bool is_forwarded,
-					 int *verdict)
+					 __u32 mask, const bool is_l3, const bool is_cut,
+					 bool is_forwarded, int *verdict)
 {
-	__u32 tell = 0, len = mask & FM_IS_COPY ? 0 : fm_len_of(skb, p);
+	__u32 tell = 0, len = mask & FM_IS_COPY ? 0 : fm_len_of(skb, p), plan = 0;
 
 	mask &= ~FM_IS_COPY;
 	if (!mask)
@@ -134,21 +167,18 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 
 	if (!path)
 		return FM_SENT_NO_PATH;
-	bool gets_number = fm_gets_number(skb, b, mask);
-	__u32 room = gets_number || p->key ? fm_number_room_of(path->encap) : 0;
+	if ((mask & (mask - 1)) || (skb->gso_size && p->ip_proto == IPPROTO_UDP))
+		plan = (__u32)fm_plan(skb, b, p, mask, !is_cut && s->cut);
+	if (plan & FM_PLAN_ROUND) {
+		*verdict = fm_send_round(skb, p->family, is_l3, is_forwarded);
+		return FM_SENT_ROUND;
+	}
+	if (plan & FM_PLAN_ONCE)
+		mask &= -mask;
+	__u32 room = (plan & FM_PLAN_NUMBER) || p->key ? fm_number_room_of(path->encap) : 0;
 	__u32 fits = fm_fits(p, fm_largest(skb, p), path->mtu - room, &tell);
 
-	/* The sender is not told to make it smaller: it goes once, without a number. */
-	if (fits == FM_SENT_TO_FRAGMENT && gets_number) {
-		gets_number = false;
-		mask &= -mask;
-		room = 0;
-		fits = fm_fits(p, fm_largest(skb, p), path->mtu, &tell);
-	}
-	/*
-	 * The kernel cannot cut UDP segments (QUIC's) behind our headers; on its way to the daemon
-	 * it does.
-	 */
+	/* On its way to the daemon it is cut, too. */
 	if (fits == FM_SENT_OUT && skb->gso_size && p->ip_proto == IPPROTO_UDP)
 		return FM_SENT_TO_FRAGMENT;
 	if (fits == FM_SENT_TO_FRAGMENT)
@@ -167,7 +197,7 @@ static __always_inline __u32 fm_dispatch(struct __sk_buff *skb, const struct fm_
 	}
 	if (fm_is_syn(p))
 		fm_clamp_segment(skb, p, b->least_mtu - (room ? FM_NUMBER_ROOM_MOST : 0));
-	if (gets_number)
+	if (plan & FM_PLAN_NUMBER)
 		fm_take_number(b->id, p);
 	if (mask & (mask - 1))
 		fm_copy(skb, p, mask, is_forwarded);
@@ -208,11 +238,20 @@ static __always_inline void fm_set_priority(struct __sk_buff *skb, __u8 tc)
 		FM_CTX_SET(skb->priority, FM_PRIORITY_PATIENT);
 }
 
-/* fm0's egress, both roles. fm0 has no link layer; only tests come with an Ethernet header. */
-static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, const bool is_l3)
+/* Has fm_dispatch() said what becomes of the packet? */
+static __always_inline bool fm_has_verdict(__u32 sent)
+{
+	return sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG || sent == FM_SENT_OVER ||
+	       sent == FM_SENT_ROUND;
+}
+
+/* fm0's egress, both roles. fm0 has no link layer; what was cut comes with an Ethernet header. */
+static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, const bool is_l3,
+				    const bool is_cut)
 {
 	__u32 mark = skb->mark, copy = mark & 0xff, sent, mask;
 	bool is_copy = (mark & FM_MARK_MASK) == FM_MARK_COPY;
+	bool is_forwarded = !is_host && (is_copy || is_cut) && (copy & FM_COPY_TAKES_HOP);
 	const struct fm_dp_settings *s = fm_settings();
 	struct fm_packet p = {};
 	int verdict = TC_ACT_OK;
@@ -243,13 +282,11 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 	} else {
 		mask = fm_downlink_paths(b, &p);
 	}
-	if (is_host) {
-		if ((mark & FM_MARK_MASK) == FM_MARK_LATE)
-			FM_CTX_SET(skb->mark, 0);
+	if (is_cut || (is_host && (mark & FM_MARK_MASK) == FM_MARK_LATE))
+		FM_CTX_SET(skb->mark, 0);
+	if (is_host)
 		fm_set_priority(skb, p.tc);
-	}
-	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_copy && (copy & FM_COPY_TAKES_HOP),
-			   &verdict);
+	sent = fm_dispatch(skb, s, b, &p, mask, is_l3, is_cut, is_forwarded, &verdict);
 	if (is_host && sent == FM_SENT_OUT)
 		fm_watch_sent(fm_lowest(mask), p.len);
 	if (!is_host && sent == FM_SENT_OUT && fm_is_counted(b))
@@ -257,24 +294,46 @@ static __always_inline int fm_leave(struct __sk_buff *skb, const bool is_host, c
 	/* The packet itself goes there as well, and is copied when it comes back. */
 	if (sent == FM_SENT_NOT_CHANGED)
 		return is_copy ? TC_ACT_SHOT : fm_to_daemon(skb, s);
-	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG || sent == FM_SENT_OVER)
+	if (fm_has_verdict(sent))
 		return verdict;
 	if (!is_host && sent == FM_SENT_TO_FRAGMENT &&
 	    !fm_admit_downlink(b, &p, fm_len_of(skb, &p)))
 		return fm_drop(skb, false, FM_COUNT_OVER_RATE);
+	if (is_cut)
+		return fm_to_daemon(skb, s);
 	return is_copy ? TC_ACT_SHOT : fm_pass(skb, false, FM_COUNT_HELD);
 }
 
 SEC("tc")
 int fm_host_out(struct __sk_buff *skb)
 {
-	return fm_leave(skb, true, true);
+	return fm_leave(skb, true, true, false);
 }
 
 SEC("tc")
 int fm_anchor_out(struct __sk_buff *skb)
 {
-	return fm_leave(skb, false, true);
+	return fm_leave(skb, false, true, false);
+}
+
+/* What comes by that device and is none of fm_send_round()'s is the kernel's chatter. */
+static __always_inline int fm_come_round(struct __sk_buff *skb, const bool is_host)
+{
+	if ((skb->mark & FM_MARK_MASK) != FM_MARK_CUT)
+		return TC_ACT_SHOT;
+	return fm_leave(skb, is_host, false, true);
+}
+
+SEC("tc")
+int fm_host_cut(struct __sk_buff *skb)
+{
+	return fm_come_round(skb, true);
+}
+
+SEC("tc")
+int fm_anchor_cut(struct __sk_buff *skb)
+{
+	return fm_come_round(skb, false);
 }
 
 /* The encapsulation that @p is, FM_DP_ENCAP_NONE: none of ours. UDP: @port is the anchor's side. */
@@ -506,10 +565,10 @@ static __always_inline int fm_downlink(struct __sk_buff *skb, const struct fm_dp
 		return TC_ACT_OK; /* the stack tells the sender */
 	fm_cut_padding(skb, p);
 	mask = fm_downlink_paths(b, p);
-	sent = fm_dispatch(skb, s, b, p, mask, is_l3, true, &verdict);
+	sent = fm_dispatch(skb, s, b, p, mask, is_l3, false, true, &verdict);
 	if (sent == FM_SENT_OUT && fm_is_counted(b))
 		fm_use_downlink(b, p, mask, fm_len_of(skb, p), fm_packets_of(skb));
-	if (sent == FM_SENT_OUT || sent == FM_SENT_TOO_BIG || sent == FM_SENT_OVER)
+	if (fm_has_verdict(sent))
 		return verdict;
 	if (sent == FM_SENT_NOT_CHANGED) {
 		if (is_l3)

@@ -24,7 +24,7 @@ except ImportError:
 
 OK, SHOT, REDIRECT = 0, 2, 7
 XDP_PASS, XDP_TX, XDP_REDIRECT = 2, 3, 4
-SLOW, COPY, NUMBERED = 0x464D5300, 0x464D4300, 0x20
+SLOW, COPY, CUT, NUMBERED = 0x464D5300, 0x464D4300, 0x464D4700, 0x20
 ANCHOR6, ANCHOR4 = "2001:db8:a::1", "192.0.2.1"
 COA6, COA4, NAT4, ALT6 = "2001:db8:f001::5", "198.51.100.5", "198.51.100.9", "2001:db8:f002::5"
 REG, HOME6, HOME4 = "2001:db8:100:ffff::1", "2001:db8:100:1::7", "203.0.113.17"
@@ -495,6 +495,40 @@ def numbers_of_anchor(d):
     up = lambda family: up6() if family == 6 else up4()
     takes_numbers(d, "fm_anchor_in", up, False)
     other_gre(d, "fm_anchor_in", up, False)
+
+
+def goes_round(d, run, name, packet, hop, **how):
+    """Unchanged, out by the pair that cuts; with its mark."""
+    verdict, out, changed, mark = d.run(run, frame(packet), **how)
+    tell(name, verdict == REDIRECT and out == frame(packet) and not changed and mark == CUT | hop, f"{verdict} {changed} {mark:#x}")
+
+
+def cuts(d, side):
+    """What has large buffers of segments goes round, TCP whole; a second time it leaves."""
+    run, again = {"host": ("test_host_out", "fm_host_cut"), "anchor": ("fm_anchor_in", "fm_anchor_cut")}[side]
+    down, hop = side == "anchor", 0x10 if side == "anchor" else 0
+    ends = {"src": PEER6, "dst": HOME6} if down else {"src": HOME6, "dst": PEER6}
+    tcp = IPv6(**ends) / TCP(sport=1000, dport=80, flags="A") / Raw(b"z" * 2800)
+    small = IPv6(**ends) / TCP(sport=1000, dport=80, flags="A") / Raw(b"z" * 10)
+    udp = IPv6(**ends) / UDP(sport=1000, dport=80) / Raw(b"z" * 2800)
+    bind(d, side, "ip6", ["numbered", f"rule 8 {BOTH} 2 6 0 0"])
+    goes_round(d, run, f"{side}: a buffer of TCP segments in copies goes round", tcp, hop, gso=1380)
+    goes_round(d, run, f"{side}: and a small packet of such a flow", small, hop)
+    goes_round(d, run, f"{side}: and UDP segments of any flow", udp, hop, gso=1400)
+    verdict, out, changed, mark = d.run(again, frame(small), mark=CUT | hop)
+    want = numbered("ip6", ttl(small, 1) if down else small, *number_of("ip6", out), down)
+    tell(f"{side}: what comes round leaves with its number, in copies", verdict == REDIRECT and mark == 0 and
+         changed == {"encapsulated", "copied"} and body(out) == expect_frame(want), f"{verdict} {changed} {mark:#x}\n  {out.hex()}")
+    verdict, out, changed, mark = d.run(again, frame(udp), mark=CUT | hop, gso=1400)
+    tell(f"{side}: what comes round uncut goes to the daemon", verdict == REDIRECT and not changed and mark == SLOW, f"{verdict} {changed} {mark:#x}")
+    drops_all = d.run(again, frame(small))
+    tell(f"{side}: what else comes by that device is dropped", drops_all[0] == SHOT and not drops_all[2], f"{drops_all}")
+    bind(d, side, "ip6", ["numbered"])
+    once = IPv6(**ends) / TCP(sport=1001, dport=81, flags="A") / Raw(b"z" * 10)
+    sends(d, run, f"{side}: TCP that goes once does not go round", once, wrap("ip6", ttl(once, 1) if down else once, down))
+    bind(d, side, "ip6", usable=False)
+    verdict, out, changed, mark = d.run(again, frame(small), mark=CUT | hop)
+    tell(f"{side}: what comes round and has no path goes to the daemon", verdict == REDIRECT and not changed and mark == SLOW, f"{verdict} {changed} {mark:#x}")
 
 
 def signs_of_life(d):
@@ -1064,6 +1098,10 @@ def main():
                      rules_that_share, rules_with_classes, rules_that_mark, moves, host_in, numbers_of_host):
             part(d)
         restart(program, namespace, host_line, d)
+        for side in ("host", "anchor"):
+            d = Drive(program, namespace, ["cut acc", f"open {side} {bpffs}/c fm0 {ANCHOR6} {ANCHOR4}"])
+            cuts(d, side)
+            d.say("down")
         d = Drive(program, namespace, [f"open anchor {bpffs}/a fm0 {ANCHOR6} {ANCHOR4}"])
         loads(d, "fm_anchor_out", "fm_anchor_in", "fm_anchor_in_l3", "fm_anchor_xdp", "fm_anchor_xdp_back")
         for hop in (COA6, COA4, NAT4):

@@ -20,7 +20,7 @@
 struct drive {
 	struct fm_dp *dp;
 	struct fm_ethernet_bpf *tests;
-	uint32_t fm0;
+	uint32_t fm0, cut;
 	struct fm_forwarding f;
 };
 
@@ -43,6 +43,13 @@ static uint16_t number(const char *text)
 	return (uint16_t)strtoul(text, NULL, 0);
 }
 
+/* cut INTERFACE, for the next open */
+static int do_cut(struct drive *d, char **w)
+{
+	d->cut = if_nametoindex(w[1]);
+	return d->cut ? 0 : -ENODEV;
+}
+
 /* open ROLE PIN FM0 ANCHOR6 ANCHOR4 [INTO MAC] */
 static int do_open(struct drive *d, char **w)
 {
@@ -50,6 +57,7 @@ static int do_open(struct drive *d, char **w)
 				.pin_dir = w[2],
 				.anchor6 = ip_of(w[4]),
 				.anchor4 = ip_of(w[5]),
+				.cut_ifindex = d->cut,
 				.bindings_max = 64,
 				.flows_max = 1024 };
 
@@ -468,23 +476,39 @@ static const struct {
 	int words; /* with the command itself */
 	int (*act)(struct drive *d, char **w);
 } commands[] = {
-	{ "open", 6, do_open },		  { "attach", 2, do_attach },
-	{ "detach", 2, do_attach },	  { "binding", 4, do_binding },
-	{ "numbered", 1, do_numbered },	  { "prefix", 3, do_prefix },
-	{ "path", 10, do_path },	  { "dscp", 2, do_dscp },
-	{ "quality", 5, do_quality },	  { "class", 2, do_class },
+	{ "cut", 2, do_cut },
+	{ "open", 6, do_open },
+	{ "attach", 2, do_attach },
+	{ "detach", 2, do_attach },
+	{ "binding", 4, do_binding },
+	{ "numbered", 1, do_numbered },
+	{ "prefix", 3, do_prefix },
+	{ "path", 10, do_path },
+	{ "dscp", 2, do_dscp },
+	{ "quality", 5, do_quality },
+	{ "class", 2, do_class },
 	{ "gate", 4, do_gate },
 
-	{ "rule", 7, do_rule },		  { "waits", 1, do_waits },
-	{ "blocks", 1, do_blocks },	  { "sticky", 1, do_sticky },
-	{ "weights", 2, do_weights },	  { "need", 2, do_need },
-	{ "domain", 3, do_domain },	  { "forward", 1, do_forward },
-	{ "unforward", 2, do_unforward }, { "pin", 7, do_pin },
-	{ "flows", 1, do_flows },	  { "counters", 1, do_counters },
-	{ "watch", 1, do_watch },	  { "arm", 2, do_arm },
-	{ "seen", 2, do_seen },		  { "sync", 2, do_sync },
-	{ "down", 1, do_down },		  { "run", 3, do_run },
-	{ "field", 3, do_field },	  { "neighbour", 6, do_neighbour },
+	{ "rule", 7, do_rule },
+	{ "waits", 1, do_waits },
+	{ "blocks", 1, do_blocks },
+	{ "sticky", 1, do_sticky },
+	{ "weights", 2, do_weights },
+	{ "need", 2, do_need },
+	{ "domain", 3, do_domain },
+	{ "forward", 1, do_forward },
+	{ "unforward", 2, do_unforward },
+	{ "pin", 7, do_pin },
+	{ "flows", 1, do_flows },
+	{ "counters", 1, do_counters },
+	{ "watch", 1, do_watch },
+	{ "arm", 2, do_arm },
+	{ "seen", 2, do_seen },
+	{ "sync", 2, do_sync },
+	{ "down", 1, do_down },
+	{ "run", 3, do_run },
+	{ "field", 3, do_field },
+	{ "neighbour", 6, do_neighbour },
 };
 
 static int run_line(struct drive *d, char *line)

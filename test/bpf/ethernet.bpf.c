@@ -7,11 +7,11 @@
 SEC("tc")
 int test_host_out(struct __sk_buff *skb)
 {
-	return fm_leave(skb, true, false);
+	return fm_leave(skb, true, false, false);
 }
 
 SEC("tc")
 int test_anchor_out(struct __sk_buff *skb)
 {
-	return fm_leave(skb, false, false);
+	return fm_leave(skb, false, false, false);
 }

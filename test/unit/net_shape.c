@@ -44,7 +44,8 @@ static int set_up(void **state)
 	*state = NULL;
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
 		return 0;
-	if (fm_netlink_open(&f.netlink, NETLINK_ROUTE) < 0 || fm_veth_open(&f.netlink, &veth) < 0)
+	if (fm_netlink_open(&f.netlink, NETLINK_ROUTE) < 0 ||
+	    fm_veth_open(&f.netlink, FM_VETH_IN, &veth) < 0)
 		return -1;
 	f.ifindex = veth.ifindex;
 	*state = &f;
