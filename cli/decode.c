@@ -18,10 +18,10 @@
 
 struct request {
 	struct fm_ip src, dst;
-	bool has_addresses, is_json;
+	bool has_addresses, is_json, tells_numbers;
 	uint32_t vendor_id;
 	uint32_t unknown_linktype; /* of a packet that could not be read */
-	size_t messages, refused;
+	size_t messages, refused, numbered;
 	struct fm_msg message;
 };
 
@@ -100,6 +100,37 @@ static json_t *address(const struct fm_ip *ip)
 	return json_string(inet_ntop(AF_INET6, ip->b, text, sizeof(text)));
 }
 
+/* RFC 2890: by it the receiver knows copies of one packet. */
+static json_t *number_json(const struct fm_found *f)
+{
+	return json_pack("{s:I, s:I, s:o, s:o}", "key", (json_int_t)f->key, "sequence",
+			 (json_int_t)f->number, "src", address(&f->tunnel_src), "dst",
+			 address(&f->tunnel_dst));
+}
+
+/* A packet of a program, in a tunnel. */
+static void print_numbered(struct request *q, size_t number, const struct fm_found *f)
+{
+	json_t *gre = number_json(f), *src = address(&f->src), *dst = address(&f->dst);
+
+	q->numbered++;
+	if (q->tells_numbers && q->is_json)
+		fm_say_json(json_pack("{s:i, s:b, s:s, s:I, s:s, s:O, s:O, s:i, s:I, s:O}",
+				      "schema", 1, "ok", 1, "type", "numbered-packet", "packet",
+				      (json_int_t)number, "carrier", carriers[f->carrier], "src",
+				      src, "dst", dst, "protocol", (int)f->ip_proto, "length",
+				      (json_int_t)f->inner_len, "gre", gre));
+	else if (q->tells_numbers)
+		printf("packet %zu, %s, %s > %s: key %u sequence %u (RFC 2890), %s > %s protocol "
+		       "%u, %zu octets\n",
+		       number, carriers[f->carrier], json_string_value(json_object_get(gre, "src")),
+		       json_string_value(json_object_get(gre, "dst")), f->key, f->number,
+		       json_string_value(src), json_string_value(dst), f->ip_proto, f->inner_len);
+	json_decref(gre);
+	json_decref(src);
+	json_decref(dst);
+}
+
 static void print_found(struct request *q, size_t number, const struct fm_found *f)
 {
 	const struct fm_pseudo pseudo = { &f->src, &f->dst };
@@ -109,11 +140,30 @@ static void print_found(struct request *q, size_t number, const struct fm_found 
 	json_object_set_new(object, "carrier", json_string(carriers[f->carrier]));
 	json_object_set_new(object, "src", address(&f->src));
 	json_object_set_new(object, "dst", address(&f->dst));
+	if (f->is_numbered)
+		json_object_set_new(object, "gre", number_json(f));
 	if (!q->is_json)
 		printf("%spacket %zu, %s, %s > %s\n", q->messages > 1 ? "\n" : "", number,
 		       carriers[f->carrier], json_string_value(json_object_get(object, "src")),
 		       json_string_value(json_object_get(object, "dst")));
+	if (!q->is_json && f->is_numbered)
+		printf("inside GRE: key %u, sequence %u (RFC 2890)\n", f->key, f->number);
 	print(q, object);
+}
+
+static void print_kind(struct request *q, size_t number, enum fm_packet_kind kind,
+		       const struct fm_found *f)
+{
+	switch (kind) {
+	case FM_PACKET_OTHER:
+		break;
+	case FM_PACKET_MESSAGE:
+		print_found(q, number, f);
+		break;
+	case FM_PACKET_NUMBERED:
+		print_numbered(q, number, f);
+		break;
+	}
 }
 
 static void visit(void *context, size_t number, uint32_t linktype, const uint8_t *packet,
@@ -124,8 +174,8 @@ static void visit(void *context, size_t number, uint32_t linktype, const uint8_t
 
 	if (!fm_packet_knows(linktype))
 		q->unknown_linktype = linktype;
-	else if (fm_packet_find(linktype, packet, len, &found))
-		print_found(q, number, &found);
+	else
+		print_kind(q, number, fm_packet_find(linktype, packet, len, &found), &found);
 }
 
 static int decode_pcap(struct request *q, const char *path)
@@ -143,6 +193,9 @@ static int decode_pcap(struct request *q, const char *path)
 				    q->unknown_linktype);
 	if (q->messages == 0 && !q->is_json)
 		puts("no mobility message in this capture");
+	if (q->numbered > 0 && !q->tells_numbers && !q->is_json)
+		printf("%zu packets have a number (GRE, RFC 2890): --numbers shows them\n",
+		       q->numbered);
 	return q->refused > 0 ? FM_EXIT_FAILED : FM_EXIT_OK;
 }
 
@@ -167,10 +220,13 @@ static bool read_number(const char *text, uint32_t *out)
 int fm_cli_decode(int argc, char **argv)
 {
 	const char *hex = NULL, *pcap = NULL, *src = NULL, *dst = NULL, *vendor = NULL;
+	bool numbers = false;
 	const struct fm_option options[] = {
 		{ "--hex", "HEX", "one Mobility Header, from Payload Proto on", &hex, NULL },
 		{ "--pcap", "FILE", "every Mobility Header of a capture, pcap or pcapng", &pcap,
 		  NULL },
+		{ "--numbers", NULL, "with --pcap: numbered packets of programs, too", NULL,
+		  &numbers },
 		{ "--src", "ADDRESS", "of the pseudo-header, with --dst: test the checksum", &src,
 		  NULL },
 		{ "--dst", "ADDRESS", "of the pseudo-header", &dst, NULL },
@@ -179,7 +235,7 @@ int fm_cli_decode(int argc, char **argv)
 		{ 0 },
 	};
 	struct fm_args args = {
-		.usage = "decode --hex HEX [--src ADDRESS --dst ADDRESS] | --pcap FILE",
+		.usage = "decode --hex HEX [--src ADDRESS --dst ADDRESS] | --pcap FILE [--numbers]",
 		.about = "Prints mobility messages option by option, with the RFC sections of "
 			 "their layout.",
 		.options = options,
@@ -191,6 +247,7 @@ int fm_cli_decode(int argc, char **argv)
 	if (!fm_args_read(&args, argc, argv, &code))
 		return code;
 	q.is_json = args.json;
+	q.tells_numbers = numbers;
 	if (!hex == !pcap)
 		return fm_say_error(q.is_json, FM_EXIT_USAGE, "usage", "flowmob decode --help",
 				    "say either --hex or --pcap");

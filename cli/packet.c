@@ -13,8 +13,15 @@
 #define NEXT_MH 135
 #define OPTION_HOME_ADDRESS 0xc9 /* RFC 6275 §6.3 */
 
+/* RFC 2784 §2.1, RFC 2890 §2: which words follow the first; other bits and versions: RFC 1701,
+ * 2637. */
+#define GRE_CHECKSUM 0x8000
+#define GRE_KEY 0x2000
+#define GRE_SEQUENCE 0x1000
+#define GRE_KNOWN (GRE_CHECKSUM | GRE_KEY | GRE_SEQUENCE)
+
 /* What the next octets are. Values below 256 are IP protocol numbers. */
-enum next { NEXT_END = 256, NEXT_ETHERTYPE, NEXT_IP, NEXT_IP6, NEXT_IP4 };
+enum next { NEXT_END = 256, NEXT_ETHERTYPE, NEXT_IP, NEXT_IP6, NEXT_IP4, NEXT_DSMIP };
 
 struct walk {
 	const uint8_t *p, *end;
@@ -119,6 +126,7 @@ static void walk_ip6(struct walk *w)
 	memcpy(w->found.src.b, w->p + 8, 16);
 	memcpy(w->found.dst.b, w->p + 24, 16);
 	size_t payload = be16(w->p + 4);
+	w->found.ip_proto = w->p[6];
 	step(w, 40, w->p[6]);
 	shorten(w, payload);
 }
@@ -134,6 +142,7 @@ static void walk_ip4(struct walk *w)
 	}
 	w->found.src = fm_ip_from_v4(w->p + 12);
 	w->found.dst = fm_ip_from_v4(w->p + 16);
+	w->found.ip_proto = w->p[9];
 	shorten(w, be16(w->p + 2));
 	step(w, head, w->p[9]);
 }
@@ -188,6 +197,47 @@ static void walk_ah(struct walk *w)
 	step(w, len, len < SIZE_MAX ? w->p[0] : NEXT_END);
 }
 
+static uint32_t be32(const uint8_t *p)
+{
+	return (uint32_t)be16(p) << 16 | be16(p + 2);
+}
+
+static void walk_gre(struct walk *w)
+{
+	uint16_t flags = left(w) >= 4 ? be16(w->p) : 0xffff;
+	size_t key_at = flags & GRE_CHECKSUM ? 8 : 4;
+	size_t number_at = key_at + (flags & GRE_KEY ? 4 : 0);
+	size_t len = number_at + (flags & GRE_SEQUENCE ? 4 : 0);
+
+	if ((flags & ~GRE_KNOWN) || left(w) < len) {
+		w->next = NEXT_END;
+		return;
+	}
+	w->ethertype = be16(w->p + 2);
+	if ((flags & GRE_KEY) && (flags & GRE_SEQUENCE)) {
+		w->found.is_numbered = true;
+		w->found.key = be32(w->p + key_at);
+		w->found.number = be32(w->p + number_at);
+		w->found.inner_len = left(w) - len;
+		w->found.tunnel_src = w->found.src;
+		w->found.tunnel_dst = w->found.dst;
+	}
+	step(w, len, NEXT_ETHERTYPE);
+}
+
+/* RFC 5555 §4.1: the first nibble is the version, or 0: the TLV header of RFC 5845 §7.2. */
+static void walk_dsmip(struct walk *w)
+{
+	if (left(w) < 4 || w->p[0] >> 4 != 0) {
+		w->next = NEXT_IP;
+		return;
+	}
+	size_t len = be16(w->p + 2);
+
+	step(w, 4, w->p[0] == 0 ? w->p[1] : NEXT_END);
+	shorten(w, len);
+}
+
 static bool is_port(const struct walk *w, uint16_t port)
 {
 	return be16(w->p) == port || be16(w->p + 2) == port;
@@ -202,7 +252,7 @@ static void walk_udp(struct walk *w)
 	shorten(w, be16(w->p + 4));
 	if (is_port(w, PORT_DSMIP)) {
 		w->found.carrier = FM_CARRIER_UDP_DSMIP;
-		step(w, 8, NEXT_IP); /* RFC 5555 §4.1: the first nibble is the version */
+		step(w, 8, NEXT_DSMIP);
 	} else if (is_port(w, PORT_PMIP)) {
 		w->found.carrier = FM_CARRIER_UDP_PMIP;
 		w->found.has_checksum = false;
@@ -240,6 +290,12 @@ static void walk_step(struct walk *w)
 	case IPPROTO_AH:
 		walk_ah(w);
 		break;
+	case IPPROTO_GRE:
+		walk_gre(w);
+		break;
+	case NEXT_DSMIP:
+		walk_dsmip(w);
+		break;
 	case IPPROTO_UDP:
 		walk_udp(w);
 		break;
@@ -248,19 +304,20 @@ static void walk_step(struct walk *w)
 	}
 }
 
-bool fm_packet_find(uint32_t linktype, const uint8_t *packet, size_t len, struct fm_found *out)
+enum fm_packet_kind fm_packet_find(uint32_t linktype, const uint8_t *packet, size_t len,
+				   struct fm_found *out)
 {
 	struct walk w = { .p = packet, .end = packet + len, .found.has_checksum = true };
 
 	start_link(&w, linktype);
 	while (w.next != NEXT_END && w.next != NEXT_MH)
 		walk_step(&w);
-	if (w.next != NEXT_MH)
-		return false;
+	if (w.next != NEXT_MH && !w.found.is_numbered)
+		return FM_PACKET_OTHER;
 	w.found.mh = w.p;
 	w.found.len = left(&w);
 	*out = w.found;
-	return true;
+	return w.next == NEXT_MH ? FM_PACKET_MESSAGE : FM_PACKET_NUMBERED;
 }
 
 bool fm_packet_knows(uint32_t linktype)

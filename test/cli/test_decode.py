@@ -79,3 +79,18 @@ def test_what_is_no_request_is_usage(flowmob, tmp_path):
                   ['--hex', BRR, '--pcap', 'x'], ['--pcap', str(tmp_path / 'nothing')],
                   ['--hex', BRR, '--src', '::1', '--dst', '192.0.2.1'], ['--hex', BRR, '--vendor-id', '-1']):
         assert flowmob('decode', *words).returncode == 2, words
+
+
+def test_numbers_of_copies(flowmob, tmp_path):
+    six = bytes.fromhex('6000000000040640' + '20010db8' + '00' * 11 + '01' + '20010db8' + '00' * 11 + '02' + '00500051')
+    gre = bytes.fromhex('300086dd0000000700000008') + six
+    outer = bytes.fromhex('60000000') + len(gre).to_bytes(2, 'big') + bytes.fromhex('2f40') + bytes(32)
+    path = pcap(tmp_path / 'a.pcap', [outer + gre] * 2)
+    assert flowmob('decode', '--json', '--pcap', path).stdout == ''
+    assert '2 packets have a number' in flowmob('decode', '--pcap', path).stdout
+    done = flowmob('decode', '--json', '--numbers', '--pcap', path)
+    first = [json.loads(line) for line in done.stdout.splitlines()][0]
+    assert done.returncode == 0 and first == {
+        'schema': 1, 'ok': True, 'type': 'numbered-packet', 'packet': 1, 'carrier': 'ipv6', 'src': '2001:db8::1',
+        'dst': '2001:db8::2', 'protocol': 6, 'length': 44, 'gre': {'key': 7, 'sequence': 8, 'src': '::', 'dst': '::'}}
+    assert 'key 7 sequence 8' in flowmob('decode', '--numbers', '--pcap', path).stdout

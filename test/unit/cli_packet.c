@@ -84,8 +84,45 @@ static const struct {
 	{ "an extension header past the end", RAW, IP6("0008", "3c") "8703 0104 00000000", NULL, NULL, 0 },
 	{ "an option past its header", RAW, IP6("0010", "3c") "8700 c910 00000000" MH, "2001:db8::1",
 	  "2001:db8::2", 0 },
+	{ "inside GRE in IPv6", RAW, "60000000 0034 2f 40" H H "0000 86dd" IP6("0008", "87") MH, "2001:db8::1",
+	  "2001:db8::2", 0 },
+	{ "inside GRE with checksum, key and sequence number", RAW, "60000000 0040 2f 40" H H
+	  "b000 86dd 12340000 00000007 00000009" IP6("0008", "87") MH, "2001:db8::1", "2001:db8::2", 0 },
+	{ "inside GRE with routing, RFC 1701", RAW, "60000000 0034 2f 40" H H "4000 86dd" IP6("0008", "87") MH,
+	  NULL, NULL, 0 },
+	{ "inside GRE of version 1", RAW, "60000000 0034 2f 40" H H "0001 86dd" IP6("0008", "87") MH, NULL, NULL,
+	  0 },
 	{ "nothing", ETHERNET, "", NULL, NULL, 0 },
 	{ "an unknown link type", 105, IP6("0008", "87") MH, NULL, NULL, 0 },
+};
+
+#define TCP_IN_IP6 "60000000 0004 06 40" A B "00500051"
+#define TCP_IN_IP4 "45000018 00000000 4006 0000 c0000201 c6336402" "00500051"
+
+static const struct {
+	const char *name, *hex;
+	enum fm_packet_kind kind;
+	uint32_t key, number;
+	uint8_t ip_proto;
+	size_t inner_len;
+	const char *src, *tunnel_src;
+} numbered[] = {
+	{ "IPv6 with a number inside IPv6", "60000000 0038 2f 40" H B "3000 86dd 80000001 ffffffff" TCP_IN_IP6,
+	  FM_PACKET_NUMBERED, 0x80000001, 0xffffffff, 6, 44, "2001:db8::1", "2001:db8::3" },
+	{ "IPv4 with a number inside IPv4", "45000038 00000000 402f 0000 cb007105 cb007106"
+	  "3000 0800 00000007 00000008" TCP_IN_IP4, FM_PACKET_NUMBERED, 7, 8, 6, 24, "192.0.2.1", "203.0.113.5" },
+	{ "over UDP behind a TLV header, RFC 5845 §7.2", "4500005c 00000000 4011 0000 cb007105 cb007106"
+	  "105f d903 0048 0000" "00 2f 0038" "3000 86dd 00000007 00000008" TCP_IN_IP6, FM_PACKET_NUMBERED, 7, 8, 6,
+	  44, "2001:db8::1", "203.0.113.5" },
+	{ "a message with a number", "60000000 003c 2f 40" H B "3000 86dd 00000007 00000008" IP6("0008", "87") MH,
+	  FM_PACKET_MESSAGE, 7, 8, 135, 48, "2001:db8::1", "2001:db8::3" },
+	{ "a key alone is no number", "60000000 0034 2f 40" H B "2000 86dd 00000007" TCP_IN_IP6, FM_PACKET_OTHER,
+	  0, 0, 0, 0, NULL, NULL },
+	{ "cut behind the key", "60000000 0038 2f 40" H B "3000 86dd 00000007", FM_PACKET_OTHER, 0, 0, 0, 0, NULL,
+	  NULL },
+	{ "a TLV header of another type", "4500005c 00000000 4011 0000 cb007105 cb007106"
+	  "105f d903 0048 0000" "01 2f 0038" "3000 86dd 00000007 00000008" TCP_IN_IP6, FM_PACKET_OTHER, 0, 0, 0, 0,
+	  NULL, NULL },
 };
 /* clang-format on */
 
@@ -122,6 +159,31 @@ static void finds_the_header_and_its_addresses(void **state)
 	}
 }
 
+static void finds_the_number(void **state)
+{
+	uint8_t packet[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbered) / sizeof(numbered[0]); i++) {
+		struct fm_found f = { 0 };
+		size_t len = from_hex(numbered[i].hex, packet);
+		bool is_right = fm_packet_find(RAW, packet, len, &f) == numbered[i].kind;
+
+		if (is_right && numbered[i].kind != FM_PACKET_OTHER)
+			is_right = f.is_numbered && f.key == numbered[i].key &&
+				   f.number == numbered[i].number &&
+				   f.ip_proto == numbered[i].ip_proto &&
+				   f.inner_len == numbered[i].inner_len &&
+				   is_ip(&f.src, numbered[i].src) &&
+				   is_ip(&f.tunnel_src, numbered[i].tunnel_src);
+		if (!is_right) {
+			print_error("%s: key %u number %u proto %u len %zu\n", numbered[i].name,
+				    f.key, f.number, f.ip_proto, f.inner_len);
+			fail();
+		}
+	}
+}
+
 /* Cut anywhere, a packet is not found or found shorter, and nothing behind it is read. */
 static void a_cut_packet_reads_nothing_behind_its_end(void **state)
 {
@@ -145,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_the_header_and_its_addresses),
+		cmocka_unit_test(finds_the_number),
 		cmocka_unit_test(a_cut_packet_reads_nothing_behind_its_end),
 	};
 
