@@ -93,6 +93,18 @@ static const struct fm_column flow_columns[] = {
 	{ 0 },
 };
 
+/* Of flows in copies, what the receiver counts. */
+static const struct fm_column copies_columns[] = {
+	{ "HOST",       "host",       FM_FORM_TEXT },
+	{ "PROTO",      "proto",      FM_FORM_TEXT },
+	{ "LOCAL",      "local",      FM_FORM_TEXT },
+	{ "REMOTE",     "remote",     FM_FORM_TEXT },
+	{ "DUPLICATES", "duplicates", FM_FORM_TEXT },
+	{ "LATE",       "late",       FM_FORM_TEXT },
+	{ "REORDERED",  "reordered",  FM_FORM_TEXT },
+	{ 0 },
+};
+
 static const struct fm_column bid_columns[] = {
 	{ "BID",             "bid",             FM_FORM_TEXT },
 	{ "ACCESS",          "access",          FM_FORM_TEXT },
@@ -488,6 +500,28 @@ static json_t *sort_flows(json_t *flows, const char *key)
 	return sorted;
 }
 
+static bool came_in_copies(const json_t *flow)
+{
+	return json_integer_value(json_object_get(flow, "duplicates")) ||
+	       json_integer_value(json_object_get(flow, "late")) ||
+	       json_integer_value(json_object_get(flow, "reordered"));
+}
+
+/* Those of the flows whose packets came in copies. An anchor lists no others. */
+static void print_flows_in_copies(const json_t *flows, bool is_anchor)
+{
+	json_t *list = json_array(), *flow;
+	size_t i;
+
+	json_array_foreach(flows, i, flow) {
+		if (came_in_copies(flow))
+			json_array_append(list, flow);
+	}
+	if (json_array_size(list) > 0)
+		fm_table_print(list, copies_columns + (is_anchor ? 0 : 1), 0);
+	json_decref(list);
+}
+
 /* What came in copies, of all flows together; nothing where none did. */
 static void print_copies(const json_t *copies)
 {
@@ -522,7 +556,8 @@ int fm_cmd_flows(int argc, char **argv)
 			     .about = "Shows the live flows: which access each one takes, why, and "
 				      "what it gets there.",
 			     .options = options };
-	json_t *answer;
+	json_t *answer, *flows;
+	bool is_anchor;
 	int code;
 
 	if (!fm_args_read(&a, argc, argv, &code))
@@ -539,7 +574,11 @@ int fm_cmd_flows(int argc, char **argv)
 				    sort_flows(json_object_get(answer, "flows"), sort_key(sort)));
 	if (a.json)
 		return fm_say_object(answer, FM_EXIT_OK);
-	print_list(json_object_get(answer, "flows"), flow_columns, "no flow");
+	flows = json_object_get(answer, "flows");
+	is_anchor = json_object_get(json_array_get(flows, 0), "host") != NULL;
+	if (!is_anchor)
+		print_list(flows, flow_columns, "no flow");
+	print_flows_in_copies(flows, is_anchor);
 	print_copies(json_object_get(answer, "copies"));
 	json_decref(answer);
 	return FM_EXIT_OK;

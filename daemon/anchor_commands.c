@@ -7,6 +7,7 @@
 
 #include "daemon/anchor_policy.h"
 #include "daemon/commands.h"
+#include "daemon/copies.h"
 #include "daemon/show.h"
 
 static json_t *life_json(uint64_t until_us, uint64_t now_us)
@@ -199,6 +200,7 @@ static json_t *run_down(struct fm_daemon *d, struct fm_client *client, json_t *r
 const struct fm_command fm_anchor_commands[] = {
 	{ "status", FM_CONTROL_READ, run_status },
 	{ "bindings", FM_CONTROL_READ, run_bindings },
+	{ "flows", FM_CONTROL_READ, fm_anchor_run_flows },
 	{ "pools", FM_CONTROL_READ, fm_anchor_run_pools },
 	{ "counters", FM_CONTROL_READ, run_counters },
 	{ "release", FM_CONTROL_ADMIN, fm_anchor_run_release },

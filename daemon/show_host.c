@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "daemon/copies.h"
 #include "daemon/host.h"
 #include "daemon/host_commands.h"
 #include "daemon/tell.h"
@@ -237,50 +238,34 @@ static void list_flow(void *ctx, const struct fm_live_flow *f)
 	const struct fm_dp_flow_info *i = &f->info;
 	const struct fm_home *home = fm_homes_find(&l->d->host->homes, &i->tuple.local);
 	char local[FM_ADDRESS_TEXT_MAX + 8], remote[FM_ADDRESS_TEXT_MAX + 8], proto[8];
+	struct fm_dp_copies copies = { 0 };
 
-	json_array_append_new(
-		l->list,
-		json_pack(
-			"{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o, s:I, s:f, s:i, s:I, s:I, "
-			"s:i}",
-			"id", (int)f->id, "proto", fm_host_proto_name(i->tuple.ip_proto, proto),
-			"local", fm_endpoint_text(&i->tuple.local, i->tuple.local_port, local),
-			"remote", fm_endpoint_text(&i->tuple.remote, i->tuple.remote_port, remote),
-			"app", f->app[0] ? f->app : NULL, "type",
-			home ? fm_type_names[home->type] : NULL, "access",
-			i->bid ? access_name(l->d, (uint8_t)(i->bid - 1)) : NULL, "rule",
-			fm_host_rule_name(l->d, i), "rtt_ms", fm_show_ms(f->rtt_us), "rate_bps",
-			(json_int_t)(f->up_bps + f->down_bps), "age_s", (double)i->age_ns / 1e9,
-			"moves", (int)i->moves, "packets", (json_int_t)(i->packets + i->packets_in),
-			"bytes", (json_int_t)(i->bytes + i->bytes_in), "copies", (int)i->copies));
-}
-
-/* Of all flows in copies together: what came for them. */
-static void add_copy_counter(void *ctx, const char *name, bool is_drop, uint64_t packets,
-			     uint64_t bytes)
-{
-	static const char *const names[][2] = { { "duplicate", "duplicates" },
-						{ "late", "late" },
-						{ "reordered", "reordered" } };
-
-	(void)is_drop, (void)bytes;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(name, names[i][0]) == 0)
-			json_object_set_new(ctx, names[i][1], json_integer((json_int_t)packets));
-	}
+	json_t *flow = json_pack(
+		"{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:o, s:I, s:f, s:i, s:I, s:I, "
+		"s:i}",
+		"id", (int)f->id, "proto", fm_host_proto_name(i->tuple.ip_proto, proto), "local",
+		fm_endpoint_text(&i->tuple.local, i->tuple.local_port, local), "remote",
+		fm_endpoint_text(&i->tuple.remote, i->tuple.remote_port, remote), "app",
+		f->app[0] ? f->app : NULL, "type", home ? fm_type_names[home->type] : NULL,
+		"access", i->bid ? access_name(l->d, (uint8_t)(i->bid - 1)) : NULL, "rule",
+		fm_host_rule_name(l->d, i), "rtt_ms", fm_show_ms(f->rtt_us), "rate_bps",
+		(json_int_t)(f->up_bps + f->down_bps), "age_s", (double)i->age_ns / 1e9, "moves",
+		(int)i->moves, "packets", (json_int_t)(i->packets + i->packets_in), "bytes",
+		(json_int_t)(i->bytes + i->bytes_in), "copies", (int)i->copies);
+	(void)fm_dp_copies(l->d->host->dp, &i->tuple, &copies);
+	fm_copies_put(flow, &copies);
+	json_array_append_new(l->list, flow);
 }
 
 json_t *fm_host_command_flows(struct fm_daemon *d, struct fm_client *client, json_t *request)
 {
 	struct listing l = { .d = d, .list = json_array() };
-	json_t *copies = json_object();
 
 	(void)client, (void)request;
 	fm_flows_look(&d->host->flows, fm_now_us());
 	fm_flows_find_owners(&d->host->flows, &d->host->diag, &d->host->proc);
 	fm_flows_each(&d->host->flows, list_flow, &l);
-	(void)fm_dp_counters(d->host->dp, add_copy_counter, copies);
-	return json_pack("{s:o, s:o}", "flows", l.list, "copies", copies);
+	return json_pack("{s:o, s:o}", "flows", l.list, "copies", fm_copies_total(d->host->dp));
 }
 
 static void add_own(json_t *o, const char *name, uint64_t n)

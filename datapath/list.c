@@ -64,6 +64,28 @@ uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow)
 	return f.bid;
 }
 
+int fm_dp_flow_dscp(struct fm_dp *dp, const struct fm_tuple *flow)
+{
+	struct fm_dp_tuple key;
+	struct fm_dp_flow f;
+
+	tuple_to_map(&key, flow);
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_flows_v3), &key, &f) < 0 || !f.mark)
+		return -1;
+	return f.mark >> 2;
+}
+
+uint8_t fm_dp_uplink_class(struct fm_dp *dp, const struct fm_tuple *flow)
+{
+	struct fm_dp_tuple key;
+	struct fm_dp_uplink u;
+
+	tuple_to_map(&key, flow);
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_uplink_v1), &key, &u) < 0)
+		return 0;
+	return FM_DP_WHERE_CLASS(u.where);
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -91,9 +113,41 @@ int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow)
 	tuple_to_map(&key, flow);
 	(void)bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_pins_v1), &key);
 	(void)bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_holds_v1), &key);
+	(void)bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_copies_v1), &key);
 	if (bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.fm_flows_v3), &key) < 0)
 		return -errno;
 	return 0;
+}
+
+bool fm_dp_copies(struct fm_dp *dp, const struct fm_tuple *flow, struct fm_dp_copies *out)
+{
+	struct fm_dp_tuple key;
+
+	tuple_to_map(&key, flow);
+	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_copies_v1), &key, out) == 0;
+}
+
+int fm_dp_copies_each(struct fm_dp *dp, fm_dp_copies_fn *each, void *arg)
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_copies_v1);
+	uint32_t n = bpf_map__max_entries(dp->skel->maps.fm_copies_v1);
+	struct fm_dp_tuple *keys = calloc(n, sizeof(*keys));
+	struct fm_dp_copies *values = calloc(n, sizeof(*values));
+	uint32_t at;
+	int err = keys && values ? 0 : -ENOMEM;
+
+	if (err == 0 && bpf_map_lookup_batch(fd, NULL, &at, keys, values, &n, NULL) < 0 &&
+	    errno != ENOENT) /* ENOENT: that was the last of them */
+		err = -errno;
+	for (uint32_t i = 0; err == 0 && i < n; i++) {
+		struct fm_tuple flow = { 0 };
+
+		tuple_from_map(&flow, &keys[i]);
+		each(arg, &flow, &values[i]);
+	}
+	free(keys);
+	free(values);
+	return err;
 }
 
 uint64_t fm_dp_flow_held_us(struct fm_dp *dp, const struct fm_tuple *flow)

@@ -123,6 +123,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_number_v1, 1, false },
 		{ dp->skel->maps.fm_no_order_v2, 1, false },
 		{ dp->skel->maps.fm_order_v2, n, true },
+		{ dp->skel->maps.fm_copies_v1, is_host ? 1024 : 8192, true },
 		{ dp->skel->maps.fm_sock_settings_v1, 1, is_host },
 		{ dp->skel->maps.fm_sock_whos_v2, is_host ? FM_SOCK_WHOS : 1, is_host },
 		{ dp->skel->maps.fm_sock_events_v1, FM_SOCK_EVENTS_BYTES, is_host },

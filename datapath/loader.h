@@ -151,8 +151,16 @@ typedef void fm_dp_flow_fn(void *arg, const struct fm_dp_flow_info *flow);
 int fm_dp_flows(struct fm_dp *dp, fm_dp_flow_fn *each, void *arg);
 /* Host: the path by which the flow's last packet went; 0: by none. */
 uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow);
+/* Host: the code point that the flow's rule gives its outer headers; -1: none. */
+int fm_dp_flow_dscp(struct fm_dp *dp, const struct fm_tuple *flow);
+/* Anchor: the flow class that the flow's last uplink packet had; 0: none. */
+uint8_t fm_dp_uplink_class(struct fm_dp *dp, const struct fm_tuple *flow);
 /* Anchor: the path by which the flow's last uplink packet came; 0: none that still counts. */
 uint16_t fm_dp_uplink_bid(struct fm_dp *dp, const struct fm_tuple *flow);
+/* What came for a flow in copies; false: nothing but the first of each, in order. */
+bool fm_dp_copies(struct fm_dp *dp, const struct fm_tuple *flow, struct fm_dp_copies *out);
+typedef void fm_dp_copies_fn(void *arg, const struct fm_tuple *flow, const struct fm_dp_copies *c);
+int fm_dp_copies_each(struct fm_dp *dp, fm_dp_copies_fn *each, void *arg);
 /*
  * Host: until when a flow is held back (fm_now_us()): what of it comes to the daemon is sent then,
  * in its order, by fm_tun_inject() with FM_MARK_LATE. 0: it is not.

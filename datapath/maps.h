@@ -393,6 +393,17 @@ struct fm_dp_order {
 };
 _Static_assert(sizeof(struct fm_dp_order) == 1056, "changes a pinned map: raise its version");
 
+/**
+ * struct fm_dp_copies - what came for a flow in copies, in fm_copies_v1, by struct fm_dp_tuple
+ * Made by the first copy that is not the first of its packet, and in order.
+ * @last_ns: when such a one came, CLOCK_MONOTONIC, coarse
+ */
+struct fm_dp_copies {
+	__u64 last_ns;
+	__u32 id, duplicates, late, reordered;
+};
+_Static_assert(sizeof(struct fm_dp_copies) == 24, "changes a pinned map: raise its version");
+
 /* What the copies of the packet that is being sent carry. */
 struct fm_dp_number {
 	__u32 key, number;

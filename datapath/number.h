@@ -7,7 +7,7 @@
 #ifndef FM_DATAPATH_NUMBER_H
 #define FM_DATAPATH_NUMBER_H
 
-#include "datapath/packet.h"
+#include "datapath/choose.h"
 
 #define FM_GRE_KEY_AND_SEQUENCE 0x3000 /* RFC 2890 §2: K and S; version 0 */
 
@@ -232,8 +232,34 @@ static __always_inline int fm_judge_number(struct fm_dp_order *o, __u32 key, __u
 	return what;
 }
 
+/* Counts what was not just the first copy of the next packet, for its flow. */
+static __always_inline void fm_count_copy(__u32 id, const struct fm_packet *inner, int what,
+					  bool is_uplink)
+{
+	struct fm_dp_copies new = { .id = id }, *c;
+	struct fm_dp_tuple t = {};
+
+	if (inner->fragment == FM_FRAGMENT_LATER)
+		return;
+	fm_tuple_of(&t, inner, is_uplink);
+	c = bpf_map_lookup_elem(&fm_copies_v1, &t);
+	if (!c || c->id != id) {
+		bpf_map_update_elem(&fm_copies_v1, &t, &new, BPF_ANY);
+		c = bpf_map_lookup_elem(&fm_copies_v1, &t);
+	}
+	if (!c)
+		return;
+	c->last_ns = bpf_ktime_get_coarse_ns();
+	if (what == FM_NUMBER_KNOWN)
+		__sync_fetch_and_add(&c->duplicates, 1);
+	else if (what == FM_NUMBER_LATE)
+		__sync_fetch_and_add(&c->late, 1);
+	else
+		__sync_fetch_and_add(&c->reordered, 1);
+}
+
 /* Counts, too. */
-FM_SUBPROGRAM int fm_see_number(__u32 id, const struct fm_packet *inner)
+FM_SUBPROGRAM int fm_see_number(__u32 id, const struct fm_packet *inner, bool is_uplink)
 {
 	struct fm_dp_order *o = fm_order_of(id);
 
@@ -241,15 +267,18 @@ FM_SUBPROGRAM int fm_see_number(__u32 id, const struct fm_packet *inner)
 		return FM_NUMBER_NEW;
 	int what = fm_judge_number(o, inner->key, inner->number);
 
+	if (what != FM_NUMBER_NEW)
+		fm_count_copy(id, inner, what, is_uplink);
 	if (what == FM_NUMBER_BEHIND)
 		fm_count(FM_COUNT_REORDERED, inner->len);
 	return what;
 }
 
 /* The reason to drop a packet that has a number; 0: it is the first of its copies. */
-static __always_inline __u32 fm_number_refuses(__u32 id, const struct fm_packet *inner)
+static __always_inline __u32 fm_number_refuses(__u32 id, const struct fm_packet *inner,
+					       const bool is_uplink)
 {
-	int what = fm_see_number(id, inner);
+	int what = fm_see_number(id, inner, is_uplink);
 
 	return what == FM_NUMBER_KNOWN	? FM_COUNT_DUPLICATE
 	       : what == FM_NUMBER_LATE ? FM_COUNT_LATE

@@ -440,7 +440,7 @@ static __always_inline int fm_host_enter(struct __sk_buff *skb, const bool is_l3
 	if (ecn == 0xff)
 		return fm_drop(skb, false, FM_COUNT_ECN);
 	if (inner.key) {
-		__u32 refused = fm_number_refuses(b->id, &inner);
+		__u32 refused = fm_number_refuses(b->id, &inner, false);
 
 		if (refused) {
 			fm_watch_heard(index, inner.len);
@@ -622,7 +622,7 @@ static __always_inline int fm_uplink(struct __sk_buff *skb, const struct fm_dp_s
 	if (ecn == 0xff)
 		return fm_drop(skb, false, FM_COUNT_ECN);
 	if (inner.key) {
-		__u32 refused = fm_number_refuses(b->id, &inner);
+		__u32 refused = fm_number_refuses(b->id, &inner, true);
 
 		if (refused)
 			return fm_drop(skb, false, refused);

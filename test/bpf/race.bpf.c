@@ -107,7 +107,7 @@ int race_take(struct xdp_md *ctx)
 	(void)ctx;
 	p.key = 7;
 	p.number = next(RACE_PASSED) / 2;
-	if (p.number < RACE_NUMBERS && !fm_number_refuses(1, &p))
+	if (p.number < RACE_NUMBERS && !fm_number_refuses(1, &p, true))
 		tally(RACE_PASSED, p.number);
 	return XDP_PASS;
 }

@@ -88,8 +88,13 @@ def test_equal_datagrams_arrive_once_each(family, to):
             t.join()
         assert set(there) == set(back) == {SAME}
         assert len(there) == COUNT and len(back) == COUNT
-        copies = w.ask('host', 'flows')['copies']
+        told = w.ask('host', 'flows')
+        copies = told['copies']
+        of = [f for f in told['flows'] if f['remote'].endswith(':5004')]
         assert copies['duplicates'] > COUNT // 2 and copies['late'] == 0
+        assert len(of) == 1 and all(of[0][k] == n for k, n in copies.items())
+        up = w.ask('anchor', 'flows')['flows']
+        assert [f['local'] for f in up] == [of[0]['local']] and up[0]['duplicates'] > COUNT // 2
 
 
 def counted_by_tcp(world, node):
