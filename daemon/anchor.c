@@ -184,7 +184,6 @@ static void signal_received(void *ctx, const struct fm_via *via, const uint8_t *
 	fm_daemon_changed(d);
 }
 
-/* The binding that a home address belongs to: by its /64 or as an address of its own. */
 static uint16_t bid_of(void *ctx, const struct fm_tuple *flow)
 {
 	struct fm_daemon *d = ctx;
@@ -192,6 +191,7 @@ static uint16_t bid_of(void *ctx, const struct fm_tuple *flow)
 	return d->anchor->dp ? fm_dp_uplink_bid(d->anchor->dp, flow) : 0;
 }
 
+/* The binding that a home address belongs to: by its /64 or as an address of its own. */
 static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *ip)
 {
 	struct fm_daemon *d = ctx;
@@ -344,6 +344,7 @@ static int open_tun(struct fm_daemon *d)
 	a->slow.may_pass = fm_anchor_usage_may_pass;
 	a->slow.carried = fm_anchor_usage_carried;
 	a->slow.bid_of = bid_of;
+	a->slow.dscp_of = fm_anchor_usage_dscp;
 	a->slow.ctx = d;
 	int ret = fm_slow_open(&a->slow, &d->loop);
 

@@ -47,6 +47,8 @@ int fm_anchor_drains_restore(struct fm_daemon *d);
  */
 uint16_t fm_anchor_usage_slot(struct fm_daemon *d, uint32_t id);
 bool fm_anchor_usage_may_pass(void *ctx, const struct fm_slow_packet *p);
+/* RFC 7222: the code point of its flow class, else of the subscriber. */
+int fm_anchor_usage_dscp(void *ctx, const struct fm_slow_packet *p);
 void fm_anchor_usage_carried(void *ctx, const struct fm_slow_packet *p);
 
 /* Commands. */

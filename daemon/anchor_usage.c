@@ -79,6 +79,16 @@ bool fm_anchor_usage_may_pass(void *ctx, const struct fm_slow_packet *p)
 	return fm_dp_gate_pay(d->anchor->dp, FM_DP_GATE(p->f->id, class, p->is_uplink), p->len);
 }
 
+int fm_anchor_usage_dscp(void *ctx, const struct fm_slow_packet *p)
+{
+	const struct fm_quality *q = &p->f->qualities[class_of(p)];
+
+	(void)ctx;
+	if (!q->has_dscp)
+		q = &p->f->qualities[0];
+	return q->has_dscp ? q->dscp : FM_RAW_DSCP_INNER;
+}
+
 void fm_anchor_usage_carried(void *ctx, const struct fm_slow_packet *p)
 {
 	struct fm_daemon *d = ctx;

@@ -419,6 +419,13 @@ static uint16_t bid_of(void *ctx, const struct fm_tuple *flow)
 	return d->host->dp ? fm_dp_flow_bid(d->host->dp, flow) : 0;
 }
 
+static int dscp_of(void *ctx, const struct fm_slow_packet *p)
+{
+	struct fm_daemon *d = ctx;
+
+	return d->host->dp ? fm_dp_flow_dscp(d->host->dp, &p->flow) : FM_RAW_DSCP_INNER;
+}
+
 static uint64_t held_us(void *ctx, const struct fm_tuple *flow)
 {
 	struct fm_daemon *d = ctx;
@@ -502,6 +509,7 @@ static int open_tun(struct fm_daemon *d)
 	h->slow.raw = &d->raw;
 	h->slow.forwarding = forwarding_of;
 	h->slow.bid_of = bid_of;
+	h->slow.dscp_of = dscp_of;
 	h->slow.held_us = held_us;
 	h->slow.ctx = d;
 	ret = fm_slow_open(&h->slow, &d->loop);

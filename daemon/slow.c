@@ -168,6 +168,7 @@ static bool was_put_back(const struct fm_slow *s, uint64_t h, uint64_t now_us)
 struct fragmenting {
 	struct fm_slow *s;
 	struct fm_slow_packet what;
+	int dscp;
 	bool is_sent; /* something of it */
 };
 
@@ -182,7 +183,7 @@ static void send_in(void *ctx, const uint8_t *ip, size_t len)
 		f->is_sent = true; /* dropped, and counted */
 		return;
 	}
-	if (fm_raw_send_in(s->raw, f->what.path, ip, len) < 0)
+	if (fm_raw_send_in(s->raw, f->what.path, f->dscp, ip, len) < 0)
 		return;
 	f->is_sent = true;
 	if (s->carried)
@@ -262,6 +263,8 @@ static bool try_send(struct fm_slow *s, const struct fm_packet *p, uint64_t sinc
 		return false;
 	if (s->is_releasing || fm_packet_largest(p) > fm_slow_inner_mtu(path)) {
 		struct fragmenting way = { .s = s, .what = { .f = f, .path = path, .flow = t } };
+
+		way.dscp = s->dscp_of ? s->dscp_of(s->ctx, &way.what) : FM_RAW_DSCP_INNER;
 
 		fm_packet_segments(p, send_in, &way);
 		return way.is_sent || !s->is_releasing;

@@ -29,6 +29,8 @@ struct fm_slow_packet {
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
  * @bid_of:     0: none; host: the path that eBPF chose for a flow; anchor: that of its last uplink
  *              packet, which counts where no rule decides (D44)
+ * @dscp_of:    code point of the outer header, by the flow's rule or the subscriber's quality;
+ *              FM_RAW_DSCP_INNER: that of the packet
  * @may_pass:   anchor: is a packet below its rates? It pays. Host: NULL
  * @carried:    anchor: the programs saw the packet not as it is: it counts now. Host: NULL
  * @held_us: host: until when a flow is held back, 0: it is not; anchor: NULL
@@ -45,6 +47,7 @@ struct fm_slow {
 	bool is_anchor, is_releasing;
 	const struct fm_forwarding *(*forwarding)(void *ctx, const struct fm_ip *ip);
 	uint16_t (*bid_of)(void *ctx, const struct fm_tuple *flow);
+	int (*dscp_of)(void *ctx, const struct fm_slow_packet *p);
 	bool (*may_pass)(void *ctx, const struct fm_slow_packet *p);
 	void (*carried)(void *ctx, const struct fm_slow_packet *p);
 	uint64_t (*held_us)(void *ctx, const struct fm_tuple *flow);

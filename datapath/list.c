@@ -75,17 +75,6 @@ int fm_dp_flow_dscp(struct fm_dp *dp, const struct fm_tuple *flow)
 	return f.mark >> 2;
 }
 
-uint8_t fm_dp_uplink_class(struct fm_dp *dp, const struct fm_tuple *flow)
-{
-	struct fm_dp_tuple key;
-	struct fm_dp_uplink u;
-
-	tuple_to_map(&key, flow);
-	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_uplink_v1), &key, &u) < 0)
-		return 0;
-	return FM_DP_WHERE_CLASS(u.where);
-}
-
 static uint64_t now_ns(void)
 {
 	struct timespec t;

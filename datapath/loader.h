@@ -153,8 +153,6 @@ int fm_dp_flows(struct fm_dp *dp, fm_dp_flow_fn *each, void *arg);
 uint16_t fm_dp_flow_bid(struct fm_dp *dp, const struct fm_tuple *flow);
 /* Host: the code point that the flow's rule gives its outer headers; -1: none. */
 int fm_dp_flow_dscp(struct fm_dp *dp, const struct fm_tuple *flow);
-/* Anchor: the flow class that the flow's last uplink packet had; 0: none. */
-uint8_t fm_dp_uplink_class(struct fm_dp *dp, const struct fm_tuple *flow);
 /* Anchor: the path by which the flow's last uplink packet came; 0: none that still counts. */
 uint16_t fm_dp_uplink_bid(struct fm_dp *dp, const struct fm_tuple *flow);
 /* What came for a flow in copies; false: nothing but the first of each, in order. */

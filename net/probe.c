@@ -56,7 +56,7 @@ int fm_probe_send(struct fm_probe *p, const struct fm_path *path, const struct f
 	fm_put16(icmp + 6, (uint16_t)p->sent);
 	put_nonce(icmp + 8, nonce);
 	fm_put16(icmp + 2, fm_sum_transport(packet + 8, 32, IPPROTO_ICMPV6, icmp, len - 40));
-	err = fm_raw_send_in(p->raw, &whole, packet, len);
+	err = fm_raw_send_in(p->raw, &whole, FM_RAW_DSCP_INNER, packet, len);
 	if (err == 0)
 		p->sent++;
 	return err;

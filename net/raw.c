@@ -96,12 +96,12 @@ int fm_raw_send(struct fm_raw *r, uint32_t ifindex, const uint8_t *packet, size_
 	return -EINVAL;
 }
 
-/* RFC 2983, RFC 6040: DSCP and ECN are copied out. */
-static uint8_t traffic_class(const uint8_t *inner)
+/* RFC 2983, RFC 6040: DSCP, unless there is another, and ECN are copied out. */
+static uint8_t traffic_class(const uint8_t *inner, int dscp)
 {
-	if (inner[0] >> 4 == 4)
-		return inner[1];
-	return (uint8_t)(inner[0] << 4 | inner[1] >> 4);
+	uint8_t class = inner[0] >> 4 == 4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
+
+	return dscp < 0 ? class : (uint8_t)(dscp << 2 | (class & 3));
 }
 
 static void put_header6(uint8_t *out, const struct fm_path *path, uint8_t class, uint8_t next)
@@ -132,33 +132,37 @@ struct fragment {
 	uint32_t id;
 };
 
-static int send_fragment6(struct fm_raw *r, const struct fm_path *path, const struct fragment *f,
-			  uint8_t class, uint8_t next)
+/* What all fragments have in common; @next: IP protocol of the outer payload. */
+struct outer {
+	const struct fm_path *path;
+	uint8_t class, next;
+};
+
+static int send_fragment6(struct fm_raw *r, const struct outer *o, const struct fragment *f)
 {
 	size_t headers = f->is_only ? 40 : 40 + FRAGMENT_HEADER;
 	uint8_t *out = f->packet - headers;
 
-	put_header6(out, path, class, f->is_only ? next : IPPROTO_FRAGMENT);
+	put_header6(out, o->path, o->class, f->is_only ? o->next : IPPROTO_FRAGMENT);
 	fm_put16(out + 4, (uint32_t)(headers - 40 + f->len));
 	if (!f->is_only) { /* RFC 8200 §4.5 */
-		fm_put32(out + 40, (uint32_t)next << 24);
+		fm_put32(out + 40, (uint32_t)o->next << 24);
 		fm_put16(out + 42, (uint32_t)f->offset | f->has_more);
 		fm_put32(out + 44, f->id);
 	}
-	return fm_raw_send(r, path->ifindex, out, headers + f->len);
+	return fm_raw_send(r, o->path->ifindex, out, headers + f->len);
 }
 
-static int send_fragment4(struct fm_raw *r, const struct fm_path *path, const struct fragment *f,
-			  uint8_t class, uint8_t ip_proto)
+static int send_fragment4(struct fm_raw *r, const struct outer *o, const struct fragment *f)
 {
 	uint8_t *out = f->packet - 20;
 
-	put_header4(out, path, class, ip_proto);
+	put_header4(out, o->path, o->class, o->next);
 	fm_put16(out + 2, (uint32_t)(20 + f->len));
 	fm_put16(out + 4, f->id); /* length and checksum are filled in by the kernel */
 	fm_put16(out + 6, (uint32_t)(f->offset / 8) | (f->has_more ? 0x2000u : 0) |
 				  (f->has_df ? 0x4000u : 0));
-	return fm_raw_send(r, path->ifindex, out, 20 + f->len);
+	return fm_raw_send(r, o->path->ifindex, out, 20 + f->len);
 }
 
 /* RFC 5555 §4.1; over IPv4 the checksum may be 0, digest D40. */
@@ -180,15 +184,14 @@ static bool outer_df(const uint8_t *inner, size_t len)
  * Sends the outer payload whole, or in fragments that fit the path. Each is copied, to put headers
  * before it.
  */
-static int send_pieces(struct fm_raw *r, const struct fm_path *path, const uint8_t *payload,
-		       size_t len, uint8_t next)
+static int send_pieces(struct fm_raw *r, const struct outer *o, const uint8_t *payload, size_t len)
 {
 	static const size_t headroom = 48;
 	uint8_t piece[48 + OUTER_MAX];
-	bool is_v6 = path->encap == FM_ENCAP_IP6;
-	size_t before = next == IPPROTO_UDP ? 8 : 0;
-	uint8_t class = traffic_class(payload + before);
-	size_t mtu = path->mtu ? path->mtu : MTU_UNKNOWN, least = is_v6 ? MTU_LEAST6 : MTU_LEAST4;
+	bool is_v6 = o->path->encap == FM_ENCAP_IP6;
+	size_t before = o->next == IPPROTO_UDP ? 8 : 0;
+	size_t mtu = o->path->mtu ? o->path->mtu : MTU_UNKNOWN,
+	       least = is_v6 ? MTU_LEAST6 : MTU_LEAST4;
 	size_t header = is_v6 ? 40 : 20, step;
 	uint32_t id = r->fragment_id++;
 	int err = 0;
@@ -207,29 +210,33 @@ static int send_pieces(struct fm_raw *r, const struct fm_path *path, const uint8
 		};
 
 		memcpy(f.packet, payload + at, f.len);
-		err = is_v6 ? send_fragment6(r, path, &f, class, next)
-			    : send_fragment4(r, path, &f, class, next);
+		err = is_v6 ? send_fragment6(r, o, &f) : send_fragment4(r, o, &f);
 	}
 	return err;
 }
 
-int fm_raw_send_in(struct fm_raw *r, const struct fm_path *path, const uint8_t *inner, size_t len)
+int fm_raw_send_in(struct fm_raw *r, const struct fm_path *path, int dscp, const uint8_t *inner,
+		   size_t len)
 {
 	uint8_t udp[8 + OUTER_MAX];
 
 	if (len < 20 || len > OUTER_MAX - 48)
 		return -EINVAL;
+	struct outer o = { .path = path,
+			   .class = traffic_class(inner, dscp),
+			   .next = inner[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6 };
+
 	switch (path->encap) {
 	case FM_ENCAP_NONE:
 		return -ENETUNREACH;
 	case FM_ENCAP_IP6:
 	case FM_ENCAP_IP4:
-		return send_pieces(r, path, inner, len,
-				   inner[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6);
+		return send_pieces(r, &o, inner, len);
 	case FM_ENCAP_UDP4:
 		put_udp(udp, path, 8 + len);
 		memcpy(udp + 8, inner, len);
-		return send_pieces(r, path, udp, 8 + len, IPPROTO_UDP);
+		o.next = IPPROTO_UDP;
+		return send_pieces(r, &o, udp, 8 + len);
 	}
 	return -EINVAL;
 }

@@ -21,9 +21,12 @@ int fm_raw_send(struct fm_raw *r, uint32_t ifindex, const uint8_t *packet, size_
 
 /**
  * fm_raw_send_in() - encapsulate an inner packet for a path and send it out of that path's device
+ * @dscp: code point of the outer header; FM_RAW_DSCP_INNER: that of the packet inside
  * The outer packet is fragmented where it exceeds @path->mtu (0: 1500). RFC 2473 §7.1, digest
- * §10.3. DSCP and ECN are copied out (RFC 2983, 6040). Return: 0 or -errno.
+ * §10.3. ECN is copied out (RFC 2983, 6040). Return: 0 or -errno.
  */
-int fm_raw_send_in(struct fm_raw *r, const struct fm_path *path, const uint8_t *inner, size_t len);
+#define FM_RAW_DSCP_INNER (-1)
+int fm_raw_send_in(struct fm_raw *r, const struct fm_path *path, int dscp, const uint8_t *inner,
+		   size_t len);
 
 #endif

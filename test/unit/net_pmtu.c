@@ -100,7 +100,7 @@ static void send_inner(const struct fm_path *by, size_t len)
 	uint8_t outer[1500] = { 0x45, [6] = 0x40, [8] = 64, [9] = IPPROTO_IPV6 };
 
 	if (by->encap == FM_ENCAP_IP6) {
-		assert_int_equal(fm_raw_send_in(&w.raw, by, inner, len), 0);
+		assert_int_equal(fm_raw_send_in(&w.raw, by, FM_RAW_DSCP_INNER, inner, len), 0);
 		return;
 	}
 	if (by->encap == FM_ENCAP_UDP4)

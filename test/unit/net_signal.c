@@ -420,7 +420,7 @@ static void a_probe_goes_in_each_encapsulation_and_its_answer_is_heard(void **st
 	(void)state;
 	sh("ip addr add " HOA "/128 dev lo nodad");
 	assert_int_equal(fm_probe_open(&p, &w.loop), 0);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fm_path by = path(rows[i].encap);
 		uint8_t room[256], *inner = room + rows[i].outer;
 		ssize_t len;
@@ -478,27 +478,35 @@ static void an_outer_packet_beyond_the_mtu_is_fragmented(void **state)
 	static const struct {
 		enum fm_encap encap;
 		size_t before;
-	} rows[] = { { FM_ENCAP_IP6, 0 }, { FM_ENCAP_IP4, 0 }, { FM_ENCAP_UDP4, 8 } };
-	uint8_t inner[1280] = { 0x6b, 0x80 };
+		int dscp;
+		uint8_t class;
+	} rows[] = { { FM_ENCAP_IP6, 0, FM_RAW_DSCP_INNER, 0xb9 },
+		     { FM_ENCAP_IP4, 0, FM_RAW_DSCP_INNER, 0xb9 },
+		     { FM_ENCAP_UDP4, 8, FM_RAW_DSCP_INNER, 0xb9 },
+		     { FM_ENCAP_IP6, 0, 10, 0x29 },
+		     { FM_ENCAP_IP4, 0, 0, 0x01 },
+		     { FM_ENCAP_UDP4, 8, 10, 0x29 } };
+	uint8_t inner[1280] = { 0x6b, 0x90 }; /* EF, ECT(1) */
 	int fd = open_capture();
 
 	(void)state;
 	for (size_t i = 40; i < sizeof(inner); i++)
 		inner[i] = (uint8_t)(i * 7);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fm_path by = path(rows[i].encap);
 		struct pieces p = { .n = 0 };
 		uint8_t room[2048];
 		bool is_v6 = rows[i].encap == FM_ENCAP_IP6;
 
 		by.mtu = 1290;
-		assert_int_equal(fm_raw_send_in(&w.host.raw, &by, inner, sizeof(inner)), 0);
+		assert_int_equal(
+			fm_raw_send_in(&w.host.raw, &by, rows[i].dscp, inner, sizeof(inner)), 0);
 		while (p.len < sizeof(inner) + rows[i].before) {
 			ssize_t len = capture(fd, room, sizeof(room));
 
 			assert_true(len > 0);
 			assert_int_equal(is_v6 ? (room[0] << 4 | room[1] >> 4) & 0xff : room[1],
-					 0xb8);
+					 rows[i].class);
 			collect(&p, room, (size_t)len, is_v6);
 		}
 		assert_int_equal(p.n, 2);
