@@ -6,6 +6,8 @@
  *
  * In doubt (what users send stays without answer) a burst of probes decides: all of them missed, by
  * a patience that knows only the measured round trip and jitter, and no packet heard: it is down.
+ * Where users hear packets and yet a probe is late, it may be the way up: then no packet heard
+ * helps, but a false alarm makes it patient for a while.
  */
 #include "core/health.h"
 
@@ -19,7 +21,8 @@
 #define FAST_US 20000u
 #define BURST_MIN_US 1000u /* between probes of a burst; else a sixteenth of the round trip */
 #define BURST_MAX_US 10000u
-#define SLOW_US 1000000u /* probes of a path that is down */
+#define FORGIVE_US 5000000u /* after a false alarm of the way up */
+#define SLOW_US 1000000u    /* probes of a path that is down */
 #define WINDOW 128u
 #define RECENT 32u
 
@@ -245,14 +248,51 @@ void fm_health_doubt(struct fm_health *h, uint64_t now_us)
 	h->doubt_us = h->next_us = now_us;
 }
 
+static const uint64_t *oldest_waiting(const struct fm_health *h)
+{
+	for (uint8_t i = 0; i < h->n_sent; i++) {
+		if (!h->sent[i].is_missed)
+			return &h->sent[i].sent_us;
+	}
+	return NULL;
+}
+
+uint64_t fm_health_late_at_us(const struct fm_health *h, uint64_t *sent_us)
+{
+	const uint64_t *oldest_us = oldest_waiting(h);
+
+	if (!oldest_us || h->srtt_us == 0)
+		return UINT64_MAX;
+	*sent_us = *oldest_us;
+	uint64_t late_us = *oldest_us + fm_health_answer_us(h);
+	return late_us > h->patient_until_us ? late_us : h->patient_until_us;
+}
+
+void fm_health_doubt_way_up(struct fm_health *h, uint64_t now_us)
+{
+	const uint64_t *oldest_us = oldest_waiting(h);
+
+	if (h->doubt_us || h->state == FM_HEALTH_DOWN || !oldest_us)
+		return;
+	h->doubt_us = *oldest_us;
+	h->is_way_up = true;
+	h->next_us = now_us;
+}
+
+static void end_doubt(struct fm_health *h)
+{
+	h->doubt_us = 0;
+	h->is_way_up = false;
+}
+
 bool fm_health_heard(struct fm_health *h, uint64_t heard_us)
 {
-	bool is_over = h->doubt_us && heard_us > h->doubt_us;
+	bool is_over = h->doubt_us && !h->is_way_up && heard_us > h->doubt_us;
 
 	if (heard_us > h->user_us)
 		h->user_us = heard_us;
 	if (is_over)
-		h->doubt_us = 0;
+		end_doubt(h);
 	return is_over;
 }
 
@@ -276,7 +316,7 @@ bool fm_health_wake(struct fm_health *h, uint64_t interval_us, uint64_t now_us)
 	}
 	if (h->state == FM_HEALTH_SUSPECT && is_dead(h, now_us)) {
 		enter(h, FM_HEALTH_DOWN, now_us);
-		h->doubt_us = 0;
+		end_doubt(h);
 	}
 	if (now_us < h->next_us)
 		return false;
@@ -349,7 +389,9 @@ bool fm_health_answered(struct fm_health *h, uint64_t nonce, uint64_t now_us)
 		judge(h, false);
 	forget_until(h, i);
 	h->missed = 0;
-	h->doubt_us = 0;
+	if (h->is_way_up)
+		h->patient_until_us = now_us + FORGIVE_US;
+	end_doubt(h);
 	h->heard_us = now_us;
 	enter(h, FM_HEALTH_UP, now_us);
 	return true;

@@ -39,9 +39,9 @@ struct fm_health {
 	uint32_t srtt_us, rttvar_us;
 	uint64_t history[2];
 	uint8_t n_judged, missed, n_sent;
-	bool is_slow;
+	bool is_slow, is_way_up;
 	uint32_t n_total, base_us, late_us;
-	uint64_t heard_us, since_us, next_us, deaf_us, doubt_us, user_us;
+	uint64_t heard_us, since_us, next_us, deaf_us, doubt_us, user_us, patient_until_us;
 	struct {
 		uint64_t nonce, sent_us;
 		uint32_t judged; /* n_total when it was missed */
@@ -68,6 +68,15 @@ bool fm_health_answered(struct fm_health *h, uint64_t nonce, uint64_t now_us);
 
 /* A sign that the path may be dead: a burst of probes decides. fm_health_wake() sends its first. */
 void fm_health_doubt(struct fm_health *h, uint64_t now_us);
+
+/*
+ * When the probe that waits longest is late: on a path that lives answers take no longer;
+ * UINT64_MAX: none waits. @sent_us: when it left.
+ */
+uint64_t fm_health_late_at_us(const struct fm_health *h, uint64_t *sent_us);
+
+/* It is late, and users hear packets: the same for the way up. It is the first of the burst. */
+void fm_health_doubt_way_up(struct fm_health *h, uint64_t now_us);
 
 /* A user packet came at @heard_us. Return: true when that ends a doubt. */
 bool fm_health_heard(struct fm_health *h, uint64_t heard_us);

@@ -12,7 +12,7 @@
 
 #define PROBE_INTERVAL_US 250000u /* 880 octets a second, both ways, with Ethernet's */
 #define PROBE_METERED_US 1000000u
-#define PROBE_SHARE 16u /* while users' packets flow: one octet in so many */
+#define PROBE_SHARE 8u /* while users' packets flow: one octet in so many */
 #define PROBE_METERED_SHARE 64u
 #define REPORT_US (3 * FM_SECOND_US) /* netlink's time to show the accesses after a start */
 #define LATE_US 1000u		     /* a timer may be so late */
@@ -183,12 +183,13 @@ void fm_host_access(struct fm_host *h, uint8_t index, const struct fm_host_facts
 void fm_host_probe_answered(struct fm_host *h, uint8_t access, uint64_t nonce, uint64_t now_us)
 {
 	struct fm_host_access *a = &h->accesses[access];
-	bool was_in_doubt = a->health.doubt_us != 0;
+	bool was_in_doubt = a->health.doubt_us != 0 && !a->health.is_way_up;
 
 	if (access >= h->conf.n_accesses || !fm_health_answered(&a->health, nonce, now_us))
 		return;
 	if (was_in_doubt)
 		fm_passive_cleared(&a->passive, now_us);
+	fm_passive_proven(&a->passive);
 	if (!fm_host_has_path(h, access, now_us))
 		h->accesses[access].reg.try_us = now_us; /* it was taken off too soon */
 	fm_host_wake(h, now_us);
@@ -225,6 +226,18 @@ static struct fm_passive_limits limits_of(const struct fm_host *h, uint8_t acces
 	};
 }
 
+/*
+ * A probe is late and users' packets come: it may be that the way up is cut, which no packet of a
+ * user shows. So it may be too where what we send has filled a queue.
+ */
+static bool is_way_up_suspect(const struct fm_host_access *a, uint64_t now_us)
+{
+	uint64_t sent_us = 0, late_us = fm_health_late_at_us(&a->health, &sent_us);
+
+	return now_us >= late_us && a->passive.seen.heard_us > sent_us &&
+	       fm_passive_is_calm(&a->passive);
+}
+
 /* What the data path saw of user packets, while there are any. */
 static void look(struct fm_host *h, uint8_t access, uint64_t now_us)
 {
@@ -240,6 +253,8 @@ static void look(struct fm_host *h, uint8_t access, uint64_t now_us)
 			fm_passive_cleared(&a->passive, now_us);
 		if (fm_passive_look(&a->passive, &seen, &limits, now_us))
 			fm_health_doubt(&a->health, now_us);
+		else if (is_way_up_suspect(a, now_us))
+			fm_health_doubt_way_up(&a->health, now_us);
 	}
 	if (!a->passive.is_busy && !a->passive.is_armed) {
 		a->passive.is_armed = true;
@@ -313,11 +328,15 @@ static uint64_t health_due_us(const struct fm_host *h, uint64_t now_us)
 	for (uint8_t i = 0; i < h->conf.n_accesses; i++) {
 		const struct fm_host_access *a = &h->accesses[i];
 		const struct fm_passive_limits limits = limits_of(h, i);
+		uint64_t late_us, sent_us;
 
 		if (!fm_host_has_path(h, i, now_us))
 			continue;
 		due_us = fm_min_u64(due_us, fm_health_due_us(&a->health));
 		due_us = fm_min_u64(due_us, fm_passive_due_us(&a->passive, &limits));
+		late_us = fm_health_late_at_us(&a->health, &sent_us);
+		if (a->passive.is_busy && late_us > now_us)
+			due_us = fm_min_u64(due_us, late_us);
 	}
 	return due_us;
 }

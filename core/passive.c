@@ -19,6 +19,7 @@
 #define CREDIT_MAX (16u * PROBE_OCTETS)
 #define WINDOW_US 1000000u
 #define STALE_US 2000000u
+#define CALM_OCTETS 12000u /* are no load */
 
 void fm_passive_wake(struct fm_passive *p, uint64_t now_us)
 {
@@ -128,6 +129,20 @@ void fm_passive_cleared(struct fm_passive *p, uint64_t now_us)
 		p->falses++;
 	p->false_us = now_us;
 	p->gap_us = 0;
+}
+
+void fm_passive_proven(struct fm_passive *p)
+{
+	p->proven_octets = p->seen.octets_up;
+	p->proven_us = p->looked_us;
+}
+
+bool fm_passive_is_calm(const struct fm_passive *p)
+{
+	uint64_t octets = p->seen.octets_up - p->proven_octets;
+	uint64_t usual = p->rate_up_bps / 8000 * (p->looked_us - p->proven_us) / 1000;
+
+	return octets <= usual + usual / 2 + CALM_OCTETS;
 }
 
 uint64_t fm_passive_due_us(const struct fm_passive *p, const struct fm_passive_limits *l)

@@ -27,7 +27,7 @@
 struct fm_passive {
 	struct fm_seen seen, window;
 	uint64_t looked_us, active_us, woken_us, came_us, false_us, window_us;
-	uint64_t gap_us, rate_up_bps, rate_down_bps;
+	uint64_t gap_us, rate_up_bps, rate_down_bps, proven_octets, proven_us;
 	uint32_t credit;
 	uint8_t falses;
 	bool is_busy, is_armed;
@@ -52,6 +52,15 @@ bool fm_passive_look(struct fm_passive *p, const struct fm_seen *seen,
 
 /* The doubt was none: next time it takes longer to rise. */
 void fm_passive_cleared(struct fm_passive *p, uint64_t now_us);
+
+/* A probe was answered. */
+void fm_passive_proven(struct fm_passive *p);
+
+/*
+ * Since then no more left than in the second before, or little more: what is late now does not wait
+ * behind what we ourselves send.
+ */
+bool fm_passive_is_calm(const struct fm_passive *p);
 
 /* When to look again; UINT64_MAX: when it is woken. */
 uint64_t fm_passive_due_us(const struct fm_passive *p, const struct fm_passive_limits *l);

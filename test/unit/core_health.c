@@ -227,6 +227,65 @@ static void the_way_up_alone_is_told_apart(void **state)
 	assert_true(fm_health_hears_users(&p.health));
 }
 
+/* A probe leaves now; then the path may be cut or get slower. */
+static void probe_now(struct path *p)
+{
+	fm_health_hurry(&p->health, 0, p->now_us);
+	step(p, p->now_us + 1);
+	assert_int_equal(p->health.sent[p->health.n_sent - 1].sent_us, p->now_us);
+}
+
+/* Users hear packets all the time. */
+static void run_suspecting(struct path *p, uint64_t for_us)
+{
+	uint64_t until_us = p->now_us + for_us, sent_us;
+
+	while (p->now_us < until_us && p->health.state != FM_HEALTH_DOWN) {
+		run(p, MS);
+		assert_false(fm_health_heard(&p->health, p->now_us) && p->health.is_way_up);
+		if (p->now_us >= fm_health_late_at_us(&p->health, &sent_us))
+			fm_health_doubt_way_up(&p->health, p->now_us);
+	}
+}
+
+/* Two answers' time, and a little: with the wait for the first probe it is the goal. */
+static void the_way_up_alone_dies_as_fast(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 20 * MS };
+	uint64_t cut_us;
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10100 * MS);
+	p.is_cut = true;
+	probe_now(&p);
+	cut_us = p.now_us;
+	run_suspecting(&p, 1000 * MS);
+	assert_int_equal(p.health.state, FM_HEALTH_DOWN);
+	assert_in_range(p.now_us - cut_us, 2 * p.rtt_us, 2 * p.rtt_us + 10 * MS);
+	assert_true(fm_health_hears_users(&p.health));
+}
+
+static void a_false_alarm_makes_it_patient(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 40 * MS };
+	uint64_t sent_us;
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10100 * MS);
+	probe_now(&p);
+	p.rtt_us = 60 * MS;
+	run(&p, 44 * MS);
+	assert_true(p.now_us >= fm_health_late_at_us(&p.health, &sent_us));
+	run_suspecting(&p, 40 * MS);
+	assert_int_equal(p.health.state, FM_HEALTH_UP);
+	assert_int_equal(p.health.doubt_us, 0);
+	probe_now(&p);
+	assert_in_range(fm_health_late_at_us(&p.health, &sent_us), p.now_us + 4900 * MS,
+			p.now_us + 5000 * MS);
+}
+
 /* A machine that stands still for a while reads answers late; that is no death. */
 static void our_own_lateness_is_not_the_paths(void **state)
 {
@@ -278,6 +337,8 @@ int main(void)
 		cmocka_unit_test(in_doubt_a_burst_decides),
 		cmocka_unit_test(a_doubt_that_is_answered_is_over),
 		cmocka_unit_test(in_doubt_users_packets_are_life),
+		cmocka_unit_test(the_way_up_alone_dies_as_fast),
+		cmocka_unit_test(a_false_alarm_makes_it_patient),
 		cmocka_unit_test(the_way_up_alone_is_told_apart),
 		cmocka_unit_test(our_own_lateness_is_not_the_paths),
 		cmocka_unit_test(far_slower_than_before_is_slow),

@@ -193,6 +193,41 @@ static void rates_are_those_of_a_second(void **state)
 	assert_int_equal(fm_passive_up_bps(&p, now + 3000 * MS), 0);
 }
 
+/* Sends @octets more, ten milliseconds later. */
+static bool is_calm_after(struct fm_passive *p, struct fm_seen *seen, uint64_t *now,
+			  uint32_t octets)
+{
+	const struct fm_passive_limits l = { .limit_us = 22 * MS, .share = 16 };
+
+	*now += 10 * MS;
+	seen->packets_up++;
+	seen->octets_up += octets;
+	fm_passive_look(p, seen, &l, *now);
+	return fm_passive_is_calm(p);
+}
+
+static void who_sends_as_before_is_calm(void **state)
+{
+	struct fm_passive p = { 0 };
+	struct fm_seen seen = { 0 };
+	uint64_t now = START;
+
+	(void)state;
+	fm_passive_wake(&p, now);
+	for (unsigned i = 0; i < 300; i++) { /* 4 Mbit/s */
+		assert_true(is_calm_after(&p, &seen, &now, 5000) || p.rate_up_bps == 0);
+		if (i % 10 == 0)
+			fm_passive_proven(&p);
+	}
+	fm_passive_proven(&p);
+	assert_true(is_calm_after(&p, &seen, &now, 15000)); /* no more than chance */
+	fm_passive_proven(&p);
+	assert_false(is_calm_after(&p, &seen, &now, 60000));
+	assert_false(is_calm_after(&p, &seen, &now, 5000)); /* that is on its way still */
+	fm_passive_proven(&p);
+	assert_true(is_calm_after(&p, &seen, &now, 5000));
+}
+
 static void quiet_again_it_waits_to_be_woken(void **state)
 {
 	const struct fm_passive_limits l = { .limit_us = 22 * MS, .share = 16 };
@@ -217,6 +252,7 @@ int main(void)
 		cmocka_unit_test(a_slow_peer_is_learnt),
 		cmocka_unit_test(traffic_pays_for_probes),
 		cmocka_unit_test(rates_are_those_of_a_second),
+		cmocka_unit_test(who_sends_as_before_is_calm),
 		cmocka_unit_test(quiet_again_it_waits_to_be_woken),
 	};
 
