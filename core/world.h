@@ -99,6 +99,7 @@ struct fm_quality {
  * @rules:        in the order in which they are tried
  * @is_counted:   anchor: what it uses is counted; @usage: where, filled by the daemon
  * @qualities:    anchor: [0]: of all together, [n]: of flow class n; all 0: neither limit nor mark
+ * @is_ruled:     anchor: the operator's rules speak of its flows; filled by the daemon
  * @is_numbered:  the peer removes duplicates: packets with several copies carry a number
  * @default_path: index; where a packet goes that no rule claims (D44)
  * @n_left_out, @first_left_out: host, for people: how many rules did not fit, and the fid of the
@@ -107,7 +108,7 @@ struct fm_quality {
 struct fm_forwarding {
 	uint32_t id;
 	uint8_t n_paths, n_prefixes, n_rules, default_path;
-	bool is_counted, is_numbered, is_closed;
+	bool is_counted, is_numbered, is_closed, is_ruled;
 	uint16_t usage, n_left_out, first_left_out;
 	struct fm_ip registration;
 	struct fm_path paths[FM_PATHS_MAX];

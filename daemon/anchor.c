@@ -49,6 +49,7 @@ static void complete_path(struct fm_daemon *d, struct fm_path *p)
 static void complete_counting(struct fm_daemon *d, struct fm_forwarding *f)
 {
 	f->usage = fm_anchor_usage_slot(d, f->id);
+	f->is_ruled = fm_anchor_rules_apply(d, f->id);
 	fm_anchor_names_apply(&d->anchor->names, f);
 }
 
@@ -255,6 +256,7 @@ static void second(void *ctx, uint64_t now_us)
 			fm_anchor_pools_tidy(d);
 	}
 	fm_anchor_load_look(d, now_us);
+	fm_anchor_rules_look(d);
 	fm_slow_offer(&d->anchor->slow, now_us);
 	fm_role_tell_dropped(d, &d->anchor->slow);
 	fm_timer_set(&d->anchor->second, now_us + 1000000);
@@ -519,6 +521,7 @@ static const struct fm_role_step steps[] = {
 	{ "routes", open_watches },
 	{ "subscribers", add_subscribers },
 	{ "the policy", fm_anchor_policy_open },
+	{ "its rules", fm_anchor_rules_open },
 	{ "records", restore },
 	{ "attaching", attach },
 	{ "orders", fm_anchor_policy_begin },
@@ -579,6 +582,8 @@ static int anchor_reload(struct fm_daemon *d, const struct fm_config *old)
 	}
 	ret = add_subscribers(d);
 	fm_anchor_policy_reload(d, old);
+	if (ret == 0)
+		ret = fm_anchor_rules_reload(d);
 	d->anchor->is_reloading = false;
 	return ret;
 }
@@ -593,6 +598,7 @@ static void anchor_stop(struct fm_daemon *d)
 	fm_neighbours_close(&a->neighbours);
 	fm_pmtu_close(&a->pmtu);
 	fm_reassembled_close(&a->reassembled);
+	fm_anchor_rules_close(d);
 	if (a->dp)
 		fm_dp_close(a->dp);
 	fm_tun_close(&a->tun);

@@ -7,6 +7,7 @@
 #include "core/home_agent.h"
 #include "daemon/anchor_links.h"
 #include "daemon/anchor_names.h"
+#include "daemon/anchor_rules.h"
 #include "daemon/daemon.h"
 #include "daemon/slow.h"
 #include "datapath/loader.h"
@@ -61,6 +62,7 @@ struct fm_anchor_role {
 	uint16_t last_group;
 	uint16_t *usage_slots; /* of each subscriber of the core */
 	struct fm_anchor_names names;
+	struct fm_anchor_rules rules;
 	struct fm_anchor_load {
 		uint64_t at_us, flows_due_us, bytes[FM_HA_ACCESSES_MAX], taken[FM_DP_USAGE_ACCESSES];
 		uint32_t flows[FM_HA_ACCESSES_MAX];

@@ -138,12 +138,13 @@ static json_t *run_status(struct fm_daemon *d, struct fm_client *client, json_t 
 	const struct fm_ha *ha = d->anchor->ha;
 
 	(void)client, (void)request;
-	return json_pack("{s:[s], s:{s:n, s:o, s:s, s:n}, s:[], s:[], s:n, s:i, s:i, s:o}", "roles",
-			 "anchor", "anchor", "name", "address", fm_show_ip(&ha->conf.address),
-			 "state", "serving", "rtt_ms", "accesses", "addresses", "last_handover",
-			 "bindings", (int)(ha->bindings.n - ha->bindings.n_free), "subscribers",
-			 (int)(ha->subscribers.n - ha->subscribers.n_free), "interfaces",
-			 fm_anchor_links_json(&d->anchor->attached));
+	return json_pack(
+		"{s:[s], s:{s:n, s:o, s:s, s:n}, s:[], s:[], s:n, s:i, s:i, s:o, s:o*}", "roles",
+		"anchor", "anchor", "name", "address", fm_show_ip(&ha->conf.address), "state",
+		"serving", "rtt_ms", "accesses", "addresses", "last_handover", "bindings",
+		(int)(ha->bindings.n - ha->bindings.n_free), "subscribers",
+		(int)(ha->subscribers.n - ha->subscribers.n_free), "interfaces",
+		fm_anchor_links_json(&d->anchor->attached), "rules", fm_anchor_rules_json(d));
 }
 
 static json_t *run_counters(struct fm_daemon *d, struct fm_client *client, json_t *request)

@@ -259,6 +259,7 @@ json_t *fm_anchor_run_drain(struct fm_daemon *d, struct fm_client *client, json_
 		fm_ha_drain_one(ha, s, &drain, fm_now_us());
 	else
 		fm_ha_drain(ha, drain.accesses, fm_now_us());
+	fm_anchor_rules_renew(d);
 	save(d, s ? id : EVERYBODY, &drain);
 	fm_daemon_changed(d);
 	return list_all(d);

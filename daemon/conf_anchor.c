@@ -50,7 +50,7 @@ const struct fm_conf_key fm_conf_access_class_keys[] = {
 };
 
 const struct fm_conf_key fm_conf_flow_class_keys[] = {
-	{ "match",          &fm_kind_class_matches, 0,                                 true,  0, NULL },
+	{ "match",          &fm_kind_class_matches, 0,                                 false, 0, NULL },
 	{ "via",            &fm_kind_class_via,     0,                                 false, 0, NULL },
 	{ "weights",        &fm_kind_class_weights, 0,                                 false, 0, NULL },
 	{ "administrative", &fm_kind_bool,          AT(fm_conf_flow_class, is_admin), false, 0, NULL },
@@ -62,6 +62,7 @@ const struct fm_conf_key fm_conf_anchor_keys[] = {
 	{ "address",   &fm_kind_addresses, AT(fm_conf_anchor, address),   true,  0, NULL },
 	{ "datapath",  &fm_kind_word,      AT(fm_conf_anchor, datapath),  false, 0, datapath_names },
 	{ "vendor-id", &fm_kind_number32,  AT(fm_conf_anchor, vendor_id), false, UINT32_MAX, NULL },
+	{ "rules",     &fm_kind_path,      AT(fm_conf_anchor, rules_file), false, 256, NULL },
 	END,
 };
 /* clang-format on */
@@ -147,6 +148,8 @@ static void judge_flow_class(struct fm_conf_reading *r, cfg_t *block,
 {
 	unsigned n = 0;
 
+	if (c->n_matches == 0 && !r->config->anchor.rules_file[0])
+		fm_conf_refuse_block(r, block, "no match", fm_kind_class_matches.hint);
 	if (c->is_admin && c->n_via == 0)
 		fm_conf_refuse_block(r, block, "administrative without via moves nothing",
 				     "write via in it");
@@ -214,5 +217,7 @@ void fm_conf_anchor_read(struct fm_conf_reading *r, cfg_t *anchor)
 	read_pools(r, anchor);
 	read_access_classes(r, anchor);
 	read_flow_classes(r, anchor);
+	if (out->rules_file[0] && !fm_conf_rules_read(r, out->rules_file))
+		r->n_refused++;
 	read_subscribers(r, anchor);
 }

@@ -39,4 +39,7 @@ extern const struct fm_conf_key fm_conf_pool_keys[], fm_conf_subscriber_keys[],
 	fm_conf_access_class_keys[], fm_conf_flow_class_keys[], fm_conf_anchor_keys[];
 void fm_conf_anchor_read(struct fm_conf_reading *r, cfg_t *anchor);
 
+/* conf_rules.c: the anchor's file of rules, when its classes are known; false: refused and told. */
+bool fm_conf_rules_read(struct fm_conf_reading *r, const char *path);
+
 #endif

@@ -659,6 +659,7 @@ void fm_config_free(struct fm_config *c)
 	free(c->host.programs);
 	free(c->anchor.pools);
 	free(c->anchor.classes);
+	free(c->anchor.rules);
 	if (c->anchor.subscribers)
 		explicit_bzero(c->anchor.subscribers,
 			       c->anchor.n_subscribers * sizeof(*c->anchor.subscribers));

@@ -201,6 +201,13 @@ struct fm_conf_flow_class {
 	struct fm_conf_place place;
 };
 
+/* A line of the file of rules: @class: from 1; 0: of none. Sees packets as the host sends them. */
+struct fm_conf_flow_rule {
+	struct fm_selector selector;
+	uint8_t class;
+};
+#define FM_CONF_FLOW_RULES_MAX 65536u
+
 /* @classes: bit n: flow class n, from 1; @is_counted: its usage */
 struct fm_conf_subscriber {
 	char id[FM_NAI_MAX + 1];
@@ -227,6 +234,9 @@ struct fm_conf_anchor {
 	uint8_t n_accesses, n_classes;
 	struct fm_conf_access_class accesses[FM_ANCHOR_ACCESSES_MAX];
 	struct fm_conf_flow_class *classes; /* n_classes of them */
+	char rules_file[256];
+	uint32_t n_rules;
+	struct fm_conf_flow_rule *rules; /* the first that fits says a flow's class */
 	struct fm_conf_pool *pools;
 	struct fm_conf_subscriber *subscribers;
 };

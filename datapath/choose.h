@@ -6,6 +6,7 @@
 #define FM_DATAPATH_CHOOSE_H
 
 #include "datapath/rules.h"
+#include "datapath/ruling.h"
 #include "datapath/sender.h"
 
 /* NULL: there is no more of it. */
@@ -739,7 +740,20 @@ FM_SUBPROGRAM int fm_by_uplink(const struct fm_dp_block *b, const struct fm_pack
 	return (int)((1u << index) & b->usable);
 }
 
-/* Anchor, towards the host: D44 in its order. */
+/* The path that the operator's rules name, if packets can leave by it. */
+FM_SUBPROGRAM int fm_by_ruling(const struct fm_dp_block *b, const struct fm_packet *p)
+{
+	struct fm_dp_tuple t = {};
+
+	if (!b || !p)
+		return 0;
+	fm_tuple_of(&t, p, false);
+	__u32 bid = (__u32)fm_ruling_of(b, p, &t) >> 16;
+
+	return bid ? fm_path_of_bid(b, bid) : 0;
+}
+
+/* Anchor, towards the host: D44 in its order; the operator's rules go before its second. */
 FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct fm_packet *p)
 {
 	struct fm_choice c = {};
@@ -750,6 +764,8 @@ FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct f
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return fm_by_first_fragment(b, p) & (FM_PATHS_ALL | FM_BLOCKS);
 	mask = (__u32)fm_by_rules(b, p, &c);
+	if (!mask && b->flags & FM_DP_BLOCK_RULED)
+		mask = (__u32)fm_by_ruling(b, p);
 	if (!mask)
 		mask = (__u32)fm_by_uplink(b, p);
 	if (!mask)
@@ -784,9 +800,9 @@ static __always_inline __u32 fm_downlink_paths(const struct fm_dp_block *b,
 		class;                                                                             \
 	})
 
-/* The flow class of a packet by the rules of its binding; 0: none. */
-FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packet *p,
-			      __u32 is_uplink)
+/* By the rules of its binding; 0: none. */
+FM_SUBPROGRAM int fm_class_by_rules(const struct fm_dp_block *b, const struct fm_packet *p,
+				    __u32 is_uplink)
 {
 	struct fm_match m = {};
 
@@ -809,6 +825,30 @@ FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packe
 	return (int)FM_CLASS_OF_FIT(r, fm_many_fit(r, &m), FM_DP_RULES);
 }
 
+static __always_inline bool fm_may_have_class(const struct fm_dp_block *b)
+{
+	return b->n_rules || b->flags & FM_DP_BLOCK_RULED;
+}
+
+/* The flow class of a packet: by the rules of its binding, else by the operator's; 0: none. */
+FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packet *p,
+			      __u32 is_uplink)
+{
+	struct fm_dp_tuple t = {};
+
+	if (!b || !p)
+		return 0;
+	__u32 class = (__u32)fm_class_by_rules(b, p, is_uplink);
+
+	if (class || !(b->flags & FM_DP_BLOCK_RULED))
+		return (int)class;
+	if (is_uplink)
+		fm_tuple_of(&t, p, true);
+	else
+		fm_tuple_of(&t, p, false);
+	return fm_ruling_of(b, p, &t) & (FM_DP_USAGE_CLASSES - 1);
+}
+
 /* Bit n: flow class n has gates; bit 0: the binding has (quality.h). */
 static __always_inline __u32 fm_limited(const struct fm_dp_block *b)
 {
@@ -818,7 +858,7 @@ static __always_inline __u32 fm_limited(const struct fm_dp_block *b)
 /* Is it counted, or has a flow class gates? */
 static __always_inline bool fm_needs_class(const struct fm_dp_block *b)
 {
-	return (b->usage | fm_limited(b) >> 1) && b->n_rules;
+	return (b->usage | fm_limited(b) >> 1) && fm_may_have_class(b);
 }
 
 /* The flow class that stands beside the path; where it is old, or the path another, it is asked. */

@@ -65,6 +65,11 @@ struct fm_dp {
 		void (*woken)(void *ctx, uint8_t access);
 		void *ctx;
 	} watches;
+	struct {
+		struct ring_buffer *ring;
+		void (*asked)(void *ctx, const struct fm_dp_asked *asked);
+		void *ctx;
+	} rulings;
 	struct fm_dp_usage *usage; /* mapped; NULL: not asked for yet */
 	struct fm_slots blocks, more, few, many;
 	struct fm_words words;
@@ -156,6 +161,7 @@ uint32_t fm_forward_generation(struct fm_dp *dp);
 int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16]);
 
 void fm_watch_free(struct fm_dp *dp);
+void fm_rulings_free(struct fm_dp *dp);
 
 /*
  * usage.c. Set aside: the counters of an earlier run, which the new ones shall not replace; returns

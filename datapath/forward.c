@@ -292,6 +292,7 @@ static void make_paths(struct state *s, const struct fm_forwarding *f)
 	b->n_paths = f->n_paths < FM_DP_PATHS ? f->n_paths : FM_DP_PATHS;
 	b->default_path = f->default_path;
 	b->flags |= f->is_numbered ? FM_DP_BLOCK_NUMBERED : 0;
+	b->flags |= f->is_ruled ? FM_DP_BLOCK_RULED : 0;
 	b->usage = f->usage;
 	b->least_mtu = 0xffff;
 	for (uint32_t i = 0; i < b->n_paths; i++) {

@@ -113,6 +113,14 @@ struct {
 	__uint(max_entries, FM_DP_WOKEN_BYTES);
 } fm_woken_v1 SEC(".maps");
 
+FM_MAP(fm_rulings_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_ruling, 1024);
+FM_MAP(fm_rules_now_v1, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, FM_DP_ASKED_BYTES);
+} fm_asked_v1 SEC(".maps");
+
 static __always_inline void fm_count(__u32 id, __u32 bytes)
 {
 	struct fm_dp_counter *c = bpf_map_lookup_elem(&fm_counters_v1, &id);

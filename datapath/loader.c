@@ -119,6 +119,9 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_traffic_v1, FM_DP_PATHS, true },
 		{ dp->skel->maps.fm_watch_v1, FM_DP_PATHS, true },
 		{ dp->skel->maps.fm_woken_v1, FM_DP_WOKEN_BYTES, true },
+		{ dp->skel->maps.fm_rulings_v1, is_host ? 1024 : flows, true },
+		{ dp->skel->maps.fm_rules_now_v1, 1, true },
+		{ dp->skel->maps.fm_asked_v1, is_host ? 4096 : FM_DP_ASKED_BYTES, true },
 		{ dp->skel->maps.fm_quote_v1, 1, false },
 		{ dp->skel->maps.fm_number_v1, 1, false },
 		{ dp->skel->maps.fm_no_order_v2, 1, false },
@@ -364,6 +367,7 @@ void fm_dp_close(struct fm_dp *dp)
 	fm_forward_free(dp);
 	fm_programs_free(dp);
 	fm_watch_free(dp);
+	fm_rulings_free(dp);
 	fm_dp_usage_close(dp);
 	fm_path_bpf__destroy(dp->skel);
 	free(dp);

@@ -189,6 +189,21 @@ void fm_dp_delay(struct fm_dp *dp, uint8_t access, uint32_t delay_us, uint32_t j
 /* What its packets said so far; all zero before fm_dp_watch(). */
 void fm_dp_seen(const struct fm_dp *dp, uint8_t access, struct fm_seen *out);
 
+/**
+ * fm_dp_rulings_open() - anchor: answer what flows ask of the operator's rules (struct
+ * fm_dp_ruling)
+ * @asked: called from fm_dp_rulings_read(); answers by fm_dp_rulings_give()
+ * Return: a descriptor, ours, that is readable when fm_dp_rulings_read() has something to do; or
+ * -errno.
+ */
+int fm_dp_rulings_open(struct fm_dp *dp, void (*asked)(void *ctx, const struct fm_dp_asked *asked),
+		       void *ctx);
+void fm_dp_rulings_read(struct fm_dp *dp);
+int fm_dp_rulings_give(struct fm_dp *dp, const struct fm_dp_asked *asked, uint16_t bid,
+		       uint8_t class);
+/* All flows ask anew: the rules, or where their classes go, have changed. */
+void fm_dp_rulings_renew(struct fm_dp *dp);
+
 /*
  * Anchor: the counted subscribers' slots, 1 to *@n, where the programs count: change them by atomic
  * operations only. NULL: fm_dp_error(). They outlive the daemon.

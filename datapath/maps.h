@@ -77,7 +77,8 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
 #define FM_DP_BLOCK_NUMBERED 1u	    /* the peer takes copies with a sequence number */
 #define FM_DP_BLOCK_REGISTRATION 2u /* @registration is one */
 #define FM_DP_BLOCK_LEASE 4u	    /* @lease is one */
-#define FM_DP_BLOCK_PLAIN 8u /* anchor: all goes by @path and by IPv6, uncounted, without limit */
+#define FM_DP_BLOCK_PLAIN 8u  /* anchor: all goes by @path and by IPv6, uncounted, without limit */
+#define FM_DP_BLOCK_RULED 16u /* anchor: flows ask the daemon (struct fm_dp_ruling) */
 
 /**
  * struct fm_dp_block - what forwarding needs of one binding: the key, and the first path
@@ -334,6 +335,33 @@ struct fm_dp_uplink {
 	__u32 id, where;
 };
 _Static_assert(sizeof(struct fm_dp_uplink) == 16, "changes a pinned map: raise its version");
+
+/**
+ * struct fm_dp_ruling - anchor: what the operator's rules say of a flow (fm_rulings_v1)
+ * The daemon knows the rules: it is asked by the flow's first packet, and again, once a second at
+ * most, while @block or @rules is not that of now. What it said before holds until it answers.
+ * @block:    generation of the block
+ * @rules:    generation of the rules, fm_rules_now_v1
+ * @bid:      of the path towards the host; 0: the rules say none
+ * @class:    flow class, 0: none
+ * @is_given: the daemon has answered
+ */
+struct fm_dp_ruling {
+	__u64 asked_ns;
+	__u32 id, block, rules;
+	__u16 bid;
+	__u8 class, is_given;
+};
+_Static_assert(sizeof(struct fm_dp_ruling) == 24, "changes a pinned map: raise its version");
+
+/* The question, by fm_asked_v1; a full ring takes none, and the flow asks again. */
+struct fm_dp_asked {
+	struct fm_dp_tuple flow;
+	__u32 id, block, rules, spi, label;
+	__u8 tc, family, has, pad; /* @has: FM_DP_HAS_ bits of what the packet has */
+};
+_Static_assert(sizeof(struct fm_dp_asked) == 64, "eight octets of head beside it in the ring");
+#define FM_DP_ASKED_BYTES 262144u
 
 #define FM_DP_USAGE_ACCESSES 8u /* access classes, 0: none */
 #define FM_DP_USAGE_CLASSES 16u /* flow classes, 0: none */

@@ -19,7 +19,7 @@ static __always_inline __u32 fm_downlink_class(const struct fm_dp_block *b,
 {
 	struct fm_dp_tuple t = {};
 
-	if (!b->n_rules)
+	if (!fm_may_have_class(b))
 		return 0;
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return (__u32)fm_fragment_class(p, 0);

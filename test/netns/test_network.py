@@ -220,6 +220,59 @@ def test_a_drain_moves_all_and_is_undone(operator):
     settled(operator)
 
 
+def write_rules(operator, last):
+    """10,000 rules of which the call's flow fits line 7,777 only, of the class @last."""
+    lines = [f'film ip6 udp dst 2001:db8:{0xa000 + n % 4096:x}:{n:x}::/64 dport {1000 + n % 5000}' for n in range(10000)]
+    lines[7776] = f'{last} udp dst {PEER6} dport 5004'
+    lines[8000] = 'talk udp dport 5004'  # not the first that fits
+    file = operator.world.dir / 'anchor/operator.rules'
+    file.write_text('# CLASS MATCH\n\n' + '\n'.join(lines) + '\n')
+    operator.conf(f'''{POLICY}  rules = "{file}"
+  class "film" {{ via = {{"cell", "near"}} }}
+  class "talk" {{ via = {{"near"}} }}''', 'class = {"film", "talk"}\n    usage = yes')
+
+
+def test_one_of_ten_thousand_rules_leads_a_flow(operator):
+    """The host sends by wifi and is not asked; what comes to it takes the access of the class."""
+    wifi, lte = (operator.world.accesses()[a]['interface'] for a in ('wifi', 'lte'))
+
+    def came():
+        """Octets that wifi and lte brought in half a second."""
+        before = [operator.world.octets(i)[1] for i in (wifi, lte)]
+        time.sleep(0.5)
+        return [operator.world.octets(i)[1] - b for i, b in zip((wifi, lte), before)]
+
+    operator.flowmob('usage', '--reset')
+    with Call(operator.world, rate=200) as call:
+        until('it is there', lambda: operator.access_of(5004) == 'wifi')
+        write_rules(operator, 'film')
+        until('rule 7,777 leads it', lambda: came()[1] > 10 * came()[0])
+        assert operator.access_of(5004) == 'wifi'
+        said = operator.flowmob('status')[1]['rules']
+        assert (said['rules'], said['memory_bytes'] < 10_000_000) == (10001, True), said
+        assert 0 < said['fitting'] <= said['asked'] < 100, said  # once for a flow, not for a packet
+        write_rules(operator, 'talk')
+        until('another class', lambda: came()[0] > 10 * came()[1])
+        write_rules(operator, 'film')
+        until('and back', lambda: came()[1] > 10 * came()[0])
+        assert operator.flowmob('drain', 'cell')[0] == 0
+        until('its access is drained', lambda: came()[0] > 10 * came()[1])
+        assert operator.flowmob('drain', 'cell', '--undo')[0] == 0
+        until('and open again', lambda: came()[1] > 10 * came()[0])
+        operator.restart()
+        until('another daemon says the same', lambda: came()[1] > 10 * came()[0])
+        write_rules(operator, '-')
+        until('no class: where it comes from', lambda: came()[0] > 10 * came()[1])
+        assert_whole(call.report())
+    used = {(u['access'], u['class']): u for u in operator.flowmob('usage', operator.id)[1]['usage']}
+    assert used['cell', 'film']['down_packets'] > 100 and used['near', 'film']['up_packets'] > 100, used
+    assert used['near', 'talk']['down_packets'] > 50, used
+    operator.flowmob('usage', '--reset')
+    operator.conf()
+    settled(operator)
+
+
+@pytest.mark.long
 def test_a_full_access_sheds(operator):
     limited = POLICY.replace('{"2001:db8:f000::/48"}', '{"2001:db8:f000::/48"}  rate-limit = 100kbit')
     operator.conf(limited.replace('{"cell", "near"}', '{"near", "cell"}'), 'class = {"video"}')

@@ -193,6 +193,10 @@ static const struct {
 	  ANCHOR "subscriber \"t\" { key-file = \"key\" types = {\"fixed\"} default-type = "
 		 "session-lasting }\n}",
 	  "subscriber \"t\": default-type is none of its types" },
+	{ "a class without a match", ANCHOR "class \"a\" { }\n}",
+	  "a.conf:3: class \"a\": no match" },
+	{ "rules that are not there", ANCHOR "rules = \"/nowhere/rules\"\n}",
+	  "/nowhere/rules: No such file" },
 	{ "nonsense between keys", "host { = }", "a.conf:1: host: unexpected token '='" },
 };
 
@@ -273,6 +277,51 @@ static void a_whole_host_is_read(void **state)
 	assert_true(c->host.rules[0].is_final);
 	assert_true(c->host.fallback.is_set);
 	fm_config_free(c);
+}
+
+static struct fm_config *read_rules(const char *rules, char said[4096])
+{
+	char here[4096], text[8192];
+
+	assert_non_null(getcwd(here, sizeof(here)));
+	put_file("operator.rules", rules, 0644);
+	(void)snprintf(text, sizeof(text),
+		       ANCHOR "rules = \"%s/operator.rules\"\nclass \"video\" { }\n"
+			      "class \"bulk\" { match = \"udp\" }\n}",
+		       here);
+	memset(said, 0, 4096);
+	return read_text(text, said, 4095);
+}
+
+static void rules_of_the_operator_are_read(void **state)
+{
+	static const struct {
+		const char *text, *said;
+	} wrong[] = {
+		{ "video udp\nfilm tcp\n", "operator.rules:2: it begins with no class" },
+		{ "\n video udp dport x\n", "operator.rules:2: " },
+		{ "video unit x.service\n", "operator.rules:1: " },
+		{ "video\n", "operator.rules:1: " },
+	};
+	char said[4096];
+	struct fm_config *c =
+		read_rules("# none\n\nbulk ip6 tcp dport 80\n  - tcp\nvideo ip4 udp", said);
+
+	(void)state;
+	assert_string_equal(said, "");
+	assert_non_null(c);
+	assert_int_equal(c->anchor.n_rules, 4);
+	assert_int_equal(c->anchor.rules[0].class, 2);
+	assert_int_equal(c->anchor.rules[0].selector.dport[0], 80);
+	assert_int_equal(c->anchor.rules[1].class, 0);
+	assert_int_equal(c->anchor.rules[2].selector.format, 2);
+	assert_int_equal(c->anchor.rules[3].class, 1);
+	fm_config_free(c);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_null(read_rules(wrong[i].text, said));
+		if (!strstr(said, wrong[i].said))
+			fail_msg("%s: said %s", wrong[i].text, said);
+	}
 }
 
 static void an_anchor_is_read(void **state)
@@ -382,6 +431,7 @@ int main(void)
 		cmocka_unit_test(the_smallest_host_has_defaults),
 		cmocka_unit_test(a_whole_host_is_read),
 		cmocka_unit_test(an_anchor_is_read),
+		cmocka_unit_test(rules_of_the_operator_are_read),
 		cmocka_unit_test(files_beside_it_are_joined),
 		cmocka_unit_test(a_key_that_may_not_be_read_stays),
 	};

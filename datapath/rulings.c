@@ -1,0 +1,82 @@
+/*
+ * What the programs ask of flows, and the answers (ruling.h).
+ */
+#include "datapath/dp.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "datapath/path.skel.h"
+
+static int on_asked(void *ctx, void *data, size_t len)
+{
+	struct fm_dp *dp = ctx;
+	struct fm_dp_asked asked;
+
+	if (len < sizeof(asked))
+		return 0;
+	memcpy(&asked, data, sizeof(asked));
+	dp->rulings.asked(dp->rulings.ctx, &asked);
+	return 0;
+}
+
+/* Answers of an earlier run are of other rules. */
+int fm_dp_rulings_open(struct fm_dp *dp, void (*asked)(void *ctx, const struct fm_dp_asked *asked),
+		       void *ctx)
+{
+	dp->rulings.asked = asked;
+	dp->rulings.ctx = ctx;
+	dp->rulings.ring =
+		ring_buffer__new(bpf_map__fd(dp->skel->maps.fm_asked_v1), on_asked, dp, NULL);
+	if (!dp->rulings.ring)
+		return fm_dp_fail(-errno, "data path: cannot read what it asks of flows");
+	fm_dp_rulings_renew(dp);
+	return ring_buffer__epoll_fd(dp->rulings.ring);
+}
+
+void fm_rulings_free(struct fm_dp *dp)
+{
+	ring_buffer__free(dp->rulings.ring);
+}
+
+void fm_dp_rulings_read(struct fm_dp *dp)
+{
+	(void)ring_buffer__consume(dp->rulings.ring);
+}
+
+void fm_dp_rulings_renew(struct fm_dp *dp)
+{
+	int fd = bpf_map__fd(dp->skel->maps.fm_rules_now_v1);
+	uint32_t zero = 0, generation = 0;
+
+	(void)bpf_map_lookup_elem(fd, &zero, &generation);
+	generation++;
+	(void)bpf_map_update_elem(fd, &zero, &generation, BPF_ANY);
+}
+
+int fm_dp_rulings_give(struct fm_dp *dp, const struct fm_dp_asked *asked, uint16_t bid,
+		       uint8_t class)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	const struct fm_dp_ruling r = {
+		.asked_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec,
+		.id = asked->id,
+		.block = asked->block,
+		.rules = asked->rules,
+		.bid = bid,
+		.class = class,
+		.is_given = 1,
+	};
+
+	if (bpf_map_update_elem(bpf_map__fd(dp->skel->maps.fm_rulings_v1), &asked->flow, &r,
+				BPF_ANY) < 0)
+		return fm_dp_fail(-errno, "data path: cannot write what rules say of a flow");
+	return 0;
+}
