@@ -661,6 +661,7 @@ static void a_host_that_knows_no_prefixes(void **state)
 /* Octets that a record of before had not. Of a lease: flags, first grant, byte limit. */
 #define MORE 17u
 #define IS_NUMBERED 1u
+#define N_ORDERS 1u
 
 static void records_of_before_are_read(void **state)
 {
@@ -674,7 +675,7 @@ static void records_of_before_are_read(void **state)
 		if (r->kind != FM_RECORD_BINDING)
 			continue;
 		r->value[0] = 1;
-		r->len = (uint16_t)(r->len - MORE - IS_NUMBERED);
+		r->len = (uint16_t)(r->len - MORE - IS_NUMBERED - N_ORDERS);
 		r->value[r->len - 1] = 0; /* no flows */
 	}
 	world_restart(w);
