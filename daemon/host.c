@@ -282,21 +282,58 @@ static void leave_out_unresolved(struct fm_host_role *h, struct fm_forwarding *f
 	}
 }
 
+/*
+ * Is there a path after there was none? Then what waited for it goes first, past eBPF, so that
+ * nothing overtakes it: unless a rule asks for what is known in eBPF alone.
+ */
+static bool is_awaited(const struct fm_host_role *h, const struct fm_forwarding *f)
+{
+	if (h->has_path || !h->is_taken || h->slow.hold.packets == 0)
+		return false;
+	for (uint8_t i = 0; i < f->n_rules; i++) {
+		if (f->rules[i].need)
+			return false;
+	}
+	return true;
+}
+
+static bool has_path(const struct fm_forwarding *f)
+{
+	for (uint8_t i = 0; i < f->n_paths; i++) {
+		if (f->paths[i].encap != FM_ENCAP_NONE && f->paths[i].ifindex != 0)
+			return true;
+	}
+	return false;
+}
+
+static void forward_usable(struct fm_daemon *d)
+{
+	struct fm_host_role *h = d->host;
+	struct fm_forwarding seen = h->usable; /* the data path sees rules from the anchor (D26) */
+	bool waits = has_path(&h->usable) && is_awaited(h, &h->usable);
+
+	for (uint8_t i = 0; i < seen.n_rules; i++)
+		seen.rules[i].selector = fm_selector_mirror(&seen.rules[i].selector);
+	if (waits)
+		fm_slow_release(&h->slow, fm_now_us());
+	if (h->is_taken)
+		fm_role_told_dp(d, fm_dp_forward(h->dp, &seen));
+	if (waits)
+		fm_slow_release(&h->slow, fm_now_us());
+	h->has_path = has_path(&h->usable);
+}
+
 static void forward(struct fm_daemon *d)
 {
 	struct fm_host_role *h = d->host;
-	struct fm_forwarding *f = &h->forwarding, usable;
+	struct fm_forwarding *f = &h->forwarding;
 
 	look_forwarding(h);
 	fm_role_told(d, FM_DAEMON_EVENT_NETLINK, "the registration address on fm0",
 		     fm_homes_registration(&h->homes, &f->registration));
-	usable = *f;
-	for (uint8_t i = 0; i < usable.n_rules;
-	     i++) /* the data path sees rules from the anchor (D26) */
-		usable.rules[i].selector = fm_selector_mirror(&usable.rules[i].selector);
-	leave_out_unresolved(h, &usable);
-	if (h->is_taken)
-		fm_role_told_dp(d, fm_dp_forward(h->dp, &usable));
+	h->usable = *f;
+	leave_out_unresolved(h, &h->usable);
+	forward_usable(d);
 	fm_neighbours_end(&h->neighbours);
 }
 
@@ -409,7 +446,7 @@ static const struct fm_forwarding *forwarding_of(void *ctx, const struct fm_ip *
 {
 	struct fm_daemon *d = ctx;
 
-	return fm_homes_find(&d->host->homes, ip) ? &d->host->forwarding : NULL;
+	return fm_homes_find(&d->host->homes, ip) ? &d->host->usable : NULL;
 }
 
 static uint16_t bid_of(void *ctx, const struct fm_tuple *flow)

@@ -33,6 +33,8 @@
 /**
  * struct fm_host_role - all state of the role
  * @forwarding: what the data path was last given, with next hops filled in
+ * @usable:     the same without paths whose next hop is not resolved: what waits goes by it
+ * @has_path:   it had one, resolved, when the data path was last given it
  * @is_dirty:   it must be made anew at the end of this turn
  * @is_taken:   the data path of an earlier run is ours now; before that it is left as it was
  * @attached:   interface whose ingress runs our program, per access; 0: none
@@ -51,7 +53,7 @@ struct fm_host_role {
 	struct fm_slow slow;
 	struct fm_reassembled reassembled;
 	struct fm_dp *dp;
-	struct fm_forwarding forwarding;
+	struct fm_forwarding forwarding, usable;
 	struct fm_homes homes;
 	struct fm_host_guard guard;
 	struct fm_host_block block;
@@ -63,7 +65,7 @@ struct fm_host_role {
 	struct fm_sockets_watch ends;
 	struct fm_timer second;
 	struct fm_watch signs; /* of life, from the data path */
-	bool is_dirty, is_taken, is_leaving;
+	bool is_dirty, is_taken, is_leaving, has_path;
 	uint64_t take_at_us;
 	uint32_t attached[FM_ACCESSES_MAX];
 	struct fm_client *leaving;
