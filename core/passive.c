@@ -6,6 +6,7 @@
  * What TCP sends again is no third one. Its first repetition leaves after two round trips at least,
  * often 200 ms: later than (1) is in doubt. Where other packets still come, so that (1) says
  * nothing, repetitions come with every full queue as well, and probes into a full queue are missed.
+ * It is a sign of something else: that only large packets are lost. path_size.h takes it.
  */
 #include "core/passive.h"
 

@@ -8,6 +8,9 @@
 #define STEP 8u		     /* closer is not searched */
 #define CONFIRM_US 15000000u /* RFC 8899 §5.1.1, PROBE_TIMER */
 #define RAISE_US 600000000u  /* RFC 8899 §5.1.1, PMTU_RAISE_TIMER */
+#define RESENT_LEAST 2u	     /* within */
+#define RESENT_US 2000000u   /* so long TCP's repetitions are a sign */
+#define DOUBT_US 5000000u    /* not asked for again sooner because of them */
 #define DEAF_US 200000u	     /* while nothing at all is answered */
 
 static void ask(struct fm_path_size *s, uint32_t size, uint64_t at_us)
@@ -71,6 +74,24 @@ void fm_path_size_sent(struct fm_path_size *s, uint64_t nonce, uint64_t patience
 	s->nonce = nonce;
 	s->sent_us = now_us;
 	s->next_us = now_us + patience_us;
+}
+
+bool fm_path_size_resent(struct fm_path_size *s, uint64_t now_us)
+{
+	bool is_asked = s->is_out || s->tries > 0 || s->next_us <= now_us;
+
+	if (now_us - s->resent_us > RESENT_US) {
+		s->resent_us = now_us;
+		s->resent = 0;
+	}
+	if (s->resent < UINT8_MAX)
+		s->resent++;
+	if (is_asked || s->resent < RESENT_LEAST ||
+	    (s->doubted_us != 0 && now_us - s->doubted_us < DOUBT_US))
+		return false;
+	s->doubted_us = now_us;
+	ask(s, s->size, now_us);
+	return true;
 }
 
 bool fm_path_size_answered(struct fm_path_size *s, uint64_t nonce, uint64_t now_us)

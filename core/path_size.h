@@ -21,12 +21,14 @@
  * @asked:   size of the probes of this round; @tries: how many were sent in vain
  * @nonce, @sent_us: the last one, while @is_out
  * @next_us: when something is to be done
+ * @resent: TCP sent large segments again, so often since @resent_us; @doubted_us: when the size was
+ * last asked for because of that
  */
 struct fm_path_size {
 	uint32_t largest, size, high, asked;
-	uint8_t tries;
+	uint8_t tries, resent;
 	bool is_out;
-	uint64_t nonce, sent_us, next_us;
+	uint64_t nonce, sent_us, next_us, resent_us, doubted_us;
 };
 
 /* A path that is new, or of which another largest size is said. */
@@ -42,6 +44,12 @@ uint32_t fm_path_size_wake(struct fm_path_size *s, uint64_t patience_us, bool is
 			   uint64_t now_us);
 void fm_path_size_sent(struct fm_path_size *s, uint64_t nonce, uint64_t patience_us,
 		       uint64_t now_us);
+
+/*
+ * TCP sends a large segment again. Return: true when that came so often that the size is asked for
+ * now: fm_path_size_wake() is due.
+ */
+bool fm_path_size_resent(struct fm_path_size *s, uint64_t now_us);
 
 /* Return: false when that is not our probe. */
 bool fm_path_size_answered(struct fm_path_size *s, uint64_t nonce, uint64_t now_us);

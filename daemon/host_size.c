@@ -3,7 +3,11 @@
  */
 #include "daemon/host_size.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 #include "daemon/host.h"
+#include "daemon/role.h"
 
 #define SEARCH_STEP_US 1000000u /* steps of a search follow each other sooner */
 
@@ -115,12 +119,50 @@ bool fm_host_sizes_answered(struct fm_daemon *d, uint64_t nonce)
 	return false;
 }
 
+/* Large segments are lost, it seems: where small probes pass, its size is asked for. */
+static void resent(void *ctx, const struct fm_tuple *flow)
+{
+	struct fm_daemon *d = ctx;
+	struct fm_host_sizes *s = &d->host->sizes;
+	uint16_t bid = d->host->dp ? fm_dp_flow_bid(d->host->dp, flow) : 0;
+
+	if (bid == 0 || bid > FM_ACCESSES_MAX || s->paths[bid - 1].encap == FM_ENCAP_NONE)
+		return;
+	if (fm_path_size_resent(&s->of[bid - 1], fm_now_us()))
+		set_timer(s);
+}
+
+static void resent_came(void *ctx)
+{
+	struct fm_daemon *d = ctx;
+
+	fm_resents_read(d->host->sizes.resents);
+}
+
+static int hear_resent(struct fm_daemon *d)
+{
+	struct fm_host_sizes *s = &d->host->sizes;
+	int err = fm_resents_open(d->options.cgroup, resent, d, &s->resents), fd;
+
+	if (err < 0)
+		return err;
+	fd = fcntl(fm_resents_fd(s->resents), F_DUPFD_CLOEXEC, 0); /* a watch closes its own */
+	return fd < 0 ? -errno : fm_watch_open(&s->resent, &d->loop, fd, resent_came, d);
+}
+
 int fm_host_sizes_open(struct fm_daemon *d)
 {
-	return fm_timer_open(&d->host->sizes.timer, &d->loop, wake, d);
+	int err = fm_timer_open(&d->host->sizes.timer, &d->loop, wake, d);
+
+	if (err == 0)
+		fm_role_told(d, FM_DAEMON_EVENT_TYPES_OFF, "what TCP sends again", hear_resent(d));
+	return err;
 }
 
 void fm_host_sizes_close(struct fm_host_sizes *s)
 {
+	fm_watch_close(&s->resent);
+	fm_resents_close(s->resents);
+	s->resents = NULL;
 	fm_timer_close(&s->timer);
 }

@@ -6,6 +6,7 @@
 
 #include "core/path_size.h"
 #include "core/world.h"
+#include "datapath/resent.h"
 #include "net/loop.h"
 
 struct fm_daemon;
@@ -14,12 +15,15 @@ struct fm_daemon;
  * struct fm_host_sizes - what is known of each access
  * @paths: of which path it is known: another one, and it is asked anew
  * @told:  the size that the anchor knows of
+ * @resents: what TCP sends again, a sign that a path has become smaller; NULL: not on this machine
  */
 struct fm_host_sizes {
 	struct fm_timer timer;
 	struct fm_path paths[FM_ACCESSES_MAX];
 	struct fm_path_size of[FM_ACCESSES_MAX];
 	uint32_t told[FM_ACCESSES_MAX];
+	struct fm_resents *resents;
+	struct fm_watch resent;
 };
 
 int fm_host_sizes_open(struct fm_daemon *d);

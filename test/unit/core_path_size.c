@@ -59,6 +59,30 @@ static void a_small_path_is_found(void **state)
 	}
 }
 
+/* Between two looks the path becomes smaller: two repetitions of TCP, and it is known. */
+static void what_tcp_sends_again_makes_it_ask(void **state)
+{
+	struct fm_path_size s;
+	uint64_t now = 2 * S;
+
+	(void)state;
+	fm_path_size_start(&s, 1500, 0);
+	run(&s, 0, now, 1500, 0);
+	assert_false(fm_path_size_resent(&s, now));
+	assert_false(fm_path_size_resent(&s, now + 3 * S)); /* that was long ago */
+	assert_true(fm_path_size_resent(&s, now + 3 * S + 900 * MS));
+	assert_false(fm_path_size_resent(&s, now + 3 * S + 910 * MS)); /* it is being asked */
+	now += 4 * S;
+	assert_in_range(run(&s, now, now + 2 * S, 1400, 0), 4, 24);
+	assert_in_range(s.size, 1392, 1400);
+	for (unsigned i = 0; i < 9; i++)
+		assert_false(fm_path_size_resent(&s, now + 2 * S + i * 100 * MS)); /* not so soon */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(fm_path_size_resent(&s, now + 9 * S + i * 100 * MS), i == 1);
+	run(&s, now + 9 * S + 200 * MS, now + 10 * S, 1400, 0);
+	assert_in_range(s.size, 1392, 1400);
+}
+
 static void a_lost_probe_proves_nothing(void **state)
 {
 	struct fm_path_size s;
@@ -114,6 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_path_is_asked_now_and_then),
 		cmocka_unit_test(a_small_path_is_found),
+		cmocka_unit_test(what_tcp_sends_again_makes_it_ask),
 		cmocka_unit_test(a_lost_probe_proves_nothing),
 		cmocka_unit_test(a_dead_path_proves_nothing),
 		cmocka_unit_test(it_shrinks_while_it_is_used_and_grows_after_ten_minutes),
