@@ -151,10 +151,13 @@ static uint64_t present_patience_us(const struct fm_health *h)
 static void judge(struct fm_health *h, bool is_lost)
 {
 	h->n_total++;
-	h->history[1] = h->history[1] << 1 | h->history[0] >> 63;
+	for (unsigned i = FM_LOSS_PROBES / 64 - 1; i > 0; i--)
+		h->history[i] = h->history[i] << 1 | h->history[i - 1] >> 63;
 	h->history[0] = h->history[0] << 1 | is_lost;
 	if (h->n_judged < WINDOW)
 		h->n_judged++;
+	if (h->n_history < FM_LOSS_PROBES)
+		h->n_history++;
 }
 
 static void miss(struct fm_health *h, uint8_t i)
@@ -360,15 +363,16 @@ static void forget_until(struct fm_health *h, uint8_t answered)
 /* Late is not lost; @ago: judgements since then. */
 static void pardon(struct fm_health *h, uint32_t ago)
 {
-	if (ago < WINDOW)
+	if (ago < FM_LOSS_PROBES)
 		h->history[ago / 64] &= ~(1ull << ago % 64);
 }
 
 /* What was lost while the path was dead says nothing about the path that has come back. */
 static void forget_losses(struct fm_health *h)
 {
-	h->history[0] = h->history[1] = 0;
+	memset(h->history, 0, sizeof(h->history));
 	h->n_judged = 0;
+	h->n_history = 0;
 }
 
 bool fm_health_answered(struct fm_health *h, uint64_t nonce, uint64_t now_us)
@@ -422,4 +426,9 @@ uint32_t fm_health_recent_loss_ppm(const struct fm_health *h)
 	uint64_t lost = (uint64_t)__builtin_popcountll(h->history[0] & ((1ull << RECENT) - 1));
 
 	return n ? (uint32_t)(lost * 1000000 / n) : 0;
+}
+
+struct fm_loss fm_health_loss(const struct fm_health *h)
+{
+	return fm_loss_count(h->history, h->n_history);
 }

@@ -8,8 +8,7 @@
 #ifndef FM_CORE_HEALTH_H
 #define FM_CORE_HEALTH_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "core/loss.h"
 
 #define FM_PROBES_MAX 32u /* probes under way */
 
@@ -22,8 +21,8 @@ enum fm_health_state {
 /**
  * struct fm_health - what probing knows of one path
  * @srtt_us, @rttvar_us: RFC 6298 §2; 0: not measured yet
- * @history:   the last 128 judged probes, a bit each, newest lowest; 1: lost
- * @n_judged:  how many of them count, 128 at most
+ * @history:   the last judged probes, a bit each, newest lowest; 1: lost
+ * @n_judged:  how many of the last 128 count; @n_history: of all of them
  * @missed:    probes in a row that were judged lost
  * @heard_us:  when a probe was last answered, or probing began
  * @since_us:  when @state last changed
@@ -37,7 +36,8 @@ enum fm_health_state {
 struct fm_health {
 	enum fm_health_state state;
 	uint32_t srtt_us, rttvar_us;
-	uint64_t history[2];
+	uint64_t history[FM_LOSS_PROBES / 64];
+	uint16_t n_history;
 	uint8_t n_judged, missed, n_sent;
 	bool is_slow, is_way_up;
 	uint32_t n_total, base_us, late_us;
@@ -97,6 +97,9 @@ uint64_t fm_health_due_us(const struct fm_health *h);
 /* Lost among the last 128 probes, and among the last 32, parts per million. */
 uint32_t fm_health_loss_ppm(const struct fm_health *h);
 uint32_t fm_health_recent_loss_ppm(const struct fm_health *h);
+
+/* What its last probes say of its loss. */
+struct fm_loss fm_health_loss(const struct fm_health *h);
 
 /* In so much time an answer comes on a path that lives: round trip + 4 x jitter and a little. */
 uint64_t fm_health_answer_us(const struct fm_health *h);

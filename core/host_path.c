@@ -62,7 +62,8 @@ uint8_t fm_host_carrier(const struct fm_host *h, uint16_t skip, uint64_t now_us)
 
 /*
  * Loss limit with some hysteresis: above it the access is lossy, below half of it no longer. Where
- * the limit is high, the last 32 probes tell it too: it is left before it is dead.
+ * the limit is high, the last 32 probes tell it too: it is left before it is dead. Where it is low,
+ * it takes more of them to know.
  */
 static void note_loss(struct fm_host *h, uint8_t access)
 {
@@ -71,7 +72,13 @@ static void note_loss(struct fm_host *h, uint8_t access)
 	uint32_t loss = fm_health_loss_ppm(&a->health);
 	uint32_t recent = fm_health_recent_loss_ppm(&a->health);
 
-	if (limit >= LOSS_SOON_PPM && recent > loss)
+	if (limit != 0 && limit < LOSS_SOON_PPM) {
+		struct fm_loss l = fm_health_loss(&a->health);
+
+		a->is_lossy = fm_loss_is_above(&l, limit, a->is_lossy);
+		return;
+	}
+	if (recent > loss)
 		loss = recent;
 	if (limit == 0 || a->health.n_judged < JUDGED_LEAST || loss <= limit / 2)
 		a->is_lossy = false;
@@ -233,7 +240,7 @@ static void view(const struct fm_host *h, struct fm_view out[FM_ACCESSES_MAX])
 					   .is_congested = a->load.is_congested,
 					   .is_metered = h->conf.accesses[i].is_metered,
 					   .is_spent = a->is_spent };
-		out[i].loss_ppm = loss_of(&a->health);
+		out[i].loss = fm_health_loss(&a->health);
 	}
 }
 

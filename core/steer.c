@@ -75,13 +75,23 @@ static void list_candidates(struct look *l)
 }
 
 /* Limits of the rule, with hysteresis: what was above must come well below. */
-static bool is_over(const struct fm_steer *s, const struct fm_view *v, bool was_over)
+static bool is_far(const struct fm_steer *s, const struct fm_view *v, bool was_over)
 {
-	uint32_t loss = was_over ? s->max_loss_ppm / 2 : s->max_loss_ppm;
 	uint64_t delay = was_over ? s->max_delay_us - s->max_delay_us / 8 : s->max_delay_us;
 
-	return (s->max_loss_ppm != 0 && v->loss_ppm > loss) ||
-	       (s->max_delay_us != 0 && v->rtt_us > delay);
+	return s->max_delay_us != 0 && v->rtt_us > delay;
+}
+
+/* An access that was gone, and comes back, is perhaps in another place. */
+static bool is_lossy(const struct fm_steer *s, const struct fm_view *v, bool was_lossy)
+{
+	return s->max_loss_ppm != 0 && v->rank != FM_RANK_NONE &&
+	       fm_loss_is_above(&v->loss, s->max_loss_ppm, was_lossy);
+}
+
+static uint16_t set_bit(uint16_t mask, uint8_t i, bool is_set)
+{
+	return (uint16_t)(is_set ? mask | bit(i) : mask & ~bit(i));
 }
 
 static void judge(struct look *l, struct fm_choice *c)
@@ -90,10 +100,10 @@ static void judge(struct look *l, struct fm_choice *c)
 		const struct fm_view *v = &l->sight->of[i];
 
 		l->rank[i] = v->rank;
-		if (is_over(l->s, v, (c->over & bit(i)) != 0))
-			c->over |= bit(i);
-		else
-			c->over &= (uint16_t)~bit(i);
+		bool was_over = c->over & bit(i), was_lossy = c->lossy & bit(i);
+
+		c->lossy = set_bit(c->lossy, i, is_lossy(l->s, v, was_lossy));
+		c->over = set_bit(c->over, i, c->lossy & bit(i) || is_far(l->s, v, was_over));
 		if (c->over & bit(i) && v->rank == FM_RANK_GOOD)
 			l->rank[i] = FM_RANK_LOSSY;
 		if (v->is_spent && v->rank > FM_RANK_SPENT)

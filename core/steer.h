@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/loss.h"
 #include "core/world.h"
 
 #define FM_NO_ACCESS 0xffu /* none can be used: packets wait */
@@ -65,7 +66,7 @@ enum fm_rank {
 /**
  * struct fm_view - what steering sees of one access
  * @rtt_us, @jitter_us: smoothed round trip and its mean deviation; 0: not measured yet
- * @loss_ppm: lost among the last probes
+ * @loss: lost among the last probes
  * @rate_up_bps, @rate_down_bps: octets of user packets in the last second
  * @good_since_us: since when it is good after a failure; 0: it never failed, so nothing to wait for
  * @damped_until_us: it failed too often: no flow goes back to it before; 0: it is not damped
@@ -77,7 +78,8 @@ enum fm_rank {
  */
 struct fm_view {
 	enum fm_rank rank;
-	uint32_t rtt_us, jitter_us, loss_ppm;
+	uint32_t rtt_us, jitter_us;
+	struct fm_loss loss;
 	uint64_t rate_up_bps, rate_down_bps;
 	uint64_t good_since_us, damped_until_us;
 	uint64_t capacity_bps;
@@ -108,11 +110,11 @@ struct fm_sight {
  * @paths:   bit i: flows that go over access i stay there; 0: all go over @access
  * @weights: by access, with @paths: shares of the new flows
  * @moved_us: smallest-delay: when it last went to a nearer one
- * @over:    bit i: access i was last seen above a limit of this rule
+ * @over:    bit i: access i was last seen above a limit of this rule; @lossy: that of loss
  */
 struct fm_choice {
 	uint8_t first, access;
-	uint16_t copies, paths, over;
+	uint16_t copies, paths, over, lossy;
 	uint8_t weights[FM_ACCESSES_MAX];
 	uint64_t moved_us;
 };

@@ -101,6 +101,49 @@ static void shares_go_to_the_data_path_for_both_families(void **state)
 	world_free(w);
 }
 
+/**
+ * struct row - ten minutes over an access that loses so much, with max-loss 2 %, and another
+ * @most: changes of access in all of ten such times together; @away_s: of each, on average, so long
+ * at least, or at most, on the other one
+ */
+static const struct {
+	uint32_t loss_ppm;
+	unsigned least, most, away_least_s, away_most_s;
+} losses[] = {
+	{ 0, 0, 0, 0, 0 },	     { 10000, 0, 1, 0, 10 },	  { 20000, 0, 20, 0, 600 },
+	{ 40000, 10, 12, 500, 600 }, { 80000, 10, 10, 575, 600 },
+};
+
+static void few_probes_do_not_make_flows_ping_pong(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+		unsigned changes = 0, away_s = 0;
+
+		for (unsigned seed = 0; seed < 10; seed++) {
+			struct world *w = world_of((struct fm_steer){
+				.n_via = 2, .via = { 0, 1 }, .max_loss_ppm = 20000 });
+			unsigned before = w->events[FM_EVENT_HANDOVER];
+
+			w->seed += seed * 7919;
+			w->clean = 2;
+			w->loss_ppm = losses[i].loss_ppm;
+			for (unsigned s = 0; s < 600; s++) {
+				let_pass(w, S);
+				away_s += w->forwarding.default_path == 1;
+				w->n_sent = 0;
+			}
+			changes += w->events[FM_EVENT_HANDOVER] - before;
+			world_free(w);
+		}
+		print_message("%u.%u %% lost: %u changes in 10 x 10 minutes, %u s away each\n",
+			      losses[i].loss_ppm / 10000, losses[i].loss_ppm / 1000 % 10, changes,
+			      away_s / 10);
+		assert_in_range(changes, losses[i].least, losses[i].most);
+		assert_in_range(away_s / 10, losses[i].away_least_s, losses[i].away_most_s);
+	}
+}
+
 static void a_used_up_quota_moves_what_runs(void **state)
 {
 	struct world *w = world_of((struct fm_steer){ .n_via = 2, .via = { 0, 1 } });
@@ -192,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(when_the_last_dies_the_dead_are_asked),
 		cmocka_unit_test(shares_go_to_the_data_path_for_both_families),
+		cmocka_unit_test(few_probes_do_not_make_flows_ping_pong),
 		cmocka_unit_test(a_used_up_quota_moves_what_runs),
 		cmocka_unit_test(a_late_access_is_waited_for),
 		cmocka_unit_test(an_unproven_tunnel_is_not_taken),

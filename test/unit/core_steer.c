@@ -260,11 +260,12 @@ static void capacity_gives_the_shares(void **state)
 static void limits_have_hysteresis(void **state)
 {
 	static const struct {
-		uint32_t loss_ppm, rtt_ms;
+		uint16_t lost; /* of 1000 */
+		uint32_t rtt_ms;
 		uint8_t access;
 	} sees[] = {
-		{ 9000, 20, 0 },  { 11000, 20, 1 }, { 9000, 20, 1 }, { 5000, 20, 0 },
-		{ 5000, 101, 1 }, { 5000, 95, 1 },  { 5000, 80, 0 },
+		{ 11, 20, 0 }, { 18, 20, 1 }, { 9, 20, 1 },  { 3, 20, 0 },
+		{ 3, 101, 1 }, { 3, 95, 1 },  { 11, 80, 0 },
 	};
 	const struct fm_steer s = { .max_loss_ppm = 10000, .max_delay_us = 100000 };
 	struct fm_choice c = fm_choice_none;
@@ -274,7 +275,7 @@ static void limits_have_hysteresis(void **state)
 		struct fm_sight sight = { order, .now_us = NOW, .again_us = UINT64_MAX };
 
 		read_view("gg-", (uint32_t[]){ sees[i].rtt_ms, 50, 0 }, sight.of);
-		sight.of[0].loss_ppm = sees[i].loss_ppm;
+		sight.of[0].loss = (struct fm_loss){ { sees[i].lost }, { 1000 } };
 		fm_steer_choose(&s, &sight, &c);
 		assert_int_equal(c.access, sees[i].access);
 	}

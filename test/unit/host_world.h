@@ -49,6 +49,7 @@ struct world {
 	unsigned n_saves;
 	uint16_t dead; /* accesses whose probes vanish, a bit each */
 	uint32_t loss_ppm;
+	uint16_t clean; /* accesses that lose nothing of that */
 	uint64_t rtt_us;
 	struct {
 		uint64_t at_us, nonce;
@@ -145,7 +146,9 @@ static void world_probe(void *world, uint8_t access, uint64_t nonce)
 	struct world *w = world;
 
 	w->n_probed++;
-	if (w->dead & 1u << access || world_random(w) % 1000000 < w->loss_ppm)
+	bool is_lost = world_random(w) % 1000000 < w->loss_ppm && !(w->clean & 1u << access);
+
+	if (w->dead & 1u << access || is_lost)
 		return;
 	assert_true(w->n_probes < 256);
 	w->probes[w->n_probes].at_us = w->now_us + w->rtt_us;
