@@ -64,7 +64,8 @@ struct fm_anchor_role {
 	struct fm_anchor_names names;
 	struct fm_anchor_rules rules;
 	struct fm_anchor_load {
-		uint64_t at_us, flows_due_us, bytes[FM_HA_ACCESSES_MAX], taken[FM_DP_USAGE_ACCESSES];
+		uint64_t at_us, flows_due_us, bytes[FM_HA_ACCESSES_MAX],
+			taken[FM_DP_USAGE_ACCESSES];
 		uint32_t flows[FM_HA_ACCESSES_MAX];
 	} load;
 	struct fm_anchor_asking asking[FM_ANCHOR_ASKING_MAX];
