@@ -419,16 +419,6 @@ static __always_inline __u32 fm_by_default(const struct fm_dp_block *b)
 	return (1u << (b->default_path & (FM_DP_PATHS - 1))) & b->usable;
 }
 
-static __always_inline void fm_tuple_of(struct fm_dp_tuple *t, const struct fm_packet *p,
-					const bool is_uplink)
-{
-	fm_addr_move(t->local, is_uplink ? &p->src : &p->dst);
-	fm_addr_move(t->remote, is_uplink ? &p->dst : &p->src);
-	t->local_port = is_uplink ? p->sport : p->dport;
-	t->remote_port = is_uplink ? p->dport : p->sport;
-	t->ip_proto = p->ip_proto;
-}
-
 /* D26: later fragments by (source, destination, id) of the first. */
 static __always_inline void fm_fragment_key(struct fm_dp_fragment *k, const struct fm_packet *p)
 {
@@ -743,12 +733,9 @@ FM_SUBPROGRAM int fm_by_uplink(const struct fm_dp_block *b, const struct fm_pack
 /* The path that the operator's rules name, if packets can leave by it. */
 FM_SUBPROGRAM int fm_by_ruling(const struct fm_dp_block *b, const struct fm_packet *p)
 {
-	struct fm_dp_tuple t = {};
-
 	if (!b || !p)
 		return 0;
-	fm_tuple_of(&t, p, false);
-	__u32 bid = (__u32)fm_ruling_of(b, p, &t) >> 16;
+	__u32 bid = (__u32)fm_ruling_of(b, p, false) >> 16;
 
 	return bid ? fm_path_of_bid(b, bid) : 0;
 }
@@ -830,23 +817,18 @@ static __always_inline bool fm_may_have_class(const struct fm_dp_block *b)
 	return b->n_rules || b->flags & FM_DP_BLOCK_RULED;
 }
 
-/* The flow class of a packet: by the rules of its binding, else by the operator's; 0: none. */
-FM_SUBPROGRAM int fm_class_of(const struct fm_dp_block *b, const struct fm_packet *p,
-			      __u32 is_uplink)
+/*
+ * The flow class of a packet: by the rules of its binding, else by the operator's; 0: none. Not a
+ * subprogram: its stack would be one too many for 6.1.
+ */
+static __always_inline __u32 fm_class_of(const struct fm_dp_block *b, const struct fm_packet *p,
+					 __u32 is_uplink)
 {
-	struct fm_dp_tuple t = {};
-
-	if (!b || !p)
-		return 0;
 	__u32 class = (__u32)fm_class_by_rules(b, p, is_uplink);
 
 	if (class || !(b->flags & FM_DP_BLOCK_RULED))
-		return (int)class;
-	if (is_uplink)
-		fm_tuple_of(&t, p, true);
-	else
-		fm_tuple_of(&t, p, false);
-	return fm_ruling_of(b, p, &t) & (FM_DP_USAGE_CLASSES - 1);
+		return class;
+	return (__u32)fm_ruling_of(b, p, is_uplink) & (FM_DP_USAGE_CLASSES - 1);
 }
 
 /* Bit n: flow class n has gates; bit 0: the binding has (quality.h). */

@@ -274,4 +274,15 @@ FM_SUBPROGRAM int fm_read_xdp(struct xdp_md *ctx, __u32 off, struct fm_packet *p
 	return p && fm_read(ctx, true, off, p);
 }
 
+/* Its flow, seen by the host. */
+static __always_inline void fm_tuple_of(struct fm_dp_tuple *t, const struct fm_packet *p,
+					const bool is_uplink)
+{
+	fm_addr_move(t->local, is_uplink ? &p->src : &p->dst);
+	fm_addr_move(t->remote, is_uplink ? &p->dst : &p->src);
+	t->local_port = is_uplink ? p->sport : p->dport;
+	t->remote_port = is_uplink ? p->dport : p->sport;
+	t->ip_proto = p->ip_proto;
+}
+
 #endif

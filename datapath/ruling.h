@@ -35,15 +35,20 @@ static __always_inline void fm_ask(const struct fm_dp_block *b, const struct fm_
  * Return: BID << 16 | flow class; 0: no answer, or the rules say nothing.
  */
 FM_SUBPROGRAM int fm_ruling_of(const struct fm_dp_block *b, const struct fm_packet *p,
-			       const struct fm_dp_tuple *t)
+			       __u32 is_uplink)
 {
 	struct fm_dp_ruling new = {};
+	struct fm_dp_tuple t = {}; /* made here: 6.1 takes no key that a caller has on its stack */
 	__u32 zero = 0;
 
-	if (!b || !p || !t)
+	if (!b || !p)
 		return 0;
+	if (is_uplink)
+		fm_tuple_of(&t, p, true);
+	else
+		fm_tuple_of(&t, p, false);
 	const __u32 *rules = bpf_map_lookup_elem(&fm_rules_now_v1, &zero);
-	struct fm_dp_ruling *r = bpf_map_lookup_elem(&fm_rulings_v1, t);
+	struct fm_dp_ruling *r = bpf_map_lookup_elem(&fm_rulings_v1, &t);
 
 	if (!rules)
 		return 0;
@@ -54,13 +59,13 @@ FM_SUBPROGRAM int fm_ruling_of(const struct fm_dp_block *b, const struct fm_pack
 	if (!r) {
 		new.asked_ns = now_ns;
 		new.id = b->id;
-		bpf_map_update_elem(&fm_rulings_v1, t, &new, BPF_NOEXIST);
-		fm_ask(b, p, t, *rules);
+		bpf_map_update_elem(&fm_rulings_v1, &t, &new, BPF_NOEXIST);
+		fm_ask(b, p, &t, *rules);
 		return 0;
 	}
 	if (now_ns - r->asked_ns > FM_ASK_AGAIN_NS) {
 		r->asked_ns = now_ns;
-		fm_ask(b, p, t, *rules);
+		fm_ask(b, p, &t, *rules);
 	}
 	return r->is_given && r->id == b->id ? r->bid << 16 | r->class : 0;
 }
