@@ -352,12 +352,15 @@ static void put_now(struct fm_daemon *d, uint16_t i, json_t *row)
 	const struct fm_conf_rule *rule = i < c->n_rules ? &c->rules[i] : NULL;
 	struct count count = { .fid = rule ? (uint16_t)(i + 1) : 0 };
 	bool holds = !rule;
+	json_int_t places;
 
 	for (uint8_t k = 0; rule && k < rule->n_matches; k++)
 		holds |= fm_host_rules_holds(d, &c->classes, &rule->matches[k]);
 	fm_flows_each(&d->host->flows, count_flow, &count);
 	json_object_set_new(row, "holds", json_boolean(holds));
-	json_object_set_new(row, "places", json_integer(places_of(d, rule ? i + 1u : 0)));
+	places = places_of(d, count.fid);
+	json_object_set_new(row, "places",
+			    rule || places ? json_integer(places) : json_null()); /* needs none */
 	json_object_set_new(row, "flows", json_integer(count.n));
 }
 

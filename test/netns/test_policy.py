@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from world import FLOWMOB, PEER6, World, until
+from world import FLOWMOB, PEER4, PEER6, World, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='network namespaces need root')
 
@@ -453,6 +453,13 @@ def test_too_many_rules_never_let_go_what_blocks(world, rules):
         until('lte is gone', lambda: not world.accesses()['lte']['registered'])
         assert went_over(world, lambda: run(world, sys.executable, 7400)) == []
         assert went_over(world, lambda: run(world, sys.executable, 8062)) == ['wifi']
+        ipv4 = f'::ffff:{PEER4}'  # each rule is for both families
+        assert went_over(world, lambda: subprocess.run(
+            inside(world, sys.executable, '-c', SENDER, ipv4, 7400), check=True, timeout=20)) == []
+        world.do('restore', access='lte')
+        until('lte is back', lambda: world.accesses()['lte']['registered'])
+        assert went_over(world, lambda: subprocess.run(
+            inside(world, sys.executable, '-c', SENDER, ipv4, 7400), check=True, timeout=20)) == ['lte']
     finally:
         child.communicate(timeout=10)  # the end of its input ends it
         world.do('restore', access='lte')
