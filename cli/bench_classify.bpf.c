@@ -71,6 +71,23 @@ int bench_one_look_up(struct __sk_buff *skb)
 	return judge(&p, fid ? *fid : 0);
 }
 
+/* As they are compared, once for each flow. */
+SEC("tc")
+int bench_compare(struct __sk_buff *skb)
+{
+	struct fm_choice c = {};
+	struct fm_packet p = {};
+
+	if (!fm_read_skb(skb, ETH_HLEN, &p))
+		return TC_ACT_OK;
+	struct fm_dp_block *b = fm_block_for_users(&p.dst);
+
+	if (b)
+		fm_by_rules(b, &p, &c);
+	return judge(&p, c.fid);
+}
+
+/* As a flow has them. */
 SEC("tc")
 int bench_rules(struct __sk_buff *skb)
 {
@@ -82,7 +99,7 @@ int bench_rules(struct __sk_buff *skb)
 	struct fm_dp_block *b = fm_block_for_users(&p.dst);
 
 	if (b)
-		fm_by_rules(b, &p, &c);
+		fm_by_rules_once(b, &p, &c);
 	return judge(&p, c.fid);
 }
 

@@ -275,6 +275,13 @@ static double by_rules(void *ctx)
 	return less_nothing(w, with_program(w, w->skel->progs.bench_rules));
 }
 
+static double by_comparing(void *ctx)
+{
+	struct world *w = ctx;
+
+	return less_nothing(w, with_program(w, w->skel->progs.bench_compare));
+}
+
 static double by_one_look_up(void *ctx)
 {
 	struct world *w = ctx;
@@ -399,6 +406,7 @@ int fm_bench_classify_packets(struct fm_bench *b)
 {
 	struct world few = { .b = b, .flows = { b->is_short ? 1000 : 100000, 8 } };
 	struct world many = { .b = b, .flows = { MANY_SUBSCRIBERS, 64 } };
+	struct world again = { .b = b, .flows = { MANY_SUBSCRIBERS, 8 } };
 	const struct fm_bench_row few_rows[] = {
 		{ b->is_short ? "1,000 subscribers x 8 rules" : "100,000 subscribers x 8 rules",
 		  "ns",
@@ -420,8 +428,23 @@ int fm_bench_classify_packets(struct fm_bench *b)
 		  { "nftables chain", by_chain, &many },
 		  0.02,
 		  true },
+		{ "64 rules, flows again",
+		  "ns",
+		  { "what was said of the flow", by_rules, &many },
+		  { "rules compared", by_comparing, &many },
+		  0,
+		  true },
+	};
+	const struct fm_bench_row again_rows[] = {
+		{ "8 rules, flows again",
+		  "ns",
+		  { "what was said of the flow", by_rules, &again },
+		  { "rules compared", by_comparing, &again },
+		  0,
+		  true },
 	};
 	int code = measure(&few, few_rows, 1);
 
-	return code | measure(&many, many_rows, 2);
+	code |= measure(&again, again_rows, 1);
+	return code | measure(&many, many_rows, 3);
 }

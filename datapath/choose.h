@@ -5,6 +5,7 @@
 #ifndef FM_DATAPATH_CHOOSE_H
 #define FM_DATAPATH_CHOOSE_H
 
+#include "datapath/chosen.h"
 #include "datapath/rules.h"
 #include "datapath/ruling.h"
 #include "datapath/sender.h"
@@ -414,6 +415,29 @@ FM_SUBPROGRAM int fm_by_rules(const struct fm_dp_block *b, const struct fm_packe
 	return FM_BY_FITTING(b, p, r, fm_many_fit(r, &m), FM_DP_RULES, c);
 }
 
+/* The same, of a flow towards the host, compared once for each flow and state of the block. */
+FM_SUBPROGRAM int fm_by_rules_once(const struct fm_dp_block *b, const struct fm_packet *p,
+				   struct fm_choice *c)
+{
+	const struct fm_dp_settings *s = fm_settings();
+	struct fm_chosen_key k;
+
+	if (!b || !p || !c || !s || !b->n_rules)
+		return 0;
+	if (!(b->flags & FM_DP_BLOCK_BY_FLOW))
+		return fm_by_rules(b, p, c);
+	fm_chosen_key_of(&k, b, p, s->buckets);
+	__u64 said = fm_chosen_get(&k);
+
+	if (said) {
+		c->fid = (__u16)(said >> 32);
+		return (int)said;
+	}
+	said = (__u32)fm_by_rules(b, p, c);
+	fm_chosen_put(&k, FM_DP_SAID | (__u64)c->fid << 32 | said);
+	return (int)said;
+}
+
 static __always_inline __u32 fm_by_default(const struct fm_dp_block *b)
 {
 	return (1u << (b->default_path & (FM_DP_PATHS - 1))) & b->usable;
@@ -750,7 +774,7 @@ FM_SUBPROGRAM int fm_choose_downlink(const struct fm_dp_block *b, const struct f
 		return 0;
 	if (p->fragment == FM_FRAGMENT_LATER)
 		return fm_by_first_fragment(b, p) & (FM_PATHS_ALL | FM_BLOCKS);
-	mask = (__u32)fm_by_rules(b, p, &c);
+	mask = (__u32)fm_by_rules_once(b, p, &c);
 	if (!mask && b->flags & FM_DP_BLOCK_RULED)
 		mask = (__u32)fm_by_ruling(b, p);
 	if (!mask)

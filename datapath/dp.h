@@ -162,6 +162,7 @@ int fm_forward_touch(struct fm_dp *dp, const uint8_t local[16]);
 
 void fm_watch_free(struct fm_dp *dp);
 void fm_rulings_free(struct fm_dp *dp);
+int fm_chosen_clear(struct fm_dp *dp);
 
 /*
  * usage.c. Set aside: the counters of an earlier run, which the new ones shall not replace; returns

@@ -113,6 +113,7 @@ struct {
 	__uint(max_entries, FM_DP_WOKEN_BYTES);
 } fm_woken_v1 SEC(".maps");
 
+FM_PAGE_MAP(fm_chosen_v1, struct fm_dp_chosen, 2);
 FM_MAP(fm_rulings_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_ruling, 1024);
 FM_MAP(fm_rules_now_v1, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1);
 

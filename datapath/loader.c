@@ -86,6 +86,8 @@ struct map_plan {
 	bool is_pinned;
 };
 
+#define FM_MAPS_MAX 40
+
 /* Most bindings have few rules or none; a slot for many takes 16 KiB. */
 static uint32_t many_slots(uint32_t bindings)
 {
@@ -119,6 +121,8 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_traffic_v1, FM_DP_PATHS, true },
 		{ dp->skel->maps.fm_watch_v1, FM_DP_PATHS, true },
 		{ dp->skel->maps.fm_woken_v1, FM_DP_WOKEN_BYTES, true },
+		{ dp->skel->maps.fm_chosen_v1,
+		  is_host ? 2 : FM_DP_CHOSEN_MASK(fm_words_buckets(words) - 1) + 1, true },
 		{ dp->skel->maps.fm_rulings_v1, is_host ? 1024 : flows, true },
 		{ dp->skel->maps.fm_rules_now_v1, 1, true },
 		{ dp->skel->maps.fm_asked_v1, is_host ? 4096 : FM_DP_ASKED_BYTES, true },
@@ -133,11 +137,10 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_sock_sender_v1, 0, is_host },
 	};
 
+	_Static_assert(sizeof(rows) / sizeof(rows[0]) <= FM_MAPS_MAX, "a plan has room for all");
 	memcpy(plan, rows, sizeof(rows));
 	return sizeof(rows) / sizeof(rows[0]);
 }
-
-#define FM_MAPS_MAX 32
 
 static void pin_path(const struct fm_dp *dp, const char *name, char *out, size_t size)
 {
@@ -349,6 +352,8 @@ int fm_dp_open(const struct fm_dp_conf *conf, struct fm_dp **out)
 	}
 	if (err == 0)
 		err = fm_forward_init(dp);
+	if (err == 0 && dp->conf.role == FM_DP_ANCHOR)
+		err = fm_chosen_clear(dp);
 	if (err < 0) {
 		fm_dp_close(dp);
 		return err;

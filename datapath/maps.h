@@ -77,8 +77,9 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
 #define FM_DP_BLOCK_NUMBERED 1u	    /* the peer takes copies with a sequence number */
 #define FM_DP_BLOCK_REGISTRATION 2u /* @registration is one */
 #define FM_DP_BLOCK_LEASE 4u	    /* @lease is one */
-#define FM_DP_BLOCK_PLAIN 8u  /* anchor: all goes by @path and by IPv6, uncounted, without limit */
-#define FM_DP_BLOCK_RULED 16u /* anchor: flows ask the daemon (struct fm_dp_ruling) */
+#define FM_DP_BLOCK_PLAIN 8u /* anchor: all goes by @path and by IPv6, uncounted, without limit */
+#define FM_DP_BLOCK_BY_FLOW 32u /* the rules compare nothing that differs within a flow */
+#define FM_DP_BLOCK_RULED 16u	/* anchor: flows ask the daemon (struct fm_dp_ruling) */
 
 /**
  * struct fm_dp_block - what forwarding needs of one binding: the key, and the first path
@@ -495,6 +496,20 @@ struct fm_dp_traffic {
 _Static_assert(sizeof(struct fm_dp_traffic) == 32, "changes a pinned map: raise its version");
 
 #define FM_DP_WOKEN_BYTES 4096u /* of the ring: a word an access and waking */
+
+/**
+ * struct fm_dp_chosen - anchor: what the rules of a binding said of a flow (chosen.h)
+ * @words: destination, source, ports and protocol; @whose: id and generation of the block
+ * @said:  FM_DP_SAID, the rule's fid << 32, mask of its paths; 0: nothing stands here
+ */
+struct fm_dp_chosen {
+	__u64 words[5], whose, said, check;
+};
+_Static_assert(sizeof(struct fm_dp_chosen) == 64, "changes a pinned map: raise its version");
+#define FM_DP_SAID (1ull << 63)
+#define FM_DP_CHOSEN_MAX (1u << 21)
+/* By the number of buckets of fm_words_v3, less one: four places for each, eight a binding. */
+#define FM_DP_CHOSEN_MASK(buckets) (((buckets) << 2 | 3u) & (FM_DP_CHOSEN_MAX - 1))
 
 /* What becomes of packets; one row each, counted per CPU. is_drop: the packet ended here. */
 /* clang-format off */

@@ -315,6 +315,18 @@ static uint64_t active_of(const struct fm_forwarding *f, uint16_t usable)
 	return active;
 }
 
+/* Do all packets of a flow fit the same rules? Not those of one DSCP, label or SPI. */
+static bool is_by_flow(const struct fm_forwarding *f)
+{
+	const uint8_t others = FM_DP_HAS_TC | FM_DP_HAS_LABEL | FM_DP_HAS_SPI;
+
+	for (uint32_t i = 0; i < f->n_rules; i++) {
+		if (f->rules[i].selector.has_start & others)
+			return false;
+	}
+	return true;
+}
+
 /* Does the slot of @old say what dp->rules says, but for the generation? */
 static bool says_the_same(struct fm_dp *dp, const struct fm_dp_block *old)
 {
@@ -336,6 +348,8 @@ int fm_rules_place(struct fm_dp *dp, const struct fm_forwarding *f, const struct
 	b->active = active_of(f, b->usable);
 	if (b->n_rules == 0)
 		return 0;
+	if (is_by_flow(f))
+		b->flags |= FM_DP_BLOCK_BY_FLOW;
 	slots = slots_of(dp, b);
 	if (b->n_rules <= FM_DP_FEW)
 		make_few(&dp->rules.few, f);

@@ -1,10 +1,11 @@
 /*
- * What the programs ask of flows, and the answers (ruling.h).
+ * What the programs ask of flows, and the answers (ruling.h); what rules said of flows (chosen.h).
  */
 #include "datapath/dp.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <arpa/inet.h>
@@ -12,6 +13,20 @@
 #include <bpf/libbpf.h>
 
 #include "datapath/path.skel.h"
+
+/* Generations of blocks that are gone may come a second time after a restart. */
+int fm_chosen_clear(struct fm_dp *dp)
+{
+	const struct bpf_map *map = dp->skel->maps.fm_chosen_v1;
+	size_t size = (size_t)bpf_map__max_entries(map) * sizeof(struct fm_dp_chosen);
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (at == MAP_FAILED)
+		return fm_dp_fail(-errno, "data path: cannot map what rules said of flows");
+	memset(at, 0, size);
+	(void)munmap(at, size);
+	return 0;
+}
 
 static int on_asked(void *ctx, void *data, size_t len)
 {
