@@ -1,6 +1,6 @@
 /*
- * HTB by rtnetlink (linux/pkt_sched.h). Leaves are fq_codel where the kernel has it, so that one
- * bulk flow does not hold up the next; else the kernel's own queue.
+ * CAKE or HTB by rtnetlink (linux/pkt_sched.h). HTB's leaves are fq_codel where the kernel has it,
+ * so that one bulk flow does not hold up the next; else the kernel's own queue.
  */
 #include "net/shape.h"
 
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define ROOT ((uint32_t)FM_SHAPE_MAJOR << 16)
+#define CAKE ((uint32_t)FM_SHAPE_CAKE << 16)
 #define CLASS(n) (ROOT | (n))
 #define ALL CLASS(0xffu) /* the class above the three: they lend each other what is left */
 #define TICK_NS 64u	 /* of HTB's buffers: psched ticks */
@@ -43,6 +44,24 @@ static int put_root(struct fm_netlink *n, uint32_t ifindex)
 	mnl_attr_put_strz(&r.head, TCA_KIND, "htb");
 	options = mnl_attr_nest_start(&r.head, TCA_OPTIONS);
 	mnl_attr_put(&r.head, TCA_HTB_INIT, sizeof(glob), &glob);
+	mnl_attr_nest_end(&r.head, options);
+	return fm_netlink_ask(n, &r, NULL, NULL);
+}
+
+/* Four tins by code point (RFC 4594, RFC 8622), a queue a flow in each. -ENOENT: not in this
+ * kernel. */
+static int put_cake(struct fm_netlink *n, uint32_t ifindex, uint64_t octets)
+{
+	struct fm_request r;
+	struct tcmsg *t = start(&r, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, ifindex);
+	struct nlattr *options;
+
+	t->tcm_parent = TC_H_ROOT;
+	t->tcm_handle = CAKE;
+	mnl_attr_put_strz(&r.head, TCA_KIND, "cake");
+	options = mnl_attr_nest_start(&r.head, TCA_OPTIONS);
+	mnl_attr_put_u64(&r.head, TCA_CAKE_BASE_RATE64, octets);
+	mnl_attr_put_u32(&r.head, TCA_CAKE_DIFFSERV_MODE, CAKE_DIFFSERV_DIFFSERV4);
 	mnl_attr_nest_end(&r.head, options);
 	return fm_netlink_ask(n, &r, NULL, NULL);
 }
@@ -127,16 +146,16 @@ static int look(struct fm_netlink *n, struct root *root)
 	return fm_netlink_ask(n, &r, see_root, root);
 }
 
-int fm_shape_put(struct fm_netlink *n, uint32_t ifindex, uint64_t bps)
+static bool is_ours(const struct root *root)
 {
-	struct root root = { .ifindex = ifindex };
-	uint64_t octets = bps / 8 ? bps / 8 : 1;
-	int err = look(n, &root);
+	return root->handle == ROOT || root->handle == CAKE;
+}
 
-	if (err == 0 && root.handle != 0 && root.handle != ROOT)
-		return -EEXIST;
-	if (err == 0 && root.handle != ROOT)
-		err = put_root(n, ifindex);
+static int put_htb(struct fm_netlink *n, const struct root *root, uint64_t octets)
+{
+	uint32_t ifindex = root->ifindex;
+	int err = root->handle == ROOT ? 0 : put_root(n, ifindex);
+
 	if (err == 0)
 		err = put_class(n, ifindex, ROOT, ALL, octets, octets, 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && err == 0; i++) {
@@ -150,6 +169,19 @@ int fm_shape_put(struct fm_netlink *n, uint32_t ifindex, uint64_t bps)
 	return err;
 }
 
+int fm_shape_put(struct fm_netlink *n, uint32_t ifindex, uint64_t bps)
+{
+	struct root root = { .ifindex = ifindex };
+	uint64_t octets = bps / 8 ? bps / 8 : 1;
+	int err = look(n, &root);
+
+	if (err == 0 && root.handle != 0 && !is_ours(&root))
+		return -EEXIST;
+	if (err == 0)
+		err = put_cake(n, ifindex, octets);
+	return err == -ENOENT ? put_htb(n, &root, octets) : err;
+}
+
 int fm_shape_drop(struct fm_netlink *n, uint32_t ifindex)
 {
 	struct root root = { .ifindex = ifindex };
@@ -157,10 +189,10 @@ int fm_shape_drop(struct fm_netlink *n, uint32_t ifindex)
 	struct tcmsg *t;
 	int err = look(n, &root);
 
-	if (err < 0 || root.handle != ROOT)
+	if (err < 0 || !is_ours(&root))
 		return err;
 	t = start(&r, RTM_DELQDISC, 0, ifindex);
 	t->tcm_parent = TC_H_ROOT;
-	t->tcm_handle = ROOT;
+	t->tcm_handle = root.handle;
 	return fm_netlink_ask(n, &r, NULL, NULL);
 }

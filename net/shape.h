@@ -1,7 +1,8 @@
 /*
- * Uplink queues of an access: HTB of three classes, so that packets wait here, where a call's can
- * overtake a backup's, and not in a modem that knows no difference. The data path says the class of
- * each packet by its priority (skb->priority); what does not pass it is of the middle one.
+ * Uplink queues of an access, so that packets wait here, where a call's can overtake a backup's,
+ * and not in a modem that knows no difference: CAKE where the kernel has it, which tells them by
+ * their code point; else HTB of three classes. Then the data path says the class of each packet by
+ * its priority (skb->priority); what does not pass it is of the middle one.
  */
 #ifndef FM_NET_SHAPE_H
 #define FM_NET_SHAPE_H
@@ -14,6 +15,7 @@
  * they mean here.
  */
 #define FM_SHAPE_MAJOR 0xf10bu
+#define FM_SHAPE_CAKE 0xf10cu  /* of CAKE: to it the numbers below would mean something else */
 #define FM_SHAPE_URGENT 0x06u  /* what cannot wait */
 #define FM_SHAPE_PLAIN 0x10u   /* all that says nothing */
 #define FM_SHAPE_PATIENT 0x02u /* what may wait */
