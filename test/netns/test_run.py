@@ -256,7 +256,7 @@ def test_the_end_is_that_of_the_program(world):
 
 def test_a_command_of_the_other_role_says_so(world):
     assert 'anchors have that command' in world.ask('host', 'pools')['error']['message']
-    assert 'hosts have that command' in world.ask('anchor', 'flows')['error']['message']
+    assert 'hosts have that command' in world.ask('anchor', 'address')['error']['message']
     assert world.ask('host', 'nonsense')['error']['message'] == 'there is no such command'
 
 
