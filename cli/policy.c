@@ -64,6 +64,28 @@ static char *read_file(const struct fm_args *a, const char *path, int *code)
 	return NULL;
 }
 
+/* The default that a file without one gets, as far as it counts: whether it takes a place. */
+static void ask_default(struct fm_conf_steer *out)
+{
+	struct fm_talk c = { 0 };
+	json_t *answer = NULL, *rules;
+
+	if (fm_talk_connect(&c) < 0)
+		return;
+	if (fm_talk_send(&c, json_pack("{s:s, s:s}", "command", "policy", "do", "show")) == 0 &&
+	    fm_talk_next(&c, 2000, &answer) == 0) {
+		rules = json_object_get(answer, "rules");
+		json_t *last = json_array_get(rules, json_array_size(rules) - 1);
+		const char *policy = json_string_value(json_object_get(answer, "policy"));
+
+		/* else it is that of a file that this one would replace */
+		out->hold_back = policy && strcmp(policy, "configured") == 0 &&
+				 json_is_integer(json_object_get(last, "places"));
+	}
+	json_decref(answer);
+	fm_talk_close(&c);
+}
+
 /* What a running daemon knows of accesses; quietly nothing where there is none. */
 static struct fm_config *ask_accesses(uint16_t *usable)
 {
@@ -91,6 +113,8 @@ static struct fm_config *ask_accesses(uint16_t *usable)
 	}
 	json_decref(answer);
 	fm_talk_close(&c);
+	if (base)
+		ask_default(&base->host.fallback.steer);
 	return base;
 }
 
@@ -109,6 +133,26 @@ static struct fm_config *parse(const char *path, const char *text, const struct 
 	return c;
 }
 
+/* With the daemon's default they may be one too many. */
+static struct fm_config *judge_room(struct fm_config *c, const struct fm_config *base, char *said,
+				    size_t size)
+{
+	char own[1024] = ""; /* what was said before stays where they fit */
+	FILE *err = fmemopen(own, sizeof(own), "w");
+	struct fm_conf_host whole = c->host;
+	bool fits;
+
+	whole.fallback.steer = base->host.fallback.steer;
+	fits = !err || fm_config_fits(&whole, err);
+	if (err)
+		(void)fclose(err);
+	if (fits)
+		return c;
+	snprintf(said, size, "%s", own);
+	fm_config_free(c);
+	return NULL;
+}
+
 /*
  * The rules of a file, by its own accesses where it has some, else by those of the daemon, else by
  * any. @usable: which of them are there.
@@ -125,6 +169,8 @@ static struct fm_config *read_rules(const char *path, const char *text, uint16_t
 	if (!base)
 		return c;
 	better = parse(path, text, base, said, size);
+	if (better && !better->host.fallback.is_set)
+		better = judge_room(better, base, said, size);
 	fm_config_free(base);
 	fm_config_free(c);
 	return better;

@@ -180,6 +180,15 @@ static const char *text_of(const json_t *request, const char *key)
 	return json_string_value(json_object_get(request, key));
 }
 
+/* What the configuration's reader said, to somebody who asked: not as a line of the log. */
+static json_t *refusal(const char *said)
+{
+	static const char prefix[] = "flowmobd: ";
+	bool has = strncmp(said, prefix, sizeof(prefix) - 1) == 0;
+
+	return fm_control_error("refused", said + (has ? sizeof(prefix) - 1 : 0));
+}
+
 /* The rules of the request, judged by this host's accesses; NULL and *@error. */
 static struct fm_config *read_request(struct fm_daemon *d, const json_t *request, json_t **error)
 {
@@ -197,7 +206,7 @@ static struct fm_config *read_request(struct fm_daemon *d, const json_t *request
 		(void)fclose(err);
 	free(copy);
 	if (!c)
-		*error = fm_control_error("refused", said);
+		*error = refusal(said);
 	return c;
 }
 
@@ -253,7 +262,7 @@ static json_t *put_in_place(struct fm_daemon *d, const char *name, const struct 
 			(void)write_stored(&d->options, name, &old);
 		else
 			remove_stored(&d->options, name);
-		error = fm_control_error("refused", said);
+		error = refusal(said);
 	}
 	free(old.text);
 	return error;
@@ -318,7 +327,7 @@ static json_t *run_reset(struct fm_daemon *d, json_t *request)
 	remove_stored(&d->options, IN_FORCE);
 	set_timer(d, 0);
 	if (fm_daemon_reload(d, said, sizeof(said)) < 0)
-		return fm_control_error("refused", said);
+		return refusal(said);
 	return answer_applied(d, "reset");
 }
 

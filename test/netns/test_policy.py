@@ -466,3 +466,17 @@ def test_too_many_rules_never_let_go_what_blocks(world, rules):
         policy(world, 'reset')
         until('lte is back', lambda: world.accesses()['lte']['registered'])
     until('all fit', lambda: 'rules-fit' in [e['event'] for e in world.events('host')])
+
+
+def test_the_default_of_a_replaced_file_does_not_count(world, rules):
+    """With one that spreads flows 64 rules would be one too many; it goes with its file."""
+    many = ''.join(f'rule "r{i}" {{ match = {{"udp dport {8000 + i}"}} }}\n' for i in range(64))
+    try:
+        policy(world, 'apply', rules('default { mode = load-balancing  via = {"wifi", "lte"} }'))
+        assert policy(world, 'check', rules(many))[1]['ok']
+        assert policy(world, 'apply', rules(many))[1]['rules'] == 64
+        assert policy(world, 'show')[1]['rule_places']['left_out'] == 0
+        code, said = policy(world, 'apply', rules(many + 'default { mode = load-balancing }'))
+        assert code == 1 and 'rules.conf:64: rule "r63": one match too many' in said['error']['message']
+    finally:
+        policy(world, 'reset')
