@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DELAY_MS 10 /* of an access, each way */
@@ -166,6 +167,129 @@ static double silent_goal(void *ctx)
 {
 	(void)ctx;
 	return SILENT_MS;
+}
+
+/* --- silent death of an idle access --- */
+
+#define IDLE_GOAL_MS 600 /* without tuning */
+#define IDLE_CUTS 3	 /* of one world */
+
+static const char idle_world[] =
+	"scenario \"idle\" {\n  duration = \"1s\"\n"
+	"  access \"a0\" { family = \"ipv6\" delay = \"10ms\" }\n"
+	"  access \"a1\" { family = \"ipv6\" delay = \"10ms\" }\n"
+	"  access \"a2\" { family = \"ipv6\" delay = \"10ms\" }\n"
+	"  access \"rest\" { family = \"ipv6\" delay = \"10ms\" }\n"
+	"  host { default { type = \"session-lasting\"  via = {\"rest\"} } }\n}\n";
+
+/* Runs `flowmob lab WORDS` in the world of this process; its output, NULL: it cannot. */
+static FILE *lab(const char *words)
+{
+	char self[256] = { 0 }, command[700];
+
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		return NULL;
+	snprintf(command, sizeof(command), "'%s' lab %s --instance idle%d %s%s", self,
+		 strncmp(words, "exec ", 5) == 0 ? "exec" : words, getpid(),
+		 strncmp(words, "exec ", 5) == 0 ? words + 5 : "", " 2>/dev/null");
+	return popen(command, "r");
+}
+
+static bool lab_does(const char *words)
+{
+	FILE *f = lab(words);
+	int c = 0;
+
+	while (f && c != EOF)
+		c = fgetc(f);
+	return f && pclose(f) == 0;
+}
+
+static double wall_s(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* When the host said that access @i was lost; 0: it did not. */
+static double lost_at_s(unsigned i)
+{
+	FILE *f = lab("exec host -- flowmob events --json");
+	double at_s = 0;
+	json_t *o;
+
+	while (f && (o = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL))) {
+		const char *event = json_string_value(json_object_get(o, "event"));
+		const char *access = json_string_value(json_object_get(o, "access"));
+
+		if (event && access && strcmp(event, "access-lost") == 0 && access[0] == 'a' &&
+		    access[1] == (char)('0' + i))
+			at_s = json_number_value(json_object_get(o, "at_s"));
+		json_decref(o);
+	}
+	if (f)
+		(void)pclose(f);
+	return at_s;
+}
+
+/* From before the command that cuts to the host's verdict; -1: none came. */
+static double idle_cut(unsigned i)
+{
+	double at_s = wall_s(), lost_s = 0;
+	char words[32];
+
+	snprintf(words, sizeof(words), "do cut access=a%u", i);
+	if (!lab_does(words))
+		return -1;
+	for (int tries = 0; tries < 10 && lost_s == 0; tries++) {
+		usleep(400000);
+		lost_s = lost_at_s(i);
+	}
+	return lost_s > at_s ? (lost_s - at_s) * 1e3 : -1;
+}
+
+/* The slowest of a world's. */
+static double idle_cuts(void)
+{
+	double slowest_ms = 0, ms;
+
+	for (unsigned i = 0; i < IDLE_CUTS; i++) {
+		/* at any time between two probes */
+		usleep((useconds_t)(rand() % 250) * 1000u + 1000000u);
+		ms = idle_cut(i);
+		if (ms < 0)
+			return -1;
+		slowest_ms = ms > slowest_ms ? ms : slowest_ms;
+	}
+	return slowest_ms;
+}
+
+static double idle_round(void *ctx)
+{
+	struct fm_bench *b = ctx;
+	char path[] = "/tmp/flowmob-bench-XXXXXX", words[64];
+	int fd = mkstemp(path);
+	double ms = -1;
+
+	if (fd < 0 || write(fd, idle_world, sizeof(idle_world) - 1) < 0)
+		return -1;
+	close(fd);
+	snprintf(words, sizeof(words), "up %s", path);
+	if (lab_does(words))
+		ms = idle_cuts();
+	(void)lab_does("down");
+	unlink(path);
+	b->checked++;
+	b->wrong += ms < 0;
+	return ms;
+}
+
+static double idle_goal(void *ctx)
+{
+	(void)ctx;
+	return IDLE_GOAL_MS;
 }
 
 /* --- silent death beside MPTCP --- */
@@ -359,6 +483,12 @@ int fm_bench_handover(struct fm_bench *b)
 					     .baseline = { "3 RTT + 10 ms", silent_goal, b },
 					     .goal = 1.0,
 					     .at_most = true };
+	const struct fm_bench_row idle = { .name = "silent death, idle",
+					   .unit = "ms",
+					   .ours = { "slowest verdict of three", idle_round, b },
+					   .baseline = { "600 ms", idle_goal, b },
+					   .goal = 1.0,
+					   .at_most = true };
 	const struct fm_bench_row renumber = { .name = "break before make",
 					       .unit = "ms",
 					       .ours = { "gap of what goes up", renumber_round, b },
@@ -378,6 +508,7 @@ int fm_bench_handover(struct fm_bench *b)
 		return 0;
 	}
 	has_failed |= fm_bench_compare(b, &silent) < 0;
+	has_failed |= fm_bench_compare(b, &idle) < 0;
 	has_failed |= beside_mptcp(b) < 0;
 	has_failed |= fm_bench_compare(b, &renumber) < 0;
 	return has_failed;
