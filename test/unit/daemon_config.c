@@ -41,8 +41,8 @@ static int enter(void **state)
 
 static int leave(void **state)
 {
-	static const char *const names[] = { "key", "open.key", "bad.key", "a.conf",
-					     "conf.d/b.conf" };
+	static const char *const names[] = { "key",    "open.key",	 "bad.key",
+					     "a.conf", "operator.rules", "conf.d/b.conf" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
