@@ -13,6 +13,8 @@
 #include "daemon/new_file.h"
 #include "daemon/role.h"
 
+#define RETRY_S 60 /* what the kernel refused it will refuse for a while: a module is missing */
+
 /* Whole, or as it was. */
 static int keep(const char *state_dir, const char *text, size_t len)
 {
@@ -54,6 +56,8 @@ static void put(struct fm_daemon *d)
 		fm_role_told(d, FM_DAEMON_EVENT_STORE, FM_GUARD_FILE, ret);
 	ret = len ? fm_guard_run(text, error) : 0;
 	g->is_off = ret == -EPROTONOSUPPORT;
+	g->has_failed = ret < 0;
+	g->wait_s = ret < 0 ? RETRY_S : 0;
 	if (ret < 0)
 		tell(d, g->is_off ? "this kernel has no nftables" : error);
 	g->is_put = true;
@@ -83,9 +87,14 @@ int fm_host_guard_look(struct fm_daemon *d)
 
 void fm_host_guard_second(struct fm_daemon *d)
 {
+	struct fm_host_guard *g = &d->host->guard;
+
+	if (g->wait_s > 0 && --g->wait_s > 0)
+		return;
 	if (fm_host_guard_look(d) != -ENOENT)
 		return;
-	tell(d, "its nftables table was taken away, and is put back");
+	if (!g->has_failed)
+		tell(d, "its nftables table was taken away, and is put back");
 	put(d);
 }
 

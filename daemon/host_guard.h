@@ -15,9 +15,11 @@ struct fm_daemon;
  * struct fm_host_guard - what the kernel and the file have
  * @is_put: both have @list
  * @is_off: this kernel has no nftables; it was told
+ * @has_failed: the kernel refused it last; tried again in @wait_s
  */
 struct fm_host_guard {
-	bool is_put, is_off;
+	bool is_put, is_off, has_failed;
+	uint32_t wait_s;
 	struct fm_netlink netlink;
 	uint32_t n;
 	struct fm_prefix list[FM_GUARD_PREFIXES];
