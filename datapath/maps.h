@@ -507,9 +507,11 @@ struct fm_dp_chosen {
 };
 _Static_assert(sizeof(struct fm_dp_chosen) == 64, "changes a pinned map: raise its version");
 #define FM_DP_SAID (1ull << 63)
+#define FM_DP_CHOSEN_LEAST (1u << 15)
 #define FM_DP_CHOSEN_MAX (1u << 21)
 /* By the number of buckets of fm_words_v3, less one: four places for each, eight a binding. */
-#define FM_DP_CHOSEN_MASK(buckets) (((buckets) << 2 | 3u) & (FM_DP_CHOSEN_MAX - 1))
+#define FM_DP_CHOSEN_MASK(buckets)                                                                 \
+	(((buckets) << 2 | (FM_DP_CHOSEN_LEAST - 1)) & (FM_DP_CHOSEN_MAX - 1))
 
 /* What becomes of packets; one row each, counted per CPU. is_drop: the packet ended here. */
 /* clang-format off */
