@@ -34,6 +34,7 @@ struct fm_lab_text fm_address_middle_prefix4(int access); /* …/29 */
 /* On the home link, in the anchor's own prefix 2001:db8:a::/64. */
 struct fm_lab_text fm_address_home6(int generation, int host);
 
+#define FM_LAB_HOME6 "2001:db8:a::/64"
 #define FM_LAB_ANCHOR_ADDRESS6(n) ((n) == 0 ? "2001:db8:a::1" : "2001:db8:b::1")
 #define FM_LAB_ANCHOR_ADDRESS4(n) ((n) == 0 ? "192.0.2.1" : "192.0.2.5")
 #define FM_LAB_ANCHOR_GATEWAY4(n) ((n) == 0 ? "192.0.2.2" : "192.0.2.6")

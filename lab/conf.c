@@ -14,6 +14,7 @@
 #include "lab/ns.h"
 
 #define KEY_BYTES 32
+#define ANCHOR_ACCESSES 7 /* an anchor has no more names for them: flowmob.conf(5) */
 
 static void write_value(FILE *f, const char *v)
 {
@@ -148,6 +149,39 @@ static void write_subscriber(FILE *f, const struct fm_lab_world *w, int host)
 	fputs("  }\n", f);
 }
 
+/* What the anchor can see of an access: every prefix that its hosts may come from. */
+static void write_care_of(FILE *f, const struct fm_lab_scenario *s, int i)
+{
+	const struct fm_lab_access *a = &s->accesses[i];
+	const char *comma = "";
+
+	if (a->is_home) {
+		fputs("\"" FM_LAB_HOME6 "\"", f);
+		comma = ", ";
+	} else if (a->family & FM_LAB_IPV6) {
+		fprintf(f, "\"2001:db8:f%x00::/48\"", (unsigned)i);
+		comma = ", ";
+	}
+	for (int g = 0; g < 2 && (a->family & FM_LAB_IPV4); g++) {
+		fprintf(f, "%s\"%s\"", comma,
+			a->family & FM_LAB_NAT ? fm_address_outer_prefix4(i, g).s
+					       : fm_address_prefix4(i, g).s);
+		comma = ", ";
+	}
+}
+
+/* An operator's commands take the scenario's names of accesses. */
+static void write_access_classes(FILE *f, const struct fm_lab_scenario *s)
+{
+	for (int i = 0; i < s->n_accesses && i < ANCHOR_ACCESSES; i++) {
+		fputs("  access ", f);
+		write_value(f, s->accesses[i].name);
+		fputs(" { care-of = {", f);
+		write_care_of(f, s, i);
+		fputs("} }\n", f);
+	}
+}
+
 static int write_anchor(const struct fm_lab_world *w, int n)
 {
 	char path[256], dir[128];
@@ -161,6 +195,7 @@ static int write_anchor(const struct fm_lab_world *w, int n)
 		FM_LAB_ANCHOR_ADDRESS6(n), FM_LAB_ANCHOR_ADDRESS4(n));
 	fprintf(f, "    prefix = \"%s\"\n    ipv4 = \"%s\"\n  }\n", FM_LAB_POOL6(n),
 		FM_LAB_POOL4(n));
+	write_access_classes(f, w->s);
 	for (int h = 0; h < FM_LAB_HOSTS; h++) {
 		if (fm_node_has_daemon(w, h))
 			write_subscriber(f, w, h);

@@ -45,7 +45,8 @@ class Operator:
     def __init__(self, world):
         self.world = world
         self.file = world.dir / 'anchor/flowmob.conf'
-        self.original = self.file.read_text()
+        self.by_lab = self.file.read_text()
+        self.original = re.sub(r'  access .*\n', '', self.by_lab)  # the tests have names of their own
         self.id = until('both accesses are registered', self.bound)['id']
 
     def bound(self):
@@ -122,6 +123,23 @@ def test_a_move_is_obeyed_in_both_directions(operator):
         until('it is back', lambda: operator.access_of(5004) == 'wifi')
         assert_whole(call.report())
     assert 'move-obeyed' in operator.names('anchor') and 'network-move' in operator.names('host')
+    settled(operator)
+
+
+def test_a_lab_names_its_accesses_for_the_operator(operator):
+    """As it is before anybody writes a policy: by the scenario's names, also behind the NAT."""
+    operator.file.write_text(operator.by_lab)
+    assert 'error' not in operator.world.ask('anchor', 'reload')
+    assert [b['access'] for b in operator.binding()['bids']] == ['wifi', 'lte']
+    with Call(operator.world, rate=100) as call:
+        until('it is there', lambda: operator.access_of(5004) == 'wifi')
+        code, said = operator.move('udp dport 5004', 'lte')
+        assert (code, said['access']) == (0, 'lte'), said
+        until('the host sends it over lte', lambda: operator.access_of(5004) == 'lte')
+        assert_whole(call.report())
+    for fid in [f['fid'] for f in operator.binding()['flows'] if f['fid'] >= 0x8000]:
+        assert operator.move(str(fid), 'rules')[0] == 0
+    operator.conf()
     settled(operator)
 
 
