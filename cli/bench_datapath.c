@@ -201,10 +201,13 @@ static void put_u32(uint8_t *to, uint32_t v)
 	memcpy(to, &v, sizeof(v));
 }
 
-/* Subscriber n: prefix 2001:db8:0:n::/64, care-of address 2001:db8:f000::n. */
-static int forward(struct fm_dp *dp, uint32_t n, bool is_host, uint32_t ifindex)
+/*
+ * Subscriber n: prefix 2001:db8:0:n::/64, care-of address 2001:db8:f000::n. @usage: the slot that
+ * it is counted in.
+ */
+static int forward(struct fm_dp *dp, uint32_t n, bool is_host, uint32_t ifindex, uint16_t usage)
 {
-	struct fm_forwarding f = { .id = n, .n_paths = 1, .n_prefixes = 1 };
+	struct fm_forwarding f = { .id = n, .n_paths = 1, .n_prefixes = 1, .usage = usage };
 	struct fm_ip coa = ip("2001:db8:f000::"), anchor = ip("2001:db8:a::1");
 
 	put_u32(coa.b + 12, n);
@@ -225,7 +228,8 @@ static int open_dp(struct world *w, enum place p)
 {
 	struct fm_dp_conf c = { .role = p == HOST ? FM_DP_HOST : FM_DP_ANCHOR,
 				.pin_dir = w->pins[p],
-				.anchor6 = ip("2001:db8:a::1") };
+				.anchor6 = ip("2001:db8:a::1"),
+				.usage_max = SUBSCRIBERS };
 	uint32_t acc, n = p == HOST ? 1 : SUBSCRIBERS;
 
 	enter(w, p);
@@ -235,7 +239,7 @@ static int open_dp(struct world *w, enum place p)
 	int err = fm_dp_open(&c, &w->dp[p]);
 
 	for (uint32_t i = 1; i <= n && err == 0; i++)
-		err = forward(w->dp[p], i, p == HOST, acc);
+		err = forward(w->dp[p], i, p == HOST, acc, 0);
 	if (err == 0)
 		err = fm_dp_attach(w->dp[p], c.fm0_ifindex, FM_DP_FM0);
 	if (err == 0)
@@ -405,6 +409,17 @@ static int by_the_data_path(struct world *w, bool on)
 	return err;
 }
 
+static int count_all(struct world *w, bool on)
+{
+	int err = 0;
+
+	enter(w, ANCHOR);
+	for (uint16_t i = 1; i <= SUBSCRIBERS && err == 0; i++)
+		err = forward(w->dp[ANCHOR], i, false, w->acc_ifindex, on ? i : 0);
+	leave(w);
+	return err;
+}
+
 static double by_anchor(void *ctx)
 {
 	struct world *w = ctx;
@@ -412,6 +427,15 @@ static double by_anchor(void *ctx)
 
 	(void)by_the_data_path(w, false);
 	return rate;
+}
+
+/* The same, each subscriber with `usage = yes`. */
+static double by_counting_anchor(void *ctx)
+{
+	struct world *w = ctx;
+	double rate = count_all(w, true) == 0 ? by_anchor(w) : -1;
+
+	return count_all(w, false) == 0 ? rate : -1;
 }
 
 static double by_null_redirect(void *ctx)
@@ -634,6 +658,12 @@ int fm_bench_datapath(struct fm_bench *b)
 		  { "anchor", by_anchor, &w },
 		  { "kernel IPv6 forwarding", by_the_kernel, &w },
 		  0,
+		  false },
+		{ "anchor, tc, usage counted",
+		  "packets_per_s",
+		  { "each counted", by_counting_anchor, &w },
+		  { "anchor", by_anchor, &w },
+		  0.97,
 		  false },
 		{ "anchor, XDP, 1000 subscribers",
 		  "packets_per_s",

@@ -307,11 +307,11 @@ static void make_paths(struct state *s, const struct fm_forwarding *f)
 	}
 }
 
-/* For quick.h. */
-static bool is_plain(const struct fm_dp_block *b)
+/* For quick.h: whoever is counted by flow classes has rules. */
+static bool is_plain(const struct fm_dp_block *b, const struct fm_forwarding *f)
 {
 	return b->usable == 1 && b->default_path == 0 && b->path.encap == FM_DP_ENCAP_IP6 &&
-	       !b->usage && !b->gates;
+	       !(b->usage && f->n_rules) && !b->gates;
 }
 
 /* The first /64 stands in the block: most bindings have no other. */
@@ -513,7 +513,7 @@ int fm_dp_forward(struct fm_dp *dp, const struct fm_forwarding *f)
 	bool has_old = get_state(dp, e->slot, &old);
 
 	err = fm_gates_place(dp, f, has_old ? &old.b : NULL, &s.b);
-	s.b.flags |= is_plain(&s.b) ? FM_DP_BLOCK_PLAIN : 0;
+	s.b.flags |= is_plain(&s.b, f) ? FM_DP_BLOCK_PLAIN : 0;
 	if (err == 0)
 		err = fm_rules_place(dp, f, has_old ? &old.b : NULL, &s.b);
 	if (err < 0)

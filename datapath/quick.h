@@ -1,6 +1,6 @@
 /*
  * Anchor, tc: the packet that most packets are, in one piece of straight code: UDP or TCP in IPv6
- * to a binding with one way, by IPv6, and nothing to decide, count or limit. It is read where it
+ * to a binding with one way, by IPv6, and nothing to decide or limit. It is read where it
  * lies, and done with as path.bpf.c does with it; whatever is otherwise is left to that, unchanged.
  * A processor that runs a network stack has little room for instructions: what is not run costs.
  */
@@ -8,6 +8,7 @@
 #define FM_DATAPATH_QUICK_H
 
 #include "datapath/tunnel.h"
+#include "datapath/usage.h"
 
 #define FM_QUICK_NOT (-1)      /* instead of a verdict */
 #define FM_QUICK_TCP_FLAGS 13u /* octet of the TCP header */
@@ -88,6 +89,8 @@ static __always_inline int fm_quick_downlink(struct __sk_buff *skb, const struct
 	}
 	fm_quick_wrap(o, &o->ip6 + 1, &b->path);
 	fm_count(FM_COUNT_SENT, len);
+	if (fm_is_counted(b))
+		fm_use(b, &b->path, 0, false, len, 1);
 	return fm_redirect_to(&b->path);
 }
 

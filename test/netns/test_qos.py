@@ -121,6 +121,27 @@ def test_a_subscriber_gets_its_rate_and_another_all(limited, way):
     assert abs(over - lost) < 0.05 * lost, (over, lost)  # the last ones nobody misses
 
 
+def test_whoever_has_one_way_and_no_class_is_counted(limited):
+    """The shortest way through the program counts too."""
+    text = limited.original.replace('types = {', 'usage = yes\n    types = {', 1)
+    limited.file.write_text(text)
+    assert 'error' not in limited.world.ask('anchor', 'reload')
+    limited.world.ask('anchor', 'usage-reset')
+    with limited.world.socket('host', socket.AF_INET6, socket.SOCK_DGRAM) as host, \
+            limited.world.socket('peer', socket.AF_INET6, socket.SOCK_DGRAM) as peer:
+        host.bind((limited.world.home('host'), 0))
+        peer.bind((PEER6, 5306))
+        for s in (host, peer):
+            s.settimeout(2)
+        for _ in range(100):
+            host.sendto(b'x' * 100, (PEER6, 5306))
+            peer.sendto(*peer.recvfrom(2048))
+            host.recv(2048)
+    used, = limited.world.ask('anchor', 'usage')['usage']
+    assert {used[f'{way}_packets'] for way in ('up', 'down')} == {100}, used
+    assert {used[f'{way}_bytes'] for way in ('up', 'down')} == {100 * (100 + HEADERS)}, used
+
+
 def test_a_class_gets_its_rate_and_other_flows_all(limited):
     limited.conf('class = {"bulk"}',
                  'class "bulk" { match = {"udp dport 5303"}  max-rate-down = "4mbit"  dscp = "le" }')
