@@ -325,10 +325,9 @@ def test_too_many_flows_shed(operator):
         assert operator.access_of(5004) == 'wifi'  # one flow is not too many
         until('all go elsewhere', has_left, 25)
         before = operator.world.octets(lte)
-        for s in socks:
-            s.settimeout(1)
-            s.send(b'at last')
-        assert min(b - a for a, b in zip(before, operator.world.octets(lte))) > 0
+        until('they are carried there, either way', lambda: not has_left() or min(
+            b - a for a, b in zip(before, operator.world.octets(lte))) > 1000)
+        assert operator.access_of(5004) == 'lte'
         assert_whole(few[0].report())
     assert {'move-obeyed'} <= set(operator.names('anchor'))
     operator.conf()
