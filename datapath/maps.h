@@ -77,7 +77,7 @@ _Static_assert(sizeof(struct fm_dp_prefix) == 20, "changes a pinned map: raise i
 #define FM_DP_BLOCK_NUMBERED 1u	    /* the peer takes copies with a sequence number */
 #define FM_DP_BLOCK_REGISTRATION 2u /* @registration is one */
 #define FM_DP_BLOCK_LEASE 4u	    /* @lease is one */
-#define FM_DP_BLOCK_PLAIN 8u /* anchor: all goes by @path and by IPv6, of no class, no limit */
+#define FM_DP_BLOCK_PLAIN 8u	/* anchor: all goes by @path and by IPv6, of no class, no limit */
 #define FM_DP_BLOCK_BY_FLOW 32u /* the rules compare nothing that differs within a flow */
 #define FM_DP_BLOCK_RULED 16u	/* anchor: flows ask the daemon (struct fm_dp_ruling) */
 
