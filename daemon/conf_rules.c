@@ -71,13 +71,14 @@ static bool read_lines(struct fm_conf_reading *r, const char *path, FILE *f)
 	char line[LINE_MAX_BYTES];
 
 	for (int number = 1; fgets(line, sizeof(line), f); number++) {
+		bool is_whole = strchr(line, '\n') || feof(f);
 		char *start = line + strspn(line, " \t");
 		const char *why;
 
 		start[strcspn(start, "\r\n")] = '\0';
-		if (*start == '\0' || *start == '#')
+		if (is_whole && (*start == '\0' || *start == '#'))
 			continue;
-		why = read_line(r, start);
+		why = is_whole ? read_line(r, start) : "it is too long, or has an octet 0";
 		if (!why)
 			continue;
 		fm_conf_refuse(r->err, path, number, why,
@@ -98,6 +99,11 @@ bool fm_conf_rules_read(struct fm_conf_reading *r, const char *path)
 		return false;
 	}
 	ok = read_lines(r, path, f);
+	if (ferror(f)) { /* half of the rules would be worse than none */
+		fprintf(r->err, "flowmobd: %s: cannot be read to its end: %s\n", path,
+			strerror(errno));
+		ok = false;
+	}
 	(void)fclose(f);
 	return ok;
 }

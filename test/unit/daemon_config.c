@@ -197,6 +197,7 @@ static const struct {
 	  "a.conf:3: class \"a\": no match" },
 	{ "rules that are not there", ANCHOR "rules = \"/nowhere/rules\"\n}",
 	  "/nowhere/rules: No such file" },
+	{ "rules that cannot be read", ANCHOR "rules = \"/\"\n}", "/: cannot be read to its end" },
 	{ "nonsense between keys", "host { = }", "a.conf:1: host: unexpected token '='" },
 };
 
@@ -324,6 +325,19 @@ static void rules_of_the_operator_are_read(void **state)
 	}
 }
 
+/* Its second half is no rule of its own. */
+static void a_long_line_is_refused(void **state)
+{
+	char said[4096], rules[1100];
+
+	(void)state;
+	memset(rules, '#', sizeof(rules));
+	(void)snprintf(rules + 1023, sizeof(rules) - 1023, "video udp\n");
+	assert_null(read_rules(rules, said));
+	if (!strstr(said, "operator.rules:1: it is too long"))
+		fail_msg("said %s", said);
+}
+
 static void an_anchor_is_read(void **state)
 {
 	char said[4096] = "";
@@ -432,6 +446,7 @@ int main(void)
 		cmocka_unit_test(a_whole_host_is_read),
 		cmocka_unit_test(an_anchor_is_read),
 		cmocka_unit_test(rules_of_the_operator_are_read),
+		cmocka_unit_test(a_long_line_is_refused),
 		cmocka_unit_test(files_beside_it_are_joined),
 		cmocka_unit_test(a_key_that_may_not_be_read_stays),
 	};
