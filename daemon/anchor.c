@@ -188,8 +188,10 @@ static void signal_received(void *ctx, const struct fm_via *via, const uint8_t *
 static uint16_t bid_of(void *ctx, const struct fm_tuple *flow)
 {
 	struct fm_daemon *d = ctx;
+	struct fm_dp *dp = d->anchor->dp;
+	uint16_t bid = dp && d->anchor->rules.n ? fm_dp_ruling_bid(dp, flow) : 0;
 
-	return d->anchor->dp ? fm_dp_uplink_bid(d->anchor->dp, flow) : 0;
+	return dp && !bid ? fm_dp_uplink_bid(dp, flow) : bid;
 }
 
 /* The binding that a home address belongs to: by its /64 or as an address of its own. */

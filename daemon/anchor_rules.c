@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 
 #include "daemon/anchor.h"
+#include "daemon/flows.h"
 
 /* A set of rules that is not in use yet. */
 static int build(const struct fm_conf_anchor *conf, struct fm_anchor_rules *r)
@@ -86,6 +87,20 @@ static uint8_t class_of(const struct fm_anchor_rules *r, const struct fm_binding
 	uint8_t class = number == FM_CLASSIFY_NONE ? 0 : r->classes[number];
 
 	return b->subscriber->conf.classes >> class & 1 ? class : 0;
+}
+
+uint8_t fm_anchor_rules_class(const struct fm_daemon *d, uint32_t id, const struct fm_tuple *flow)
+{
+	const struct fm_binding *b = fm_ha_binding_at(d->anchor->ha, id - 1);
+	struct fm_dp_asked q = { .family = fm_ip_is_v4(&flow->local) ? 4 : 6,
+				 .has = fm_flows_has_ports(flow->ip_proto) ? FM_DP_HAS_SPORT : 0 };
+
+	memcpy(q.flow.local, flow->local.b, sizeof(q.flow.local));
+	memcpy(q.flow.remote, flow->remote.b, sizeof(q.flow.remote));
+	q.flow.local_port = htons(flow->local_port);
+	q.flow.remote_port = htons(flow->remote_port);
+	q.flow.ip_proto = flow->ip_proto;
+	return b ? d->anchor->names.classes[class_of(&d->anchor->rules, b, &q)] : 0;
 }
 
 static void answer(void *ctx, const struct fm_dp_asked *q)

@@ -43,6 +43,9 @@ void fm_anchor_rules_look(struct fm_daemon *d);
 /* Do the rules speak of that binding's flows? */
 bool fm_anchor_rules_apply(const struct fm_daemon *d, uint32_t id);
 
+/* The class of such a flow, as it is counted; its code point and flow label are not known. */
+uint8_t fm_anchor_rules_class(const struct fm_daemon *d, uint32_t id, const struct fm_tuple *flow);
+
 /* Rules, memory and questions, for people; NULL: there are no rules. */
 json_t *fm_anchor_rules_json(const struct fm_daemon *d);
 

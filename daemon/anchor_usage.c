@@ -55,8 +55,11 @@ uint16_t fm_anchor_usage_slot(struct fm_daemon *d, uint32_t id)
 	return *slot;
 }
 
-/* As the programs do it: the first rule that fits and has a class (fm_class_of() in choose.h). */
-static uint8_t class_of(const struct fm_slow_packet *p)
+/*
+ * As the programs do it (fm_class_of() in choose.h): the first rule that fits and has a class, else
+ * what the operator's rules say.
+ */
+static uint8_t class_of(const struct fm_daemon *d, const struct fm_slow_packet *p)
 {
 	for (uint8_t i = 0; i < p->f->n_rules; i++) {
 		struct fm_selector selector = fm_selector_mirror(&p->f->rules[i].selector);
@@ -64,13 +67,13 @@ static uint8_t class_of(const struct fm_slow_packet *p)
 		if (p->f->rules[i].class && fm_flows_match(&p->flow, &selector))
 			return p->f->rules[i].class;
 	}
-	return 0;
+	return p->f->is_ruled ? fm_anchor_rules_class(d, p->f->id, &p->flow) : 0;
 }
 
 bool fm_anchor_usage_may_pass(void *ctx, const struct fm_slow_packet *p)
 {
 	const struct fm_daemon *d = ctx;
-	uint8_t class = class_of(p);
+	uint8_t class = class_of(d, p);
 	const struct fm_quality *all = &p->f->qualities[0], *own = &p->f->qualities[class];
 
 	if (p->is_uplink ? !(all->max_up_bps | own->max_up_bps)
@@ -81,9 +84,8 @@ bool fm_anchor_usage_may_pass(void *ctx, const struct fm_slow_packet *p)
 
 int fm_anchor_usage_dscp(void *ctx, const struct fm_slow_packet *p)
 {
-	const struct fm_quality *q = &p->f->qualities[class_of(p)];
+	const struct fm_quality *q = &p->f->qualities[class_of(ctx, p)];
 
-	(void)ctx;
 	if (!q->has_dscp)
 		q = &p->f->qualities[0];
 	return q->has_dscp ? q->dscp : FM_RAW_DSCP_INNER;
@@ -98,7 +100,7 @@ void fm_anchor_usage_carried(void *ctx, const struct fm_slow_packet *p)
 
 	if (!list || p->f->usage > n)
 		return;
-	used = &list[p->f->usage].of[p->path->access][class_of(p)][p->is_uplink];
+	used = &list[p->f->usage].of[p->path->access][class_of(d, p)][p->is_uplink];
 	(void)__atomic_fetch_add(&used->packets, 1, __ATOMIC_RELAXED);
 	(void)__atomic_fetch_add(&used->bytes, p->len, __ATOMIC_RELAXED);
 }

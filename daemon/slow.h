@@ -27,8 +27,9 @@ struct fm_slow_packet {
  * @tun:        where packets fall from and go to; its fell and ctx are set by fm_slow_open()
  * @is_anchor:  packets go to home addresses, and selectors are seen from the anchor
  * @forwarding: of the binding that home address @ip belongs to; NULL: of none
- * @bid_of:     0: none; host: the path that eBPF chose for a flow; anchor: that of its last uplink
- *              packet, which counts where no rule decides (D44)
+ * @bid_of:     0: none; host: the path that eBPF chose for a flow; anchor: that of the
+ *              operator's rules, else of its last uplink packet, which counts where no rule of the
+ *              binding decides (D44)
  * @dscp_of:    code point of the outer header, by the flow's rule or the subscriber's quality;
  *              FM_RAW_DSCP_INNER: that of the packet
  * @may_pass:   anchor: is a packet below its rates? It pays. Host: NULL

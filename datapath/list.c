@@ -95,6 +95,17 @@ uint16_t fm_dp_uplink_bid(struct fm_dp *dp, const struct fm_tuple *flow)
 	return now > u.seen_ns && now - u.seen_ns > FM_DP_FLOW_LIFE_NS ? 0 : u.where >> 16;
 }
 
+uint16_t fm_dp_ruling_bid(struct fm_dp *dp, const struct fm_tuple *flow)
+{
+	struct fm_dp_tuple key;
+	struct fm_dp_ruling r;
+
+	tuple_to_map(&key, flow);
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_rulings_v1), &key, &r) < 0)
+		return 0;
+	return r.bid;
+}
+
 int fm_dp_flow_end(struct fm_dp *dp, const struct fm_tuple *flow)
 {
 	struct fm_dp_tuple key;

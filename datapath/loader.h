@@ -201,6 +201,8 @@ int fm_dp_rulings_open(struct fm_dp *dp, void (*asked)(void *ctx, const struct f
 void fm_dp_rulings_read(struct fm_dp *dp);
 int fm_dp_rulings_give(struct fm_dp *dp, const struct fm_dp_asked *asked, uint16_t bid,
 		       uint8_t class);
+/* Of the path that was given for a flow; 0: none. */
+uint16_t fm_dp_ruling_bid(struct fm_dp *dp, const struct fm_tuple *flow);
 /* All flows ask anew: the rules, or where their classes go, have changed. */
 void fm_dp_rulings_renew(struct fm_dp *dp);
 

@@ -238,10 +238,10 @@ def test_a_drain_moves_all_and_is_undone(operator):
     settled(operator)
 
 
-def write_rules(operator, last):
-    """10,000 rules of which the call's flow fits line 7,777 only, of the class @last."""
+def write_rules(operator, last, match=f'dst {PEER6} dport 5004'):
+    """10,000 rules of which the call's flow, or @match, fits line 7,777 only, of the class @last."""
     lines = [f'film ip6 udp dst 2001:db8:{0xa000 + n % 4096:x}:{n:x}::/64 dport {1000 + n % 5000}' for n in range(10000)]
-    lines[7776] = f'{last} udp dst {PEER6} dport 5004'
+    lines[7776] = f'{last} udp {match}'
     lines[8000] = 'talk udp dport 5004'  # not the first that fits
     file = operator.world.dir / 'anchor/operator.rules'
     file.write_text('# CLASS MATCH\n\n' + '\n'.join(lines) + '\n')
@@ -430,6 +430,21 @@ def test_fragments_are_used_too(operator, family, size):
             assert counters[f'slow-{"reassembled" if way == "up" else "fragmented"}'] >= 50, counters
         else:  # each with its headers: IPv6 and the one of fragments
             assert n >= 100 and used[f'{way}_bytes'] == 50 * (size + 8) + n * 48, used
+    operator.flowmob('usage', '--reset')
+    operator.conf()
+
+
+def test_fragments_obey_ten_thousand_rules(operator):
+    """Those that the daemon cuts and puts together are of the class that the rules say."""
+    family, size = socket.AF_INET, 1400
+    write_rules(operator, 'talk', f'dst {PEER4} dport 5005')
+    operator.world.do('set', access='wifi', mtu=1400)
+    until('sizes are known', lambda: answered(operator.world, family, size, 3) == 3, 20)
+    operator.flowmob('usage', '--reset')
+    assert answered(operator.world, family, size, 50) == 50
+    operator.world.do('set', access='wifi', mtu=1500)
+    used, = operator.flowmob('usage', operator.id)[1]['usage']
+    assert (used['access'], used['class'], used['up_packets'], used['down_packets']) == ('near', 'talk', 50, 50), used
     operator.flowmob('usage', '--reset')
     operator.conf()
 
