@@ -307,11 +307,11 @@ static void make_paths(struct state *s, const struct fm_forwarding *f)
 	}
 }
 
-/* For quick.h: whoever is counted by flow classes has rules. */
+/* For quick.h: whoever is counted by flow classes has rules, or the operator's. */
 static bool is_plain(const struct fm_dp_block *b, const struct fm_forwarding *f)
 {
 	return b->usable == 1 && b->default_path == 0 && b->path.encap == FM_DP_ENCAP_IP6 &&
-	       !(b->usage && f->n_rules) && !b->gates;
+	       !(b->usage && (f->n_rules || f->is_ruled)) && !b->gates;
 }
 
 /* The first /64 stands in the block: most bindings have no other. */

@@ -449,6 +449,22 @@ def test_fragments_obey_ten_thousand_rules(operator):
     operator.conf()
 
 
+def test_ten_thousand_rules_count_over_one_access(operator):
+    """There is nothing to lead, and yet each packet is of its class, both ways."""
+    write_rules(operator, 'talk', f'dst {PEER6} dport 5005')
+    operator.world.do('link-down', access='lte')
+    until('one access is left', lambda: len(operator.binding()['bids']) == 1)
+    operator.flowmob('usage', '--reset')
+    with Call(operator.world, rate=200, port=5005):
+        time.sleep(3)  # for a second, perhaps, it has no class: until it was asked about
+    operator.world.do('restore', access='lte')
+    used = {u['class']: u for u in operator.flowmob('usage', operator.id)[1]['usage']}
+    assert used['talk']['up_packets'] > 300 and used['talk']['down_packets'] > 300, used
+    operator.flowmob('usage', '--reset')
+    operator.conf()
+    settled(operator)
+
+
 def test_usage_is_kept_where_many_more_are_counted(operator):
     """The map of counters has room for twice those that a start knows of, in steps: another start makes a larger one."""
     operator.conf(POLICY, 'class = {"video", "bulk"}\n    usage = yes')
