@@ -456,10 +456,11 @@ def test_ten_thousand_rules_count_over_one_access(operator):
     until('one access is left', lambda: len(operator.binding()['bids']) == 1)
     operator.flowmob('usage', '--reset')
     with Call(operator.world, rate=200, port=5005):
-        time.sleep(3)  # for a second, perhaps, it has no class: until it was asked about
+        time.sleep(2)
     operator.world.do('restore', access='lte')
     used = {u['class']: u for u in operator.flowmob('usage', operator.id)[1]['usage']}
-    assert used['talk']['up_packets'] > 300 and used['talk']['down_packets'] > 300, used
+    for way in ('up_packets', 'down_packets'):  # the first ones, until the daemon has answered, have none
+        assert used['talk'][way] > 300 and used.get(None, {way: 0})[way] < 40, used
     operator.flowmob('usage', '--reset')
     operator.conf()
     settled(operator)
