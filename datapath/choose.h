@@ -415,51 +415,26 @@ FM_SUBPROGRAM int fm_by_rules(const struct fm_dp_block *b, const struct fm_packe
 	return FM_BY_FITTING(b, p, r, fm_many_fit(r, &m), FM_DP_RULES, c);
 }
 
-#define FM_SAID 0x40000000u /* beside a mask: the rules of this flow were compared before */
-
-/* What they said then; 0: they were not. */
-FM_SUBPROGRAM int fm_rules_said(const struct fm_dp_block *b, const struct fm_packet *p)
-{
-	const struct fm_dp_settings *s = fm_settings();
-	struct fm_chosen_key k;
-
-	if (!b || !p || !s)
-		return 0;
-	fm_chosen_key_of(&k, b, p, s->buckets);
-	__u64 said = fm_chosen_get(&k);
-
-	return said ? (int)((__u32)said | FM_SAID) : 0;
-}
-
-FM_SUBPROGRAM int fm_rules_say(const struct fm_dp_block *b, const struct fm_packet *p, __u32 fid,
-			       __u32 mask)
-{
-	const struct fm_dp_settings *s = fm_settings();
-	struct fm_chosen_key k;
-
-	if (!b || !p || !s)
-		return 0;
-	fm_chosen_key_of(&k, b, p, s->buckets);
-	fm_chosen_put(&k, FM_DP_SAID | (__u64)(__u16)fid << 32 | mask);
-	return 0;
-}
-
 /*
- * The same, of a flow towards the host, compared once for each flow and state of the block. The key
- * is made twice, as fm_by_rules() below it would be one stack too many for 6.1.
+ * The same, of a flow towards the host, compared once for each flow and state of the block. Not a
+ * subprogram: its stack would be one too many for 6.1.
  */
-static __always_inline __u32 fm_by_rules_once(const struct fm_dp_block *b,
-					      const struct fm_packet *p, struct fm_choice *c)
+static __always_inline int fm_by_rules_once(const struct fm_dp_block *b, const struct fm_packet *p,
+					    struct fm_choice *c)
 {
-	bool is_by_flow = b->n_rules && (b->flags & FM_DP_BLOCK_BY_FLOW);
-	__u32 mask = is_by_flow ? (__u32)fm_rules_said(b, p) : 0;
+	if (!b->n_rules)
+		return 0;
+	if (!(b->flags & FM_DP_BLOCK_BY_FLOW))
+		return fm_by_rules(b, p, c);
+	__u64 said = fm_chosen_get(b, p);
 
-	if (mask)
-		return mask & ~FM_SAID;
-	mask = (__u32)fm_by_rules(b, p, c);
-	if (is_by_flow)
-		fm_rules_say(b, p, c->fid, mask);
-	return mask;
+	if (said) {
+		c->fid = (__u16)(said >> 32);
+		return (int)said;
+	}
+	said = (__u32)fm_by_rules(b, p, c);
+	fm_chosen_put(b, p, FM_DP_SAID | (__u64)c->fid << 32 | said);
+	return (int)said;
 }
 
 static __always_inline __u32 fm_by_default(const struct fm_dp_block *b)

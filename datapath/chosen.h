@@ -61,26 +61,43 @@ static __always_inline __u64 fm_chosen_at(const struct fm_chosen_key *k, __u32 a
 	return differs ? 0 : said;
 }
 
-static __always_inline __u64 fm_chosen_get(const struct fm_chosen_key *k)
+/*
+ * What was said of the flow; 0: nothing. Functions of their own: the key does not lie on the stack
+ * below rules.
+ */
+FM_SUBPROGRAM __u64 fm_chosen_get(const struct fm_dp_block *b, const struct fm_packet *p)
 {
-	__u64 said = fm_chosen_at(k, k->at);
+	const struct fm_dp_settings *s = fm_settings();
+	struct fm_chosen_key k;
 
-	return said ? said : fm_chosen_at(k, k->at | 1);
+	if (!b || !p || !s)
+		return 0;
+	fm_chosen_key_of(&k, b, p, s->buckets);
+	__u64 said = fm_chosen_at(&k, k.at);
+
+	return said ? said : fm_chosen_at(&k, k.at | 1);
 }
 
 /* @said: not 0. */
-static __always_inline void fm_chosen_put(const struct fm_chosen_key *k, __u64 said)
+FM_SUBPROGRAM int fm_chosen_put(const struct fm_dp_block *b, const struct fm_packet *p, __u64 said)
 {
-	__u32 at = k->at | (bpf_get_prandom_u32() & 1);
+	const struct fm_dp_settings *s = fm_settings();
+	struct fm_chosen_key k;
+
+	if (!b || !p || !s)
+		return 0;
+	fm_chosen_key_of(&k, b, p, s->buckets);
+	__u32 at = k.at | (bpf_get_prandom_u32() & 1);
 	struct fm_dp_chosen *c = bpf_map_lookup_elem(&fm_chosen_v1, &at);
 
 	if (!c)
-		return;
+		return 0;
 	for (__u32 i = 0; i < 5; i++)
-		c->words[i] = k->words[i];
-	c->whose = k->whose;
+		c->words[i] = k.words[i];
+	c->whose = k.whose;
 	c->said = said;
-	c->check = fm_chosen_check(k, said);
+	c->check = fm_chosen_check(&k, said);
+	return 0;
 }
 
 #endif
