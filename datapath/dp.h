@@ -69,6 +69,7 @@ struct fm_dp {
 		struct ring_buffer *ring;
 		void (*asked)(void *ctx, const struct fm_dp_asked *asked);
 		void *ctx;
+		uint32_t n_read; /* at once */
 	} rulings;
 	struct fm_dp_usage *usage; /* mapped; NULL: not asked for yet */
 	struct fm_slots blocks, more, few, many;

@@ -28,6 +28,9 @@ int fm_chosen_clear(struct fm_dp *dp)
 	return 0;
 }
 
+/* So many questions at once: signalling must not wait for those who come with new flows. */
+#define READ_MOST 256u
+
 static int on_asked(void *ctx, void *data, size_t len)
 {
 	struct fm_dp *dp = ctx;
@@ -37,7 +40,7 @@ static int on_asked(void *ctx, void *data, size_t len)
 		return 0;
 	memcpy(&asked, data, sizeof(asked));
 	dp->rulings.asked(dp->rulings.ctx, &asked);
-	return 0;
+	return ++dp->rulings.n_read < READ_MOST ? 0 : -EAGAIN; /* the descriptor stays readable */
 }
 
 /* Answers of an earlier run are of other rules. */
@@ -61,6 +64,7 @@ void fm_rulings_free(struct fm_dp *dp)
 
 void fm_dp_rulings_read(struct fm_dp *dp)
 {
+	dp->rulings.n_read = 0;
 	(void)ring_buffer__consume(dp->rulings.ring);
 }
 

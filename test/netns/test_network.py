@@ -466,6 +466,22 @@ def test_ten_thousand_rules_count_over_one_access(operator):
     settled(operator)
 
 
+def test_thousands_of_flows_ask_at_once(operator):
+    """More than the daemon answers in one turn: the others follow at once, not when the next one asks."""
+    write_rules(operator, 'talk', f'dst {PEER6} dport 5005')
+    until('it is counted', lambda: operator.flowmob('status')[1]['rules'])
+    before = operator.flowmob('status')[1]['rules']['asked']
+    with operator.world.socket('host', socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_UDP) as s:
+        s.bind((operator.world.home(), 0))
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_CHECKSUM, 6)
+        for port in range(20000, 22000):
+            s.sendto(port.to_bytes(2, 'big') + (5005).to_bytes(2, 'big') + b'\0\x08\0\0', (PEER6, 0))
+    time.sleep(0.5)
+    assert operator.flowmob('status')[1]['rules']['asked'] - before >= 2000
+    operator.conf()
+    settled(operator)
+
+
 def test_usage_is_kept_where_many_more_are_counted(operator):
     """The map of counters has room for twice those that a start knows of, in steps: another start makes a larger one."""
     operator.conf(POLICY, 'class = {"video", "bulk"}\n    usage = yes')
