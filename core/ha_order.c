@@ -527,17 +527,21 @@ enum fm_order_state fm_ha_order_state(const struct fm_binding *b, uint16_t group
 enum fm_order_state fm_ha_order_drained(const struct fm_binding *b)
 {
 	enum fm_order_state worst = FM_ORDER_HELD;
+	bool is_asked = false;
 
 	for (struct fm_list *e = b->orders.next; e != &b->orders; e = e->next) {
 		const struct fm_order *o = fm_order_at(e);
 
 		if (o->kind != FM_ORDER_DRAIN || o->is_over)
 			continue;
+		is_asked = true;
 		if (o->state == FM_ORDER_DUE || o->state == FM_ORDER_ASKED)
 			return o->state;
 		if (o->state > worst)
 			worst = o->state;
 	}
+	if (!is_asked) /* not yet, or it knows no such messages */
+		return b->no_indications ? FM_ORDER_UNANSWERED : FM_ORDER_DUE;
 	return worst;
 }
 

@@ -100,7 +100,7 @@ void fm_ha_orders_renew(struct fm_ha *ha, struct fm_binding *b);
 /* The state of a command: the worst of its orders; FM_ORDER_HELD when none is left. */
 enum fm_order_state fm_ha_order_state(const struct fm_binding *b, uint16_t group, uint8_t *status);
 
-/* How far a host is with leaving drained accesses; FM_ORDER_HELD: it left, or had nothing there. */
+/* How far a host that has a drained access is with leaving it; FM_ORDER_HELD: it left. */
 enum fm_order_state fm_ha_order_drained(const struct fm_binding *b);
 
 /* The flow class whose rule a flow binding is; 0: none. */
