@@ -257,6 +257,7 @@ static void second(void *ctx, uint64_t now_us)
 		if (d->anchor->has_strays)
 			fm_anchor_pools_tidy(d);
 	}
+	fm_anchor_links_tell(d);
 	fm_anchor_load_look(d, now_us);
 	fm_anchor_rules_look(d);
 	fm_slow_offer(&d->anchor->slow, now_us);

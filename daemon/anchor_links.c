@@ -19,6 +19,12 @@ static const char *const datapath_names[] = {
 	[FM_DP_XDP_GENERIC] = "xdp-generic",
 };
 
+static const uint8_t reaches[] = {
+	[FM_REACH_NONE] = FM_DP_REACH_BY_TC,
+	[FM_REACH_BACK] = FM_DP_REACH_BACK,
+	[FM_REACH_ANY] = FM_DP_REACH_ANY,
+};
+
 static const struct fm_attached *find(const struct fm_attached_list *a, uint32_t ifindex)
 {
 	for (uint32_t i = 0; i < a->n; i++) {
@@ -28,16 +34,21 @@ static const struct fm_attached *find(const struct fm_attached_list *a, uint32_t
 	return NULL;
 }
 
+/*
+ * The kernel asks by itself whether managed entries still hold; of others it would not learn that
+ * packets go there.
+ */
 static void tell_next_hop(struct fm_daemon *d, const struct fm_neighbour *n)
 {
 	const struct fm_attached *a = find(&d->anchor->attached, n->ifindex);
 	struct fm_dp_neighbour value = { 0 };
-	bool is_reached = a && a->reach != FM_REACH_NONE && n->is_valid;
+	bool is_reached = a && n->is_valid &&
+			  (a->reach != FM_REACH_NONE || d->anchor->neighbours.has_managed);
 
 	if (is_reached) {
 		memcpy(value.mac, n->mac, sizeof(value.mac));
 		memcpy(value.own, a->link.mac, sizeof(value.own));
-		value.reach = a->reach == FM_REACH_ANY ? FM_DP_REACH_ANY : FM_DP_REACH_BACK;
+		value.reach = reaches[a->reach];
 	}
 	fm_role_told_dp(
 		d, fm_dp_neighbour(d->anchor->dp, n->ifindex, &n->ip, is_reached ? &value : NULL));
@@ -47,8 +58,6 @@ void fm_anchor_links_tell(struct fm_daemon *d)
 {
 	const struct fm_neighbours *n = &d->anchor->neighbours;
 
-	if (!d->anchor->attached.uses_xdp)
-		return;
 	for (uint8_t i = 0; i < n->n; i++)
 		tell_next_hop(d, &n->list[i]);
 }
@@ -179,8 +188,7 @@ void fm_anchor_links_attach(struct fm_daemon *d, bool anew)
 	}
 	found.n = n;
 	*a = found;
-	if (a->uses_xdp)
-		fm_anchor_links_look(d);
+	fm_anchor_links_look(d);
 }
 
 json_t *fm_anchor_links_json(const struct fm_attached_list *a)

@@ -45,7 +45,7 @@ struct fm_attached_list {
 /* New interfaces get the programs; @anew: all do, as the configuration has changed. */
 void fm_anchor_links_attach(struct fm_daemon *d, bool anew);
 
-/* Tells XDP how next hops are reached now, where there is any; look: asks the drivers before. */
+/* Tells the programs how next hops are reached now, every second; look: asks the drivers before. */
 void fm_anchor_links_tell(struct fm_daemon *d);
 void fm_anchor_links_look(struct fm_daemon *d);
 

@@ -64,8 +64,7 @@ FM_MAP(fm_copies_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_cop
 FM_MAP(fm_uplink_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_tuple, struct fm_dp_uplink, 1024);
 FM_MAP(fm_domains_v1, BPF_MAP_TYPE_LRU_HASH, union fm_addr, __u32, 1024);
 FM_MAP(fm_fragments_v1, BPF_MAP_TYPE_LRU_HASH, struct fm_dp_fragment, __u32, 1024);
-FM_MAP(fm_neighbours_v2, BPF_MAP_TYPE_HASH, struct fm_dp_neighbour_key, struct fm_dp_neighbour,
-       1024);
+FM_PAGE_MAP(fm_neighbours_v3, struct fm_dp_neighbour, FM_DP_NEIGHBOURS);
 FM_MAP(fm_hooks_v1, BPF_MAP_TYPE_HASH, __u32, __u32, 1024);
 FM_MAP(fm_counters_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_counter, FM_COUNTER_COUNT);
 FM_MAP(fm_traffic_v1, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct fm_dp_traffic, FM_DP_PATHS);

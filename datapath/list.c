@@ -301,14 +301,33 @@ void fm_dp_domains_clear(struct fm_dp *dp)
 		continue;
 }
 
+static int put_neighbour(int fd, uint32_t at, struct fm_dp_neighbour *n, uint64_t until_ns)
+{
+	n->until_ns = until_ns;
+	return bpf_map_update_elem(fd, &at, n, BPF_ANY) < 0 ? -errno : 0;
+}
+
+/* Programs that read it meanwhile find @until_ns to be 0, or another one than before. */
 int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
 		    const struct fm_dp_neighbour *n)
 {
-	int fd = bpf_map__fd(dp->skel->maps.fm_neighbours_v2);
-	struct fm_dp_neighbour_key key = { .ifindex = ifindex };
+	int fd = bpf_map__fd(dp->skel->maps.fm_neighbours_v3), err;
+	struct fm_dp_neighbour old, new = { .ifindex = ifindex };
+	uint32_t at = fm_dp_neighbour_place(next_hop->b, ifindex);
 
-	memcpy(key.ip, next_hop->b, 16);
+	if (bpf_map_lookup_elem(fd, &at, &old) < 0)
+		return -errno;
+	memcpy(new.ip, next_hop->b, sizeof(new.ip));
+	if (!n && (old.ifindex != ifindex || memcmp(old.ip, new.ip, sizeof(new.ip)) != 0))
+		return 0;
 	if (!n)
-		return bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT ? -errno : 0;
-	return bpf_map_update_elem(fd, &key, n, BPF_ANY) < 0 ? -errno : 0;
+		return put_neighbour(fd, at, &old, 0);
+	memcpy(new.mac, n->mac, sizeof(new.mac));
+	memcpy(new.own, n->own, sizeof(new.own));
+	new.reach = n->reach;
+	new.until_ns = old.until_ns;
+	err = memcmp(&old, &new, sizeof(new)) == 0 ? 0 : put_neighbour(fd, at, &old, 0);
+	if (err == 0 && old.until_ns == 0)
+		err = put_neighbour(fd, at, &new, 0);
+	return err < 0 ? err : put_neighbour(fd, at, &new, now_ns() + FM_DP_NEIGHBOUR_LIFE_NS);
 }

@@ -113,7 +113,7 @@ static size_t plan_maps(struct fm_dp *dp, struct map_plan *plan)
 		{ dp->skel->maps.fm_uplink_v1, is_host ? 1024 : flows, true },
 		{ dp->skel->maps.fm_domains_v1, is_host ? FM_DOMAIN_ADDRESSES : 1, true },
 		{ dp->skel->maps.fm_fragments_v1, 4096, true },
-		{ dp->skel->maps.fm_neighbours_v2, is_host ? 1 : 4096, true },
+		{ dp->skel->maps.fm_neighbours_v3, is_host ? 1 : FM_DP_NEIGHBOURS, true },
 		{ dp->skel->maps.fm_hooks_v1, 1024, true },
 		{ dp->skel->maps.fm_counters_v1, FM_COUNTER_COUNT, true },
 		{ dp->skel->maps.fm_usage_v1, is_host ? 1 : c->usage_max + 1, true },

@@ -232,7 +232,10 @@ bool fm_dp_gate_pay(struct fm_dp *dp, uint64_t key, size_t len);
 int fm_dp_program_fd(struct fm_dp *dp, const char *name);
 int fm_dp_map_fd(const struct fm_dp *dp, const char *name);
 
-/* Anchor: how XDP reaches a next hop; @n NULL: not at all, tc does. */
+/*
+ * Anchor: how a next hop is reached (mac, own, reach of @n); NULL: nobody knows, the kernel does.
+ * To be told every second.
+ */
 int fm_dp_neighbour(struct fm_dp *dp, uint32_t ifindex, const struct fm_ip *next_hop,
 		    const struct fm_dp_neighbour *n);
 

@@ -257,8 +257,7 @@ _Static_assert(sizeof(struct fm_dp_bucket) == 64, "changes a pinned map: raise i
  * page's buckets; what has no room goes one page on, to a bucket that it does not share with all
  * its neighbours there.
  */
-#define FM_DP_NEIGHBOURS 64u /* buckets */
-#define FM_DP_STEP (FM_DP_NEIGHBOURS + 1)
+#define FM_DP_STEP (4096u / sizeof(struct fm_dp_bucket) + 1)
 #define FM_DP_TAG(hash) ((hash) >> 33 | 1) /* never that of a free place */
 static inline __u64 fm_dp_hash(__u64 a, __u64 b)
 {
@@ -445,20 +444,33 @@ struct fm_dp_fragment {
 };
 _Static_assert(sizeof(struct fm_dp_fragment) == 36, "changes a pinned map: raise its version");
 
-/* XDP writes Ethernet headers itself; a next hop without an entry is tc's matter. */
-struct fm_dp_neighbour_key {
-	__u8 ip[16];
-	__u32 ifindex;
-};
+#define FM_DP_REACH_BACK 0u  /* XDP: only packets that came by that interface (XDP_TX) */
+#define FM_DP_REACH_ANY 1u   /* XDP: its driver takes frames from other interfaces too */
+#define FM_DP_REACH_BY_TC 2u /* not by XDP */
+#define FM_DP_NEIGHBOUR_LIFE_NS 3000000000ull /* told again every second */
+#define FM_DP_NEIGHBOURS 1024u
 
-#define FM_DP_REACH_BACK 0u /* only packets that came by that interface (XDP_TX) */
-#define FM_DP_REACH_ANY 1u  /* its driver takes frames from other interfaces too */
-
+/**
+ * struct fm_dp_neighbour - anchor: how a next hop is reached, where we write Ethernet headers
+ * Each has one place in fm_neighbours_v3, and of two for one place the later one has it; without an
+ * entry the kernel's own neighbours are asked, by tc.
+ * @until_ns: CLOCK_MONOTONIC; tc believes it no longer, as nobody may be there to tell that it has
+ * changed. 0: it is being written. It is written first and last, and read first and last
+ */
 struct fm_dp_neighbour {
-	__u8 mac[6], own[6], reach, pad[3];
+	__u64 until_ns;
+	__u8 mac[6], own[6];
+	__u32 ifindex;
+	__u8 ip[16], reach, pad[23];
 };
-_Static_assert(sizeof(struct fm_dp_neighbour_key) == 20, "changes a pinned map: raise its version");
-_Static_assert(sizeof(struct fm_dp_neighbour) == 16, "changes a pinned map: raise its version");
+_Static_assert(sizeof(struct fm_dp_neighbour) == 64, "changes a pinned map: raise its version");
+
+static inline __u32 fm_dp_neighbour_place(const __u8 ip[16], __u32 ifindex)
+{
+	const __u32 *w = (const __u32 *)ip;
+
+	return (((w[0] ^ w[3]) * 31 + (w[1] ^ w[2]) + ifindex) * 0x9e3779b1u) >> 22;
+}
 
 /**
  * struct fm_dp_settings - the one entry of fm_settings_v3

@@ -673,8 +673,7 @@ static __always_inline int fm_anchor_enter(struct __sk_buff *skb, const bool is_
 SEC("tc")
 int fm_anchor_in(struct __sk_buff *skb)
 {
-	const struct fm_dp_settings *s = fm_settings();
-	int verdict = s ? fm_quick_downlink(skb, s) : FM_QUICK_NOT;
+	int verdict = fm_quick_downlink(skb);
 
 	return verdict == FM_QUICK_NOT ? fm_anchor_enter(skb, false) : verdict;
 }
@@ -732,8 +731,6 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 					   struct fm_packet *p, const bool redirects,
 					   struct ethhdr *eth)
 {
-	struct fm_dp_neighbour_key key = {};
-
 	if (p->ttl <= 1 || !fm_is_common(p) || ETH_HLEN + p->len != fm_ctx_len(ctx, true))
 		return XDP_PASS;
 	__u32 mask = fm_downlink_paths(b, p);
@@ -741,20 +738,18 @@ static __always_inline int fm_xdp_downlink(struct xdp_md *ctx, const struct fm_d
 
 	if (!mask || (mask & (mask - 1)) || (mask & FM_BLOCKS) || !path || p->len > path->mtu)
 		return XDP_PASS;
-	fm_addr_copy(key.ip, path->next_hop);
-	key.ifindex = path->ifindex;
-	const struct fm_dp_neighbour *n = bpf_map_lookup_elem(&fm_neighbours_v2, &key);
-
+	const struct fm_dp_neighbour *n = fm_neighbour_of(path);
+	__u64 until_ns = n ? FM_READ_ONCE(n->until_ns) : 0;
 	bool is_back = path->ifindex == ctx->ingress_ifindex;
 
-	if (!n || !(is_back || (redirects && n->reach == FM_DP_REACH_ANY)))
+	if (!until_ns || n->reach == FM_DP_REACH_BY_TC ||
+	    !(is_back || (redirects && n->reach == FM_DP_REACH_ANY)) ||
+	    !fm_write_ethernet((__u32 *)eth, n, until_ns))
 		return XDP_PASS;
 	if (!fm_admit_downlink(b, p, p->len))
 		return fm_drop(ctx, true, FM_COUNT_OVER_RATE);
 	if (bpf_xdp_adjust_head(ctx, -(int)fm_overhead(path->encap)))
 		return XDP_PASS;
-	__builtin_memcpy(eth->h_dest, n->mac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, n->own, ETH_ALEN);
 	eth->h_proto = bpf_htons(path->encap == FM_DP_ENCAP_IP6 ? ETH_P_IPV6 : ETH_P_IP);
 	if (fm_store(ctx, true, 0, eth, sizeof(*eth)) || !fm_write_outer(ctx, true, path, p))
 		return fm_drop(ctx, true, FM_COUNT_NO_ROOM);
@@ -769,7 +764,7 @@ static __always_inline int fm_xdp_enter(struct xdp_md *ctx, const bool redirects
 {
 	const struct fm_dp_settings *s = fm_settings();
 	struct fm_packet p = {};
-	struct ethhdr eth;
+	struct ethhdr eth __attribute__((aligned(4)));
 
 	if (!s || fm_load(ctx, true, 0, &eth, sizeof(eth)) ||
 	    (eth.h_proto != bpf_htons(ETH_P_IP) && eth.h_proto != bpf_htons(ETH_P_IPV6)) ||

@@ -63,12 +63,25 @@ static __always_inline void fm_quick_wrap(struct fm_outer *o, struct ipv6hdr *in
 	inner->hop_limit--;
 }
 
-static __always_inline int fm_quick_downlink(struct __sk_buff *skb, const struct fm_dp_settings *s)
+/* @header: of Ethernet. Without a neighbour that is still believed in the kernel writes it. */
+static __always_inline int fm_quick_redirect(__u32 header[3], const struct fm_dp_path *path)
 {
+	const struct fm_dp_neighbour *n = fm_neighbour_of(path);
+	__u64 until_ns = n ? FM_READ_ONCE(n->until_ns) : 0;
+
+	if (until_ns > bpf_ktime_get_coarse_ns() && fm_write_ethernet(header, n, until_ns))
+		return (int)bpf_redirect(path->ifindex, 0);
+	return fm_redirect_to(path);
+}
+
+/* Return: a verdict, or FM_QUICK_NOT. With a stack of its own: that of fm_anchor_in is full. */
+FM_SUBPROGRAM int fm_quick_downlink(struct __sk_buff *skb)
+{
+	const struct fm_dp_settings *s = fm_settings();
 	const __u32 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
 	struct ipv6hdr *ip = fm_at(skb, false, ETH_HLEN, sizeof(*ip) + sizeof(__be32));
 
-	if (!ip || skb->protocol != bpf_htons(ETH_P_IPV6) || skb->gso_size ||
+	if (!s || !ip || skb->protocol != bpf_htons(ETH_P_IPV6) || skb->gso_size ||
 	    !fm_quick_fits(ip, (void *)(ip + 1), (void *)(long)skb->data_end))
 		return FM_QUICK_NOT;
 	const __u64 *dst = (void *)&ip->daddr, *anchor = (void *)s->anchor6;
@@ -81,17 +94,19 @@ static __always_inline int fm_quick_downlink(struct __sk_buff *skb, const struct
 	if (!b || len > b->path.mtu ||
 	    bpf_skb_adjust_room(skb, sizeof(*ip), BPF_ADJ_ROOM_MAC, flags))
 		return FM_QUICK_NOT;
-	struct fm_outer *o = fm_at(skb, false, FM_AT_OUTER, 4 + 2 * sizeof(*ip) + sizeof(__be32));
+	__u32 *header = fm_at(skb, false, 0, ETH_HLEN + 2 * sizeof(*ip) + sizeof(__be32));
 
-	if (!o) {
+	if (!header) {
 		fm_count(FM_COUNT_NO_ROOM, len);
 		return TC_ACT_SHOT;
 	}
+	struct fm_outer *o = (void *)header + FM_AT_OUTER;
+
 	fm_quick_wrap(o, &o->ip6 + 1, &b->path);
 	fm_count(FM_COUNT_SENT, len);
 	if (fm_is_counted(b))
 		fm_use(b, &b->path, 0, false, len, 1);
-	return fm_redirect_to(&b->path);
+	return fm_quick_redirect(header, &b->path);
 }
 
 #endif

@@ -248,6 +248,33 @@ FM_SUBPROGRAM int fm_redirect_to(const struct fm_dp_path *path)
 	return (int)bpf_redirect_neigh(path->ifindex, &nh, sizeof(nh), 0);
 }
 
+/* How the next hop of @path is reached; NULL: the kernel is to be asked. */
+static __always_inline const struct fm_dp_neighbour *fm_neighbour_of(const struct fm_dp_path *path)
+{
+	__u32 at = fm_dp_neighbour_place(path->next_hop, path->ifindex);
+	const struct fm_dp_neighbour *n = bpf_map_lookup_elem(&fm_neighbours_v3, &at);
+
+	if (!n || n->ifindex != path->ifindex ||
+	    !fm_addr_equal((const union fm_addr *)n->ip, path->next_hop))
+		return NULL;
+	return n;
+}
+
+/*
+ * The Ethernet header of the packet, but for its type. @until_ns: what the entry said before its
+ * other fields were looked at. False: it has changed meanwhile.
+ */
+static __always_inline bool fm_write_ethernet(__u32 header[3], const struct fm_dp_neighbour *n,
+					      __u64 until_ns)
+{
+	const __u32 *macs = (const __u32 *)n->mac;
+
+	header[0] = FM_READ_ONCE(macs[0]);
+	header[1] = FM_READ_ONCE(macs[1]);
+	header[2] = FM_READ_ONCE(macs[2]);
+	return FM_READ_ONCE(n->until_ns) == until_ns;
+}
+
 /**
  * fm_make_room() - tc: for the outer header, behind the Ethernet header
  * Return: 0; negative: the buffer is as it was (a buffer that was decapsulated here and still
