@@ -78,25 +78,38 @@ void fm_dp_rulings_renew(struct fm_dp *dp)
 	(void)bpf_map_update_elem(fd, &zero, &generation, BPF_ANY);
 }
 
+/* The class of the last answer; 0: there is none. */
+static uint8_t class_before(struct fm_dp *dp, const struct fm_dp_asked *asked)
+{
+	struct fm_dp_ruling r;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.fm_rulings_v1), &asked->flow, &r) < 0)
+		return 0;
+	return r.is_given && r.id == asked->id ? r.class : 0;
+}
+
 /*
  * Beside the path that the flow came by, where both directions look for their class: else they
- * would find it there a second later. What its packets write meanwhile, the next one writes again.
+ * would find it there a second later. A class of the binding's own rules stays. What the flow's
+ * packets write meanwhile, the next one writes again.
  */
-static void note_class(struct fm_dp *dp, const struct fm_dp_asked *asked, uint8_t class)
+static void note_class(struct fm_dp *dp, const struct fm_dp_asked *asked, uint8_t before,
+		       uint8_t class)
 {
 	int fd = bpf_map__fd(dp->skel->maps.fm_uplink_v1);
 	struct fm_dp_uplink u;
 
-	if (class == 0 || bpf_map_lookup_elem(fd, &asked->flow, &u) < 0 || u.id != asked->id ||
-	    FM_DP_WHERE_CLASS(u.where))
+	if (class == before || bpf_map_lookup_elem(fd, &asked->flow, &u) < 0 || u.id != asked->id ||
+	    FM_DP_WHERE_CLASS(u.where) != before)
 		return;
-	u.where |= (uint32_t) class << 8;
+	u.where = (u.where & ~(0xffu << 8)) | (uint32_t) class << 8;
 	(void)bpf_map_update_elem(fd, &asked->flow, &u, BPF_EXIST);
 }
 
 int fm_dp_rulings_give(struct fm_dp *dp, const struct fm_dp_asked *asked, uint16_t bid,
 		       uint8_t class)
 {
+	uint8_t before = class_before(dp, asked);
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
@@ -113,6 +126,6 @@ int fm_dp_rulings_give(struct fm_dp *dp, const struct fm_dp_asked *asked, uint16
 	if (bpf_map_update_elem(bpf_map__fd(dp->skel->maps.fm_rulings_v1), &asked->flow, &r,
 				BPF_ANY) < 0)
 		return fm_dp_fail(-errno, "data path: cannot write what rules say of a flow");
-	note_class(dp, asked, class);
+	note_class(dp, asked, before, class);
 	return 0;
 }
