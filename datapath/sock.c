@@ -67,7 +67,10 @@ struct fm_sock {
 	bool is_resting[FM_SOCK_SLOTS];
 	void (*each)(void *ctx, const struct fm_sock_event *e);
 	void *ctx;
+	uint32_t n_read; /* at once */
 };
+
+#define READ_MOST 256u /* so many at once: whoever opens sockets in a row stops nobody else */
 
 static void pin_path(const struct fm_sock *s, const char *prefix, const char *name, char out[256])
 {
@@ -151,7 +154,7 @@ static int hear(void *ctx, void *data, size_t size)
 
 	if (size >= sizeof(struct fm_sock_event))
 		s->each(s->ctx, data);
-	return 0;
+	return ++s->n_read < READ_MOST ? 0 : -EAGAIN; /* the descriptor stays readable */
 }
 
 static int map_all(struct fm_sock *s)
@@ -521,7 +524,8 @@ int fm_sock_read(struct fm_sock *s, void (*each)(void *ctx, const struct fm_sock
 {
 	s->each = each;
 	s->ctx = ctx;
+	s->n_read = 0;
 	int n = ring_buffer__consume(s->events);
 
-	return n < 0 ? n : 0;
+	return n < 0 && n != -EAGAIN ? n : 0;
 }
