@@ -4,6 +4,7 @@
  */
 #include "daemon/host_guard.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,16 +16,52 @@
 
 #define RETRY_S 60 /* what the kernel refused it will refuse for a while: a module is missing */
 
-/* Whole, or as it was. */
-static int keep(const char *state_dir, const char *text, size_t len)
+/* Whole, or as it was. Prefixes only: root reads what a daemon with fewer rights wrote. */
+static int keep(const char *state_dir, const struct fm_prefix *list, uint32_t n)
 {
-	struct fm_new_file n;
-	int ret = fm_new_file_begin(&n, state_dir, FM_GUARD_FILE);
+	char address[INET6_ADDRSTRLEN];
+	struct fm_new_file new;
+	int ret = fm_new_file_begin(&new, state_dir, FM_GUARD_FILE);
 
 	if (ret < 0)
 		return ret;
-	(void)fwrite(text, 1, len, n.f);
-	return fm_new_file_end(&n, FM_OUTLIVES_MACHINE);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(new.f, "%s/%u\n",
+			inet_ntop(AF_INET6, list[i].ip.b, address, sizeof(address)), list[i].len);
+	return fm_new_file_end(&new, FM_OUTLIVES_MACHINE);
+}
+
+static bool read_prefix(char *line, struct fm_prefix *p)
+{
+	char *slash = strchr(line, '/');
+
+	if (!slash)
+		return false;
+	*slash = '\0';
+	if (inet_pton(AF_INET6, line, p->ip.b) != 1)
+		return false;
+	p->len = strcmp(slash + 1, "64\n") == 0 ? 64 : 128;
+	return p->len == 64 || strcmp(slash + 1, "128\n") == 0;
+}
+
+/* Return: how many; -EBADMSG: one line is none, or they are too many; another -errno. */
+static int read_back(const char *path, struct fm_prefix list[FM_GUARD_PREFIXES])
+{
+	char line[INET6_ADDRSTRLEN + 8];
+	FILE *f = fopen(path, "re");
+	int n = 0;
+
+	if (!f)
+		return -errno;
+	while (n >= 0 && fgets(line, sizeof(line), f)) {
+		bool fits = n < (int)FM_GUARD_PREFIXES && read_prefix(line, &list[n]);
+
+		n = fits ? n + 1 : -EBADMSG;
+	}
+	if (ferror(f))
+		n = -EIO;
+	(void)fclose(f);
+	return n;
 }
 
 static uint32_t look(const struct fm_homes *h, struct fm_prefix list[FM_GUARD_PREFIXES])
@@ -50,7 +87,7 @@ static void put(struct fm_daemon *d)
 	struct fm_host_guard *g = &d->host->guard;
 	char text[FM_GUARD_TEXT_MAX], error[FM_GUARD_ERROR_MAX];
 	size_t len = fm_guard_write(g->list, g->n, text);
-	int ret = len ? keep(d->options.state, text, len) : -E2BIG;
+	int ret = keep(d->options.state, g->list, g->n);
 
 	if (ret < 0)
 		fm_role_told(d, FM_DAEMON_EVENT_STORE, FM_GUARD_FILE, ret);
@@ -121,26 +158,25 @@ void fm_host_guard_close(struct fm_host_guard *g)
 
 int fm_host_guard_boot(const char *state_dir)
 {
-	char path[PATH_MAX], text[FM_GUARD_TEXT_MAX] = "", error[FM_GUARD_ERROR_MAX];
-	FILE *f;
-	int ret;
+	char path[PATH_MAX], text[FM_GUARD_TEXT_MAX], error[FM_GUARD_ERROR_MAX];
+	struct fm_prefix list[FM_GUARD_PREFIXES];
+	int n = fm_new_file_path(state_dir, FM_GUARD_FILE, path);
 
-	ret = fm_new_file_path(state_dir, FM_GUARD_FILE, path);
-	f = ret == 0 ? fopen(path, "re") : NULL;
-	if (ret == 0 && !f && errno == ENOENT)
+	n = n < 0 ? n : read_back(path, list);
+	if (n == -ENOENT)
 		return 0; /* no run has had a home prefix yet, or `flowmob down` was the last */
-	if (ret == 0 && !f)
-		ret = -errno;
-	if (f && fread(text, 1, sizeof(text) - 1, f) == 0)
-		ret = -EIO;
-	if (f)
-		fclose(f);
-	if (ret == 0 && fm_guard_run(text, error) < 0) {
-		fprintf(stderr, "flowmobd: %s: %s\n", path,
-			error[0] ? error : "this kernel has no nftables");
-		return 1;
+	if (n < 0) {
+		fprintf(stderr,
+			"flowmobd: %s: %s; nothing leaves this machine until flowmobd starts\n",
+			path, n == -EBADMSG ? "holds more than home prefixes" : strerror(-n));
+		(void)fm_guard_write_closed(text);
+	} else {
+		(void)fm_guard_write(list, (size_t)n, text);
 	}
+	int ret = fm_guard_run(text, error);
+
 	if (ret < 0)
-		fprintf(stderr, "flowmobd: %s: %s\n", path, strerror(-ret));
-	return ret < 0;
+		fprintf(stderr, "flowmobd: guard: %s\n",
+			error[0] ? error : "this kernel has no nftables");
+	return n < 0 || ret < 0;
 }

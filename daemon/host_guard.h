@@ -9,7 +9,7 @@
 
 struct fm_daemon;
 
-#define FM_GUARD_FILE "guard.nft" /* in the directory of --state */
+#define FM_GUARD_FILE "guard" /* in the directory of --state: a home prefix a line */
 
 /**
  * struct fm_host_guard - what the kernel and the file have
@@ -42,7 +42,10 @@ void fm_host_guard_down(struct fm_daemon *d);
 
 void fm_host_guard_close(struct fm_host_guard *g);
 
-/* flowmobd --guard: puts the kernel's table from the file. Return: an exit status. */
+/*
+ * flowmobd --guard: puts the kernel's table from the file; from one that cannot be read, a table
+ * that lets nothing leave. Return: an exit status.
+ */
 int fm_host_guard_boot(const char *state_dir);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * One text does all: it is what the daemon gives the kernel, and what it keeps for the next boot.
- * libnftables reads it in this process, whose CAP_NET_ADMIN nft(8) would not inherit.
+ * One text does all, and can be run again. libnftables reads it in this process, whose
+ * CAP_NET_ADMIN nft(8) would not inherit.
  */
 #include "net/guard.h"
 
@@ -91,6 +91,16 @@ size_t fm_guard_write(const struct fm_prefix *list, size_t n, char text[FM_GUARD
 	len = ftell(f);
 	fclose(f);
 	return fits && len > 0 && (size_t)len < FM_GUARD_TEXT_MAX ? (size_t)len : 0;
+}
+
+size_t fm_guard_write_closed(char text[FM_GUARD_TEXT_MAX])
+{
+	return (size_t)snprintf(text, FM_GUARD_TEXT_MAX,
+				"%sadd rule " TABLE " out ip6 saddr { 2000::/3, fc00::/7 } "
+				"counter name left-outside drop\n"
+				"add rule " TABLE " out ip saddr != 0.0.0.0 "
+				"counter name left-outside drop\n",
+				head);
 }
 
 /* libnftables ends the process where the kernel has no such netlink family. */

@@ -23,6 +23,11 @@
  */
 size_t fm_guard_write(const struct fm_prefix *list, size_t n, char text[FM_GUARD_TEXT_MAX]);
 
+/* The same where home prefixes are not known: what has no link-local source stays here, whoever
+ * sent it.
+ */
+size_t fm_guard_write_closed(char text[FM_GUARD_TEXT_MAX]);
+
 /**
  * fm_guard_run() - let the kernel have it
  * @error: what nftables says where it refuses

@@ -109,13 +109,21 @@ def test_a_flushed_ruleset_is_put_back(world):
 def test_without_a_file_a_boot_changes_nothing(world):
     world.ask('host', 'down')
     until('the table is gone', lambda: not table(world))
-    assert not (world.dir / 'host/state/guard.nft').exists()
+    assert not (world.dir / 'host/state/guard').exists()
     guard(world)
     assert not table(world)
 
 
-def test_a_broken_file_is_told(world):
-    (world.dir / 'host/state/guard.nft').write_text('add table inet flowmob\nnonsense\n')
+@pytest.mark.parametrize('broken', ['nonsense\n', 'include "/etc/passwd"\n', '2001:db8:1::/63\n', '2001:db8:1::/64'])
+def test_a_broken_file_closes_until_the_daemon_starts(world, broken):
+    boot(world)
+    access = world.run('host', 'ip', '-6', '-o', 'addr', 'show', 'dev', 'wifi', 'scope', 'global').split()[3]
+    (world.dir / 'host/state/guard').write_text(broken)
     with pytest.raises(Exception, match='returned non-zero exit status 1'):
         guard(world)
-    assert 'home64' in table(world)  # as it was
+    ping = ('ping', '-6', '-c1', '-W1', '-I', access.split('/')[0], PEER6)
+    assert 'ttl=' not in world.run('host', *ping, check=False)
+    assert counted(world, 'left-outside') >= 1
+    world.do('start', node='host')
+    until('the daemon knows better', lambda: 'ttl=' in world.run('host', *ping, check=False))
+    assert 'home64' in table(world)

@@ -152,7 +152,7 @@ def make(tree, build):
         (tree / part).mkdir(parents=True)
     run('meson', 'install', '-C', build, '--no-rebuild', env={**os.environ, 'DESTDIR': str(tree)})
     earlier_run(tree, build)
-    prefix = re.search(r'home64 { ([0-9a-f:]+) }', (tree / str(STATE)[1:] / 'guard.nft').read_text()).group(1)
+    prefix = re.search(r'([0-9a-f:]+)/64', (tree / str(STATE)[1:] / 'guard').read_text()).group(1)
     (tree / str(ETC)[1:] / 'link').write_text(LINK)
     (tree / str(ETC)[1:] / 'send.py').write_text(SENDER)
     for name, text in units(prefix + '7').items():
