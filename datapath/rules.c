@@ -83,7 +83,7 @@ static uint8_t mark_of(const struct fm_rule *r)
 static void make_head(struct fm_dp_rules_head *h, const struct fm_forwarding *f)
 {
 	h->id = f->id;
-	for (uint32_t i = 0; i < f->n_rules; i++) {
+	for (uint32_t i = 0; i < f->n_rules && i < FM_RULES_MAX; i++) {
 		const struct fm_rule *r = &f->rules[i];
 
 		h->need |= r->need;
