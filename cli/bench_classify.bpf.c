@@ -3,7 +3,7 @@
  * its ingress: nothing, one look-up of its flow, the rules of its subscriber.
  */
 #include "cli/bench_classify.h"
-#include "datapath/choose.h"
+#include "datapath/uplink.h"
 
 FM_MAP(bench_flows, BPF_MAP_TYPE_ARRAY, __u32, struct fm_bench_flows, 1);
 FM_MAP(bench_exact, BPF_MAP_TYPE_HASH, struct fm_dp_tuple, __u32, 1);

@@ -7,7 +7,7 @@
 #ifndef FM_DATAPATH_NUMBER_H
 #define FM_DATAPATH_NUMBER_H
 
-#include "datapath/choose.h"
+#include "datapath/find.h"
 
 #define FM_GRE_KEY_AND_SEQUENCE 0x3000 /* RFC 2890 §2: K and S; version 0 */
 

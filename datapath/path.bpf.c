@@ -3,9 +3,9 @@
  * Anchor: tc ingress (or XDP before it), tc egress of fm0. What they cannot send is left to the
  * stack and so to fm0's reader, the daemon. Each drop counts its row of FM_COUNTERS.
  */
+#include "datapath/flow.h"
 #include "datapath/quality.h"
 #include "datapath/quick.h"
-#include "datapath/sender.h"
 #include "datapath/too_big.h"
 #include "datapath/watch.h"
 

@@ -5,7 +5,7 @@
 #ifndef FM_DATAPATH_TUNNEL_H
 #define FM_DATAPATH_TUNNEL_H
 
-#include "datapath/choose.h"
+#include "datapath/uplink.h"
 #include "datapath/number.h"
 
 #define FM_HOP_LIMIT 64 /* digest §10.2 */

@@ -6,7 +6,7 @@
 #ifndef FM_DATAPATH_USAGE_H
 #define FM_DATAPATH_USAGE_H
 
-#include "datapath/choose.h"
+#include "datapath/uplink.h"
 
 static __always_inline bool fm_is_counted(const struct fm_dp_block *b)
 {

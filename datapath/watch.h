@@ -5,7 +5,7 @@
 #ifndef FM_DATAPATH_WATCH_H
 #define FM_DATAPATH_WATCH_H
 
-#include "datapath/choose.h"
+#include "datapath/find.h"
 
 /* The daemon sleeps until a packet comes by: once, then it looks by itself. */
 static __always_inline void fm_watch_wake(struct fm_dp_watch *w, __u32 access)
