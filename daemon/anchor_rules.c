@@ -47,24 +47,17 @@ static void drop(struct fm_anchor_rules *r)
 	r->n = 0;
 }
 
-/* The flow as its host sends it, with what only its packet showed. */
-static struct fm_packet_fields fields_of(const struct fm_dp_asked *q)
+static struct fm_packet_fields fields_of(const struct fm_tuple *flow)
 {
-	struct fm_packet_fields p = {
-		.spi = q->spi,
-		.label = q->label,
-		.sport = ntohs(q->flow.local_port),
-		.dport = ntohs(q->flow.remote_port),
-		.ip_proto = q->flow.ip_proto,
-		.tc = q->tc,
-		.is_v4 = q->family == 4,
-		.has_ports = q->has & FM_DP_HAS_SPORT,
-		.has_spi = q->has & FM_DP_HAS_SPI,
+	return (struct fm_packet_fields){
+		.src = flow->local,
+		.dst = flow->remote,
+		.sport = flow->local_port,
+		.dport = flow->remote_port,
+		.ip_proto = flow->ip_proto,
+		.is_v4 = fm_ip_is_v4(&flow->local),
+		.has_ports = fm_flows_has_ports(flow->ip_proto),
 	};
-
-	memcpy(p.src.b, q->flow.local, sizeof(p.src.b));
-	memcpy(p.dst.b, q->flow.remote, sizeof(p.dst.b));
-	return p;
 }
 
 static struct fm_tuple tuple_of(const struct fm_dp_asked *q)
@@ -80,9 +73,9 @@ static struct fm_tuple tuple_of(const struct fm_dp_asked *q)
 
 /* The class of the first rule that fits; of a class that is not the subscriber's, none. */
 static uint8_t class_of(const struct fm_anchor_rules *r, const struct fm_binding *b,
-			const struct fm_dp_asked *q)
+			const struct fm_tuple *flow)
 {
-	struct fm_packet_fields p = fields_of(q);
+	struct fm_packet_fields p = fields_of(flow);
 	uint32_t number = r->n ? fm_classify_find(&r->engine, &p) : FM_CLASSIFY_NONE;
 	uint8_t class = number == FM_CLASSIFY_NONE ? 0 : r->classes[number];
 
@@ -92,15 +85,8 @@ static uint8_t class_of(const struct fm_anchor_rules *r, const struct fm_binding
 uint8_t fm_anchor_rules_class(const struct fm_daemon *d, uint32_t id, const struct fm_tuple *flow)
 {
 	const struct fm_binding *b = fm_ha_binding_at(d->anchor->ha, id - 1);
-	struct fm_dp_asked q = { .family = fm_ip_is_v4(&flow->local) ? 4 : 6,
-				 .has = fm_flows_has_ports(flow->ip_proto) ? FM_DP_HAS_SPORT : 0 };
 
-	memcpy(q.flow.local, flow->local.b, sizeof(q.flow.local));
-	memcpy(q.flow.remote, flow->remote.b, sizeof(q.flow.remote));
-	q.flow.local_port = htons(flow->local_port);
-	q.flow.remote_port = htons(flow->remote_port);
-	q.flow.ip_proto = flow->ip_proto;
-	return b ? d->anchor->names.classes[class_of(&d->anchor->rules, b, &q)] : 0;
+	return b ? d->anchor->names.classes[class_of(&d->anchor->rules, b, flow)] : 0;
 }
 
 static void answer(void *ctx, const struct fm_dp_asked *q)
@@ -115,7 +101,7 @@ static void answer(void *ctx, const struct fm_dp_asked *q)
 
 	if (!b)
 		return;
-	class = class_of(r, b, q);
+	class = class_of(r, b, &flow);
 	r->n_asked++;
 	r->n_fitting += class != 0;
 	if (class && ha->policy.classes[class - 1].n_via)

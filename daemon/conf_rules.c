@@ -11,6 +11,7 @@
 
 #define LINE_MAX_BYTES 1024
 #define GROW 1024u
+#define OF_PACKETS (1u << FM_SEL_TC | 1u << FM_SEL_LABEL | 1u << FM_SEL_SPI)
 
 static bool add(struct fm_conf_anchor *a, const struct fm_selector *s, uint8_t class)
 {
@@ -57,6 +58,9 @@ static const char *read_line(struct fm_conf_reading *r, char *line)
 	if (m.types || m.need || m.is_metered || m.network)
 		return "an anchor sees packets only";
 	for (uint8_t i = 0; i < m.n; i++) {
+		if (m.selectors[i].has_start & OF_PACKETS)
+			return "a flow is asked about once, and its packets may differ in DSCP, "
+			       "flow label and SPI";
 		if (a->n_rules == FM_CONF_FLOW_RULES_MAX)
 			return "one rule too many: there is room for 65536, a line that names no "
 			       "address family is two";

@@ -357,10 +357,9 @@ _Static_assert(sizeof(struct fm_dp_ruling) == 24, "changes a pinned map: raise i
 /* The question, by fm_asked_v1; a full ring takes none, and the flow asks again. */
 struct fm_dp_asked {
 	struct fm_dp_tuple flow;
-	__u32 id, block, rules, spi, label;
-	__u8 tc, family, has, pad; /* @has: FM_DP_HAS_ bits of what the packet has */
+	__u32 id, block, rules, pad;
 };
-_Static_assert(sizeof(struct fm_dp_asked) == 64, "eight octets of head beside it in the ring");
+_Static_assert(sizeof(struct fm_dp_asked) == 56, "with the ring's head it is a cache line");
 #define FM_DP_ASKED_BYTES 262144u
 
 #define FM_DP_USAGE_ACCESSES 8u /* access classes, 0: none */

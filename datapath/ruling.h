@@ -10,8 +10,8 @@
 
 #define FM_ASK_AGAIN_NS 1000000000ull
 
-static __always_inline void fm_ask(const struct fm_dp_block *b, const struct fm_packet *p,
-				   const struct fm_dp_tuple *t, __u32 rules)
+static __always_inline void fm_ask(const struct fm_dp_block *b, const struct fm_dp_tuple *t,
+				   __u32 rules)
 {
 	struct fm_dp_asked *a = bpf_ringbuf_reserve(&fm_asked_v1, sizeof(*a), 0);
 
@@ -21,11 +21,6 @@ static __always_inline void fm_ask(const struct fm_dp_block *b, const struct fm_
 	a->id = b->id;
 	a->block = b->generation;
 	a->rules = rules;
-	a->spi = p->spi;
-	a->label = p->label;
-	a->tc = p->tc;
-	a->family = p->family;
-	a->has = p->has;
 	a->pad = 0;
 	bpf_ringbuf_submit(a, 0);
 }
@@ -60,12 +55,12 @@ FM_SUBPROGRAM int fm_ruling_of(const struct fm_dp_block *b, const struct fm_pack
 		new.asked_ns = now_ns;
 		new.id = b->id;
 		bpf_map_update_elem(&fm_rulings_v1, &t, &new, BPF_NOEXIST);
-		fm_ask(b, p, &t, *rules);
+		fm_ask(b, &t, *rules);
 		return 0;
 	}
 	if (now_ns - r->asked_ns > FM_ASK_AGAIN_NS) {
 		r->asked_ns = now_ns;
-		fm_ask(b, p, &t, *rules);
+		fm_ask(b, &t, *rules);
 	}
 	return r->is_given && r->id == b->id ? r->bid << 16 | r->class : 0;
 }

@@ -303,6 +303,8 @@ static void rules_of_the_operator_are_read(void **state)
 		{ "\n video udp dport x\n", "operator.rules:2: " },
 		{ "video unit x.service\n", "operator.rules:1: " },
 		{ "video\n", "operator.rules:1: " },
+		{ "video udp\nvideo udp dscp ef\n",
+		  "operator.rules:2: a flow is asked about once" },
 	};
 	char said[4096];
 	struct fm_config *c =
