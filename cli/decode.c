@@ -115,11 +115,12 @@ static void print_numbered(struct request *q, size_t number, const struct fm_fou
 
 	q->numbered++;
 	if (q->tells_numbers && q->is_json)
-		fm_say_json(json_pack("{s:i, s:b, s:s, s:I, s:s, s:O, s:O, s:i, s:I, s:O}",
-				      "schema", 1, "ok", 1, "type", "numbered-packet", "packet",
-				      (json_int_t)number, "carrier", carriers[f->carrier], "src",
-				      src, "dst", dst, "protocol", (int)f->ip_proto, "length",
-				      (json_int_t)f->inner_len, "gre", gre));
+		(void)fm_say_object(json_pack("{s:b, s:s, s:I, s:s, s:O, s:O, s:i, s:I, s:O}", "ok",
+					      1, "type", "numbered-packet", "packet",
+					      (json_int_t)number, "carrier", carriers[f->carrier],
+					      "src", src, "dst", dst, "protocol", (int)f->ip_proto,
+					      "length", (json_int_t)f->inner_len, "gre", gre),
+				    FM_EXIT_OK);
 	else if (q->tells_numbers)
 		printf("packet %zu, %s, %s > %s: key %u sequence %u (RFC 2890), %s > %s protocol "
 		       "%u, %zu octets\n",
