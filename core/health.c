@@ -7,7 +7,8 @@
  * In doubt (what users send stays without answer) a burst of probes decides: all of them missed, by
  * a patience that knows only the measured round trip and jitter, and no packet heard: it is down.
  * Where users hear packets and yet a probe is late, it may be the way up: then no packet heard
- * helps, but a false alarm makes it patient for a while.
+ * helps, but each probe has 100 ms more, as a longer way looks the same until then, and a false
+ * alarm makes it patient for a while.
  */
 #include "core/health.h"
 
@@ -21,6 +22,7 @@
 #define FAST_US 20000u
 #define BURST_MIN_US 1000u /* between probes of a burst; else a sixteenth of the round trip */
 #define BURST_MAX_US 10000u
+#define WAY_UP_US 100000u   /* what comes down lives: the way may only have become longer */
 #define FORGIVE_US 5000000u /* after a false alarm of the way up */
 #define SLOW_US 1000000u    /* probes of a path that is down */
 #define WINDOW 128u
@@ -145,7 +147,9 @@ static uint64_t deaf_limit_us(const struct fm_health *h)
 /* How long a probe may take just now. */
 static uint64_t present_patience_us(const struct fm_health *h)
 {
-	return h->doubt_us ? fm_health_answer_us(h) : fm_health_patience_us(h);
+	if (!h->doubt_us)
+		return fm_health_patience_us(h);
+	return fm_health_answer_us(h) + (h->is_way_up ? WAY_UP_US : 0);
 }
 
 static void judge(struct fm_health *h, bool is_lost)

@@ -248,8 +248,8 @@ static void run_suspecting(struct path *p, uint64_t for_us)
 	}
 }
 
-/* Two answers' time, and a little: with the wait for the first probe it is the goal. */
-static void the_way_up_alone_dies_as_fast(void **state)
+/* Two answers' time, and what a way that became longer is given. */
+static void the_way_up_alone_dies_soon(void **state)
 {
 	struct path p = { .now_us = 1000 * MS, .rtt_us = 20 * MS };
 	uint64_t cut_us;
@@ -262,8 +262,22 @@ static void the_way_up_alone_dies_as_fast(void **state)
 	cut_us = p.now_us;
 	run_suspecting(&p, 1000 * MS);
 	assert_int_equal(p.health.state, FM_HEALTH_DOWN);
-	assert_in_range(p.now_us - cut_us, 2 * p.rtt_us, 2 * p.rtt_us + 10 * MS);
+	assert_in_range(p.now_us - cut_us, 2 * p.rtt_us, 2 * p.rtt_us + 110 * MS);
 	assert_true(fm_health_hears_users(&p.health));
+}
+
+/* A moment ago 30 ms, now 120: no alarm may come of it. */
+static void a_way_that_became_longer_lives(void **state)
+{
+	struct path p = { .now_us = 1000 * MS, .rtt_us = 30 * MS };
+
+	(void)state;
+	fm_health_start(&p.health, p.now_us);
+	run(&p, 10100 * MS);
+	p.rtt_us = 120 * MS;
+	probe_now(&p);
+	run_suspecting(&p, 1000 * MS);
+	assert_int_equal(p.health.state, FM_HEALTH_UP);
 }
 
 static void a_false_alarm_makes_it_patient(void **state)
@@ -337,7 +351,8 @@ int main(void)
 		cmocka_unit_test(in_doubt_a_burst_decides),
 		cmocka_unit_test(a_doubt_that_is_answered_is_over),
 		cmocka_unit_test(in_doubt_users_packets_are_life),
-		cmocka_unit_test(the_way_up_alone_dies_as_fast),
+		cmocka_unit_test(the_way_up_alone_dies_soon),
+		cmocka_unit_test(a_way_that_became_longer_lives),
 		cmocka_unit_test(a_false_alarm_makes_it_patient),
 		cmocka_unit_test(the_way_up_alone_is_told_apart),
 		cmocka_unit_test(our_own_lateness_is_not_the_paths),
