@@ -5,8 +5,8 @@
 #ifndef FM_DATAPATH_TUNNEL_H
 #define FM_DATAPATH_TUNNEL_H
 
-#include "datapath/uplink.h"
 #include "datapath/number.h"
+#include "datapath/uplink.h"
 
 #define FM_HOP_LIMIT 64 /* digest §10.2 */
 #define FM_TCP_SYN 0x02

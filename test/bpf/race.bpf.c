@@ -4,8 +4,8 @@
  * carry one number, so that half of a change, or another subscriber's block, is seen.
  */
 #include "test/bpf/race.h"
-#include "datapath/uplink.h"
 #include "datapath/number.h"
+#include "datapath/uplink.h"
 
 FM_MAP(race_seen, BPF_MAP_TYPE_ARRAY, __u32, __u64, RACE_SEEN_COUNT);
 

@@ -305,6 +305,8 @@ def test_without_waiting(world):
 
 
 def test_a_dead_anchor_ends_at_the_deadline(world):
+    until('the share has room again',
+          lambda: len(world.ask('host', 'address')['addresses']) < 4, 30)
     world.do('stop', node='anchor')
     try:
         told = ask(world, SESSION, 'none', 'fresh', 'timeout=700')
