@@ -71,9 +71,7 @@ int bench_one_look_up(struct __sk_buff *skb)
 	return judge(&p, fid ? *fid : 0);
 }
 
-/* As they are compared, once for each flow. */
-SEC("tc")
-int bench_compare(struct __sk_buff *skb)
+static __always_inline int by_rules(struct __sk_buff *skb, const bool once)
 {
 	struct fm_choice c = {};
 	struct fm_packet p = {};
@@ -82,25 +80,25 @@ int bench_compare(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	struct fm_dp_block *b = fm_block_for_users(&p.dst);
 
-	if (b)
+	if (b && once)
+		fm_by_rules_once(b, &p, &c);
+	else if (b)
 		fm_by_rules(b, &p, &c);
 	return judge(&p, c.fid);
+}
+
+/* As they are compared, once for each flow. */
+SEC("tc")
+int bench_compare(struct __sk_buff *skb)
+{
+	return by_rules(skb, false);
 }
 
 /* As a flow has them. */
 SEC("tc")
 int bench_rules(struct __sk_buff *skb)
 {
-	struct fm_choice c = {};
-	struct fm_packet p = {};
-
-	if (!fm_read_skb(skb, ETH_HLEN, &p))
-		return TC_ACT_OK;
-	struct fm_dp_block *b = fm_block_for_users(&p.dst);
-
-	if (b)
-		fm_by_rules_once(b, &p, &c);
-	return judge(&p, c.fid);
+	return by_rules(skb, true);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
